@@ -1,0 +1,64 @@
+# Thin on purpose: every target is one plain line that works without make (see README).
+# Two environments are never needed: .venv is made when missing and brought up to date when
+# pyproject.toml or constraints.txt change.
+
+PYTHON = python3
+VENV = .venv
+RUN = $(VENV)/bin/python
+INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
+# make lab LAB_ARGS="--no-browser --ip=127.0.0.1"; make test TEST_ARGS="-k masks"
+LAB_ARGS =
+TEST_ARGS =
+BENCH_ARGS =
+
+help:
+	@echo "make lab        open the first notebook in JupyterLab"
+	@echo "make test       every test: unit, slow, notebooks, browser (when Chromium is found)"
+	@echo "make quick      the tests that take seconds"
+	@echo "make notebooks  execute the notebooks and write their outputs back"
+	@echo "make bench      tokens, FLOPs, bytes and seconds of a turn, by mask"
+	@echo "make lint       ruff and mypy"
+	@echo "make format     let ruff rewrite the sources"
+	@echo "make clean      remove .venv, builds and caches"
+
+lab: $(VENV)/lab.stamp
+	$(RUN) -m jupyterlab $(LAB_ARGS) notebooks/00_start_here.ipynb
+
+test: $(VENV)/test.stamp
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadgroup $(TEST_ARGS)
+
+quick: $(VENV)/test.stamp
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 -m "not slow and not browser and not notebook" $(TEST_ARGS)
+
+notebooks: $(VENV)/test.stamp
+	$(RUN) -m tools.run_notebooks
+
+bench: $(VENV)/lab.stamp
+	$(RUN) -m mini_ism bench $(BENCH_ARGS)
+
+lint: $(VENV)/test.stamp
+	$(RUN) -m ruff check
+	$(RUN) -m ruff format --check
+	$(RUN) -m mypy
+
+format: $(VENV)/test.stamp
+	$(RUN) -m ruff check --fix
+	$(RUN) -m ruff format
+
+clean:
+	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find mini_ism tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A half-made environment (no ensurepip, say) is removed, so that the next try starts clean.
+$(VENV)/pyvenv.cfg:
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(VENV)/lab.stamp: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
+	$(INSTALL) ".[lab]"
+	@touch $@
+
+$(VENV)/test.stamp: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
+	$(INSTALL) ".[test]"
+	@touch $@
+
+.PHONY: help lab test quick notebooks bench lint format clean

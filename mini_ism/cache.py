@@ -1,0 +1,102 @@
+"""The KV cache: the keys and values of the positions a model has already read, so that it need not read them again."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+class KVCache:
+    """Room for ``capacity`` positions, allocated once, filled from the left. It is passed into the model, which holds no state.
+
+    Args:
+        layers, heads, head_width: the model's; see :meth:`GPT.new_cache`, which knows them.
+        batch: rows, all of the same length.
+        capacity: positions.
+        device, dtype: of the keys and values.
+
+    Attributes:
+        keys, values: ``[layers, B, heads, capacity, head_width]``; what lies at or past ``length`` is meaningless.
+        tokens: LongTensor ``[B, capacity]``, the tokens that were read.
+        length: how many positions are filled.
+    """
+
+    def __init__(
+        self,
+        layers: int,
+        heads: int,
+        head_width: int,
+        *,
+        batch: int = 1,
+        capacity: int = 512,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        if capacity < 1:
+            raise ValueError(f"a KV cache needs room for at least one position, got capacity={capacity}")
+        shape = (layers, batch, heads, capacity, head_width)
+        self.keys = torch.zeros(shape, device=device, dtype=dtype)
+        self.values = torch.zeros(shape, device=device, dtype=dtype)
+        self.tokens = torch.zeros(batch, capacity, dtype=torch.long, device=device)
+        self.length = 0
+
+    @property
+    def capacity(self) -> int:
+        """How many positions there is room for."""
+        return int(self.tokens.shape[1])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by the filled positions' keys and values."""
+        return 2 * self.keys[..., : self.length, :].numel() * self.keys.element_size()
+
+    def write(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Put a chunk's keys and values ``[B, heads, T, head_width]`` behind the filled positions of one layer.
+
+        They count as filled only after :meth:`advance`, so a forward that breaks off leaves the cache as it was.
+
+        Returns:
+            All keys and all values of the layer, chunk included: ``[B, heads, length + T, head_width]``.
+
+        Raises:
+            ValueError: no room.
+        """
+        stop = self.length + k.shape[2]
+        if stop > self.capacity:
+            raise ValueError(
+                f"the KV cache is full: {self.length} of {self.capacity} positions are filled and {k.shape[2]} more "
+                "do not fit; truncate() it, or allocate a larger one"
+            )
+        self.keys[layer, :, :, self.length : stop] = k
+        self.values[layer, :, :, self.length : stop] = v
+        return self.keys[layer, :, :, :stop], self.values[layer, :, :, :stop]
+
+    def advance(self, tokens: Tensor) -> None:
+        """Count a chunk of tokens ``[B, T]`` as filled, after every layer has written it."""
+        stop = self.length + tokens.shape[1]
+        self.tokens[:, self.length : stop] = tokens
+        self.length = stop
+
+    def truncate(self, length: int) -> None:
+        """Keep only the first ``length`` positions."""
+        if not 0 <= length <= self.length:
+            raise ValueError(f"cannot keep {length} positions of a cache that holds {self.length}")
+        self.length = length
+
+    def clone(self) -> KVCache:
+        """An independent copy, for a what-if."""
+        layers, batch, heads, capacity, head_width = self.keys.shape
+        copy = KVCache(
+            layers,
+            heads,
+            head_width,
+            batch=batch,
+            capacity=capacity,
+            device=self.keys.device,
+            dtype=self.keys.dtype,
+        )
+        copy.keys.copy_(self.keys)
+        copy.values.copy_(self.values)
+        copy.tokens.copy_(self.tokens)
+        copy.length = self.length
+        return copy

@@ -1,0 +1,121 @@
+"""Trained models as two small files: ``model.safetensors`` with the weights and ``config.json`` with all else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import tiktoken
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+
+from mini_ism.devices import get_device
+from mini_ism.files import sha256, write_atomically
+from mini_ism.model import GPT, GPTConfig
+from mini_ism.paths import data_dir
+from mini_ism.tokenizer import load_tokenizer, tokenizer_hash
+
+FORMAT = "mini-ism 1"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint is missing, damaged or not one of this package's. The message says which file, and what to do."""
+
+
+def shipped_models() -> list[str]:
+    """The names of the models that come with the package."""
+    return sorted(path.parent.name for path in (data_dir() / "checkpoints").glob("*/config.json"))
+
+
+def save_model(model: GPT, folder: str | Path, *, training: Mapping[str, Any] | None = None, half: bool = False) -> None:
+    """Write a model to a folder.
+
+    Args:
+        model: the model.
+        folder: made if it is missing.
+        training: facts about how it was trained, kept as JSON beside the weights.
+        half: store the weights as float16, at half the size.
+
+    Raises:
+        OSError: it could not be written; see :func:`~mini_ism.files.write_atomically`.
+    """
+    folder = Path(folder)
+    dtype = torch.float16 if half else torch.float32
+    weights = save({name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()})
+    about = {
+        "format": FORMAT,
+        "model": model.config.to_dict(),
+        "weights_sha256": sha256(weights),
+        "tokenizer_sha256": tokenizer_hash(),
+        "training": dict(training or {}),
+    }
+    write_atomically(folder / "model.safetensors", weights)
+    write_atomically(folder / "config.json", (json.dumps(about, indent=2) + "\n").encode())
+
+
+def load_model(name: str | Path = "ism", device: str | torch.device = "cpu") -> tuple[GPT, tiktoken.Encoding]:
+    """A trained model and its tokenizer.
+
+    Args:
+        name: a shipped model (``"causal"``, ``"prefix"``, ``"ism"``) or a folder written by training.
+        device: ``"cpu"``, ``"cuda"``, ``"mps"`` or ``"auto"``.
+
+    Returns:
+        The model, in float32 and ready for use, and its tokenizer.
+
+    Raises:
+        CheckpointError: there is no such model, or its files are damaged, foreign, or of another tokenizer.
+        ValueError: the device is unknown or not there.
+    """
+    place = get_device(device)
+    folder = data_dir() / "checkpoints" / name if str(name) in shipped_models() else Path(name)
+    about, weights = read_checkpoint(folder)
+    model = GPT(GPTConfig(**about["model"]))
+    model.load_state_dict({key: value.float() for key, value in weights.items()})
+    return model.to(place).eval(), load_tokenizer()
+
+
+def read_checkpoint(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """A checkpoint's description and weights, after every check that can be made on them.
+
+    Raises:
+        CheckpointError: see :func:`load_model`.
+    """
+    remedy = f"shipped models are {', '.join(shipped_models()) or 'none'}; train one with `python -m mini_ism train`"
+    for file in (folder / "config.json", folder / "model.safetensors"):
+        if not file.is_file():
+            raise CheckpointError(f"no checkpoint at {folder}: {file.name} is missing; {remedy}")
+    again = "; it was cut short or changed after it was saved: copy it again, or train it again"
+    try:
+        about = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{folder / 'config.json'} is not readable JSON ({error}){again}") from None
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{folder / 'config.json'} is not a checkpoint of this package (format "
+            f"{about.get('format') if isinstance(about, dict) else about!r}, wanted {FORMAT!r}); {remedy}"
+        )
+    unknown = set(about["model"]) ^ {field.name for field in fields(GPTConfig)}
+    if unknown:
+        raise CheckpointError(f"{folder / 'config.json'} and this package's GPTConfig differ in {sorted(unknown)}; {remedy}")
+    data = (folder / "model.safetensors").read_bytes()
+    if sha256(data) != about["weights_sha256"]:
+        raise CheckpointError(
+            f"{folder / 'model.safetensors'} has sha256 {sha256(data)}, but config.json says {about['weights_sha256']}{again}"
+        )
+    if about["tokenizer_sha256"] != tokenizer_hash():
+        raise CheckpointError(
+            f"{folder} was trained with another tokenizer (sha256 {about['tokenizer_sha256']}, installed "
+            f"{tokenizer_hash()}); train it again with this one"
+        )
+    weights = load(data)
+    wanted = {name: value.shape for name, value in GPT(GPTConfig(**about["model"])).state_dict().items()}
+    found = {name: value.shape for name, value in weights.items()}
+    if wanted != found:
+        odd = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+        raise CheckpointError(f"{folder / 'model.safetensors'} does not fit its config.json: {', '.join(odd[:4])}{again}")
+    return about, weights

@@ -1,0 +1,247 @@
+"""Dialogues: threads of skills, interleaved; endless, and the same for a seed everywhere."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import NamedTuple
+
+from .draws import below, between, chance, pick, pick_weighted
+from .registry import ACK, Entry, Turn, get_entry, skill_names
+from .world import COINED, JOBS, MANNERS, Guide, World
+
+Message = dict[str, str]
+
+
+class Shape(NamedTuple):
+    """How large a split's dialogues are, and which hash buckets (of 100) are its own."""
+
+    buckets: range
+    threads: tuple[int, int]
+    sizes: tuple[int, int]  # facts a thread
+    turns: int  # user turns at most; at least two
+    words: int  # words and punctuation marks at most, a stand-in for tokens
+
+
+SPLITS: dict[str, Shape] = {
+    "train": Shape(range(0, 85), (1, 4), (2, 6), 8, 165),
+    "validation": Shape(range(85, 90), (1, 4), (2, 6), 8, 165),
+    "test": Shape(range(90, 95), (1, 4), (2, 6), 8, 165),
+    "long": Shape(range(95, 100), (2, 6), (8, 12), 12, 380),
+}
+SYSTEM_SHARE = 0.25
+NOISE_SHARE = 0.05
+MERGE_SHARE = 0.5
+ATTEMPTS = 100  # draws of a thread before a dialogue gives up
+
+# Words that may lose their capital; a name must keep it, or its answer would not be a copy.
+_OPENERS = frozenset(
+    "The I My Where Where's Do What Who How Which Swap In Call Hello Hi Good Thank Thanks "
+    "Goodbye Bye".split()
+)
+_FIRST_PERSON = re.compile(r"\b(I|My|Call me)\b")
+_MARK = re.compile(r"[.,?:]")
+_STYLES = ("Answer in a few words.", "Be kind and brief.")
+_PERSONAS = ("You are {name}, a {manner} {job}.", "Your name is {name}. You are a {job}.")
+
+
+@dataclass(frozen=True)
+class Dialogue:
+    """One conversation.
+
+    Attributes:
+        messages: `{"role": ..., "content": ...}`: an optional system message, then user and
+            assistant alternate.
+        skills: one label for each assistant message.
+    """
+
+    messages: list[Message]
+    skills: list[str]
+
+
+def bucket(messages: Iterable[Message]) -> int:
+    """The hash bucket, 0 to 99, that decides a dialogue's split.
+
+    Case and punctuation do not count, so a cosmetic variant of a dialogue is in its split.
+    """
+    text = "\n".join(f"{message['role']} {message['content']}" for message in messages)
+    canonical = _MARK.sub("", text).lower()
+    return int.from_bytes(hashlib.sha256(canonical.encode()).digest()[:8], "big") % 100
+
+
+def generate(
+    seed: int,
+    split: str = "train",
+    skills: Iterable[str] | None = None,
+    weights: Mapping[str, float] | None = None,
+    start: int = 0,
+    coined: float = COINED,
+) -> Iterator[Dialogue]:
+    """Endless dialogues of a split.
+
+    Args:
+        seed: same seed, same dialogues, on every platform and Python version.
+        split: "train", "validation", "test" or "long". No dialogue is in two splits.
+        skills: names of the skills to draw from; all of them by default.
+        weights: how often a skill is taken, relative to the others, where it should differ
+            from what the skill was registered with.
+        start: index of the first dialogue. Each is drawn on its own, so a training run can
+            resume at any index without drawing those before it.
+        coined: share of names, things, places, foods and code words that are made up.
+
+    Raises:
+        ValueError: no such split or skill, a negative weight or start, a share outside 0 to 1, nothing to draw from,
+            or skills that never make two turns.
+    """
+    shape = get_shape(split)
+    entries = _choose(skills, weights)
+    if start < 0:
+        raise ValueError(f"start is {start}; give 0 or more")
+    if not 0 <= coined <= 1:
+        raise ValueError(f"coined is {coined}; give a share from 0 to 1")
+    return _draw_all(f"mini-ism/{split}/{seed}", shape, entries, start, coined)
+
+
+def get_shape(split: str) -> Shape:
+    """The shape of a split.
+
+    Raises:
+        ValueError: there is no such split; the message lists those there are.
+    """
+    try:
+        return SPLITS[split]
+    except KeyError:
+        raise ValueError(f"no split named {split!r}; there are: {', '.join(SPLITS)}") from None
+
+
+def _choose(skills: Iterable[str] | None, weights: Mapping[str, float] | None) -> list[Entry]:
+    if isinstance(skills, str):
+        raise ValueError(f"skills is the text {skills!r}; give a list of names")
+    names = list(skill_names() if skills is None else skills)
+    weights = dict(weights or {})
+    for name in weights:
+        get_entry(name)
+        if weights[name] < 0:
+            raise ValueError(f"the weight of skill {name!r} is {weights[name]}; give 0 or more")
+    entries = [
+        Entry(entry.skill, weights.get(name, entry.weight))
+        for name, entry in ((name, get_entry(name)) for name in names)
+    ]
+    entries = [entry for entry in entries if entry.weight > 0]
+    if not entries:
+        raise ValueError(f"no skill to draw from: skills={names}, weights={weights}")
+    return entries
+
+
+def _draw_all(
+    seed: str, shape: Shape, entries: list[Entry], start: int, coined: float
+) -> Iterator[Dialogue]:
+    index = start
+    while True:
+        rng = Random(f"{seed}/{index}")
+        while True:
+            messages, labels = _draw(rng, World(rng, coined), shape, entries)
+            if bucket(messages) in shape.buckets:
+                break
+        yield Dialogue(_add_noise(rng, messages), labels)
+        index += 1
+
+
+def _draw(
+    rng: Random, world: World, shape: Shape, entries: list[Entry]
+) -> tuple[list[Message], list[str]]:
+    """One dialogue, of whichever split its hash will say."""
+    system = _system(rng, world) if chance(rng, SYSTEM_SHARE) else ""
+    turns = _interleave(rng, _threads(rng, world, shape, entries, _length(system)))
+    if system and len(turns) > 2 and turns[0].skill == ACK and chance(rng, 0.5):
+        if not _FIRST_PERSON.search(turns[0].user):  # a system prompt has no "I"
+            system = f"{system} {turns.pop(0).user}"
+    messages = [{"role": "system", "content": system}] if system else []
+    for turn in turns:
+        messages.append({"role": "user", "content": turn.user})
+        messages.append({"role": "assistant", "content": turn.assistant})
+    return messages, [turn.skill for turn in turns]
+
+
+def _system(rng: Random, world: World) -> str:
+    if chance(rng, 0.25):
+        return pick(rng, _STYLES)
+    world.guide = guide = Guide(world.name(), pick(rng, JOBS))
+    return pick(rng, _PERSONAS).format(name=guide.name, manner=pick(rng, MANNERS), job=guide.job)
+
+
+def _threads(
+    rng: Random, world: World, shape: Shape, entries: list[Entry], used: int
+) -> list[list[Turn]]:
+    """Threads that together keep within the split's turns and words, and make two turns."""
+    weights = [entry.weight for entry in entries]
+    wanted = between(rng, *shape.threads)
+    threads: list[list[Turn]] = []
+    turns = 0
+    for _ in range(ATTEMPTS):
+        skill = pick_weighted(rng, entries, weights).skill
+        thread = skill(rng, world, between(rng, *shape.sizes))
+        length = sum(_length(turn.user) + _length(turn.assistant) for turn in thread)
+        if thread and turns + len(thread) <= shape.turns and used + length <= shape.words:
+            threads.append(thread)
+            turns += len(thread)
+            used += length
+        elif len(threads) >= shape.threads[0] and turns >= 2:
+            break
+        if len(threads) >= wanted and turns >= 2:
+            break
+    if turns < 2:
+        raise ValueError(
+            f"{ATTEMPTS} threads of these skills made no dialogue of 2 to {shape.turns} turns "
+            f"and at most {shape.words} words; add a skill, or make its turns shorter"
+        )
+    return threads
+
+
+def _length(text: str) -> int:
+    """Words and punctuation marks: about the text's tokens."""
+    return len(text.split()) + sum(map(text.count, ".,?:"))
+
+
+def _interleave(rng: Random, threads: list[list[Turn]]) -> list[Turn]:
+    """All turns, each thread's in order; a turn that only tells may open another thread's turn."""
+    queues = [list(reversed(thread)) for thread in threads]
+    order: list[int] = [index for index, thread in enumerate(threads) for _ in thread]
+    total = len(order)
+    mixed: list[tuple[int, Turn]] = []
+    while order:
+        chosen = order.pop(below(rng, len(order)))
+        mixed.append((chosen, queues[chosen].pop()))
+    mixed.sort(key=lambda item: item[1].when)  # stable: greetings first, farewells last
+    turns: list[Turn] = []
+    position = 0
+    while position < len(mixed):
+        thread, turn = mixed[position]
+        position += 1
+        if turn.skill == ACK and total > 2 and position < len(mixed):
+            other, following = mixed[position]
+            if other != thread and following.when == 0 and chance(rng, MERGE_SHARE):
+                text = f"{turn.user} {following.user}"
+                turn = Turn(text, following.assistant, following.skill)
+                position += 1
+                total -= 1
+        turns.append(turn)
+    return turns
+
+
+def _add_noise(rng: Random, messages: list[Message]) -> list[Message]:
+    """In a few user turns, the first capital or the last mark missing, as people type."""
+    for message in messages:
+        if message["role"] != "user" or not chance(rng, NOISE_SHARE):
+            continue
+        text = message["content"]
+        kind = pick(rng, ("case", "mark", "both"))
+        if kind != "case" and text[-1] in ".?":
+            text = text[:-1]
+        if kind != "mark" and text.split(maxsplit=1)[0].rstrip(".,?:") in _OPENERS:
+            text = text[0].lower() + text[1:]
+        message["content"] = text
+    return messages

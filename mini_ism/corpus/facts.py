@@ -1,0 +1,61 @@
+"""A list of facts of one kind, with its sentences and questions."""
+
+from __future__ import annotations
+
+from random import Random
+
+from . import phrases
+from .draws import chance, pick
+from .registry import Turn
+from .world import World
+
+
+class Facts:
+    """`size` things, each with the place it is in or, if `owned`, the person who has it."""
+
+    def __init__(self, rng: Random, world: World, size: int, owned: bool) -> None:
+        self.owned = owned
+        self.things = [world.thing() for _ in range(size)]
+        self.values = [world.name() if owned else world.spot() for _ in range(size)]
+
+    @classmethod
+    def draw(cls, rng: Random, world: World, size: int) -> Facts:
+        return cls(rng, world, size, owned=chance(rng, 0.25))
+
+    def tell(self, rng: Random) -> list[str]:
+        pairs = zip(self.things, self.values)
+        if self.owned:
+            return [phrases.tell_owner(name, thing) for thing, name in pairs]
+        return [phrases.tell_place(rng, thing, place) for thing, place in pairs]
+
+    def ask(self, rng: Random, skill: str) -> Turn:
+        """Any fact, in either direction; asked before or not, so nothing can be eliminated."""
+        index = int(rng.random() * len(self.things))
+        thing, value = self.things[index], self.values[index]
+        question = self._question(rng, thing, value, forward := chance(rng, 0.8))
+        if not forward:
+            return Turn(question, phrases.answer_thing(thing), skill)
+        return self.answer_about(question, value, skill)
+
+    def ask_thing(self, rng: Random, thing: str, skill: str) -> Turn:
+        value = self.values[self.things.index(thing)]
+        return self.answer_about(self._question(rng, thing, value, True), value, skill)
+
+    def ask_absent(self, rng: Random, world: World) -> Turn:
+        """A question in the same words as `ask`, about what nobody said."""
+        if chance(rng, 0.25):  # the thing is known, but not in this respect
+            thing = pick(rng, self.things)
+            question = phrases.ask_where(rng, thing) if self.owned else phrases.ask_owner(thing)
+        else:
+            value = world.name() if self.owned else world.spot()
+            question = self._question(rng, world.thing(), value, chance(rng, 0.8))
+        return Turn(question, phrases.UNKNOWN_ANSWER, "unknown")
+
+    def answer_about(self, question: str, value: str, skill: str) -> Turn:
+        answer = phrases.answer_name(value) if self.owned else phrases.answer_place(value)
+        return Turn(question, answer, skill)
+
+    def _question(self, rng: Random, thing: str, value: str, forward: bool) -> str:
+        if self.owned:
+            return phrases.ask_owner(thing) if forward else phrases.ask_owned(value)
+        return phrases.ask_where(rng, thing) if forward else phrases.ask_inside(value)

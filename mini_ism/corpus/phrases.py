@@ -1,0 +1,60 @@
+"""The sentences that several skills share, so that no skill is given away by its wording."""
+
+from __future__ import annotations
+
+from random import Random
+
+from .draws import pick_weighted
+
+UNKNOWN_ANSWER = "I do not know."
+
+_PUT = ("The {thing} is in the {place}.", "I put the {thing} in the {place}.")
+_PUT_WEIGHTS = (0.8, 0.2)
+_WHERE = (
+    "Where is the {thing}?",
+    "Where's the {thing}?",
+    "Where did I put the {thing}?",
+    "Do you know where the {thing} is?",
+)
+_WHERE_WEIGHTS = (0.64, 0.12, 0.12, 0.12)
+
+
+def tell_place(rng: Random, thing: str, place: str) -> str:
+    return pick_weighted(rng, _PUT, _PUT_WEIGHTS).format(thing=thing, place=place)
+
+
+def ask_where(rng: Random, thing: str) -> str:
+    return pick_weighted(rng, _WHERE, _WHERE_WEIGHTS).format(thing=thing)
+
+
+def ask_inside(place: str) -> str:
+    return f"What is in the {place}?"
+
+
+def answer_place(place: str) -> str:
+    return f"In the {place}."
+
+
+def answer_thing(thing: str) -> str:
+    return f"The {thing}."
+
+
+def tell_owner(name: str, thing: str) -> str:
+    return f"{name} has the {thing}."
+
+
+def ask_owner(thing: str) -> str:
+    return f"Who has the {thing}?"
+
+
+def ask_owned(name: str) -> str:
+    return f"What does {name} have?"
+
+
+def answer_name(name: str) -> str:
+    return f"{name}."
+
+
+def and_list(words: list[str]) -> str:
+    """["Nora", "Omar", "Pia"] -> "Nora, Omar and Pia"."""
+    return ", ".join(words[:-1]) + " and " + words[-1]

@@ -1,0 +1,101 @@
+"""Skills: what they are, and the list of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import overload
+
+from .world import World
+
+ACK = "ack"  # label of the answers to a turn that asks nothing
+ACK_ANSWER = "Okay."
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One query and its answer.
+
+    Attributes:
+        user: what the user says.
+        assistant: the one right answer.
+        skill: the label under which the answer is scored.
+        when: -1 opens the dialogue, 1 closes it, 0 may stand anywhere.
+    """
+
+    user: str
+    assistant: str
+    skill: str
+    when: int = 0
+
+    @classmethod
+    def told(cls, text: str) -> Turn:
+        """A turn that only tells something."""
+        return cls(text, ACK_ANSWER, ACK)
+
+
+Skill = Callable[[Random, World, int], "list[Turn]"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    skill: Skill
+    weight: float
+
+
+_REGISTRY: dict[str, Entry] = {}
+
+
+@overload
+def register_skill(skill: Skill) -> Skill: ...
+
+
+@overload
+def register_skill(*, weight: float = 1.0) -> Callable[[Skill], Skill]: ...
+
+
+def register_skill(
+    skill: Skill | None = None, *, weight: float = 1.0
+) -> Skill | Callable[[Skill], Skill]:
+    """Add `skill(rng, world, size) -> list[Turn]` to the corpus under its function's name.
+
+    `size` is how many facts the skill should tell. `weight` is how often `generate` takes the
+    skill, relative to the others. Running the same definition again replaces it.
+
+    Raises:
+        ValueError: another module's skill has that name, or the weight is negative.
+    """
+
+    def add(function: Skill) -> Skill:
+        name = function.__name__
+        if weight < 0:
+            raise ValueError(f"the weight of skill {name!r} is {weight}; give 0 or more")
+        known = _REGISTRY.get(name)
+        if known is not None and known.skill.__module__ != function.__module__:
+            raise ValueError(
+                f"a skill named {name!r} exists already (in {known.skill.__module__}); "
+                "give the function another name"
+            )
+        _REGISTRY[name] = Entry(function, weight)
+        return function
+
+    return add if skill is None else add(skill)
+
+
+def skill_names() -> tuple[str, ...]:
+    """Every registered skill, in order of registration."""
+    return tuple(_REGISTRY)
+
+
+def get_entry(name: str) -> Entry:
+    """The skill of that name and its weight.
+
+    Raises:
+        ValueError: there is none; the message lists those there are.
+    """
+    try:
+        return _REGISTRY[name]
+    except KeyError:
+        known = ", ".join(sorted(_REGISTRY))
+        raise ValueError(f"no skill named {name!r}; there are: {known}") from None

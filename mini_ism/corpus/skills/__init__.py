@@ -1,0 +1,31 @@
+"""One file a skill; importing them registers them."""
+
+from __future__ import annotations
+
+from . import (
+    codebook,
+    compare,
+    count,
+    hops,
+    persona,
+    queue,
+    recall,
+    revision,
+    smalltalk,
+    unknown,
+    update,
+)
+
+__all__ = [
+    "codebook",
+    "compare",
+    "count",
+    "hops",
+    "persona",
+    "queue",
+    "recall",
+    "revision",
+    "smalltalk",
+    "unknown",
+    "update",
+]

@@ -1,0 +1,18 @@
+"""Recall: say again what was said."""
+
+from __future__ import annotations
+
+from random import Random
+
+from ..facts import Facts
+from ..layout import lay_out, question_count
+from ..registry import Turn, register_skill
+from ..world import World
+
+
+@register_skill(weight=3.0)
+def recall(rng: Random, world: World, size: int) -> list[Turn]:
+    """The key is in the box. Where is the key? -> In the box."""
+    facts = Facts.draw(rng, world, size)
+    questions = [facts.ask(rng, "recall") for _ in range(question_count(rng))]
+    return lay_out(rng, facts.tell(rng), questions)

@@ -1,0 +1,26 @@
+"""One name for where tensors live."""
+
+from __future__ import annotations
+
+import torch
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def get_device(name: str | torch.device = "auto") -> torch.device:
+    """The device of that name; ``"auto"`` is CUDA, else Apple's MPS, else the CPU.
+
+    Raises:
+        ValueError: no such device, or this machine does not have it.
+    """
+    if isinstance(name, torch.device):
+        name = str(name)
+    has = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if has[kind]))
+    kind = name.partition(":")[0]
+    if kind not in has:
+        raise ValueError(f"unknown device {name!r}; devices are {', '.join(DEVICES)}")
+    if not has[kind]:
+        raise ValueError(f"device {name!r} is not available here; use 'cpu', or 'auto' to take the best there is")
+    return torch.device(name)

@@ -1,0 +1,252 @@
+"""Chat messages to tokens, segments and loss mask, and back: the one place that knows how a dialogue is written.
+
+Every message is one segment, and a dialogue's tokens are its messages' tokens laid end to end::
+
+    system      <|system|> text
+    user        <|user|> text <|assistant|>
+    assistant   text <|end|>
+
+The assistant marker belongs to the query's segment: it is the first position that predicts the answer, and under ISM it reads
+the query whole. Each text gets one leading space, so that a word is the same token wherever it stands; decoding strips it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Literal
+
+import tiktoken
+import torch
+from torch import Tensor
+
+from mini_ism.segments import PADDING, Segments
+
+Message = Mapping[str, str]
+"""``{"role": "system" | "user" | "assistant", "content": text}``, as OpenAI's and Hugging Face's chats write it."""
+
+ROLES = ("system", "user", "assistant")
+SYSTEM, USER, ASSISTANT, END, PAD = "<|system|>", "<|user|>", "<|assistant|>", "<|end|>", "<|pad|>"
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedDialogue:
+    """A dialogue, or a batch of them, as a model sees it.
+
+    Args:
+        tokens: LongTensor ``[T]`` or ``[B, T]``.
+        segments: of the same shape.
+        loss_mask: BoolTensor of the same shape, True where the token is a *target*: what the model is trained to write. The
+            position that predicts target t is t - 1.
+    """
+
+    tokens: Tensor
+    segments: Segments
+    loss_mask: Tensor
+
+    def __len__(self) -> int:
+        """T, the number of positions."""
+        return int(self.tokens.shape[-1])
+
+    def to(self, device: torch.device | str) -> EncodedDialogue:
+        """The same dialogue on another device."""
+        return EncodedDialogue(self.tokens.to(device), self.segments.to(device), self.loss_mask.to(device))
+
+
+def check_messages(messages: Sequence[Message]) -> None:
+    """Raise an error that says what is wrong with a dialogue, if anything is.
+
+    Raises:
+        TypeError: a message is not a mapping, or its content is not a string.
+        ValueError: no message, an unknown role, or roles out of order (an optional system message, then user and
+            assistant in turn, user first).
+    """
+    if isinstance(messages, str | Mapping) or not isinstance(messages, Sequence):
+        raise TypeError(f'a dialogue is a list of messages like {{"role": "user", "content": "Hi."}}, got {messages!r}')
+    if not messages:
+        raise ValueError("the dialogue is empty; give at least one user message")
+    expected: tuple[str, ...] = ("system", "user")
+    for number, message in enumerate(messages):
+        if not isinstance(message, Mapping) or not {"role", "content"} <= message.keys():
+            raise TypeError(f'message {number} must be a mapping with "role" and "content", got {message!r}')
+        role, content = message["role"], message["content"]
+        if role not in ROLES:
+            raise ValueError(f"message {number} has unknown role {role!r}; roles are {', '.join(ROLES)}")
+        if role not in expected:
+            raise ValueError(
+                f"message {number} is from {role!r}, but here the dialogue needs {' or '.join(map(repr, expected))}: "
+                "an optional system message comes first, then user and assistant take turns"
+            )
+        if not isinstance(content, str):
+            raise TypeError(f"the content of message {number} ({role}) must be a string, got {content!r}")
+        expected = ("assistant",) if role == "user" else ("user",)
+
+
+def encode_dialogue(
+    messages: Sequence[Message], tokenizer: tiktoken.Encoding, *, loss: Literal["all", "last"] = "all"
+) -> EncodedDialogue:
+    """Chat messages to tokens, segments and loss mask.
+
+    Text that spells a marker stays text: only this function writes markers.
+
+    Args:
+        messages: see :func:`check_messages` for what is accepted.
+        tokenizer: from :func:`~mini_ism.tokenizer.load_tokenizer`, or any encoding with the same markers.
+        loss: which answers are targets, ``"all"`` or only the ``"last"``, as prefix training needs it.
+
+    Returns:
+        The dialogue, with tensors of shape ``[T]``. ``encode_dialogue(messages[:n])`` is always a prefix of it.
+
+    Raises:
+        TypeError, ValueError: see :func:`check_messages`; ``loss`` is unknown.
+    """
+    check_messages(messages)
+    if loss not in ("all", "last"):
+        raise ValueError(f"loss must be 'all' or 'last', got {loss!r}")
+    tokens: list[int] = []
+    ids: list[int] = []
+    roles: list[str] = []
+    for number, message in enumerate(messages):
+        piece = encode_message(message, tokenizer)
+        tokens += piece
+        ids += [number] * len(piece)
+        roles += [message["role"]] * len(piece)
+    last = max((n for n, m in enumerate(messages) if m["role"] == "assistant"), default=-1)
+    segments = Segments(
+        id=torch.tensor(ids),
+        is_query=torch.tensor([role != "assistant" for role in roles]),
+        is_system=torch.tensor([role == "system" for role in roles]),
+    )
+    targets = ~segments.is_query if loss == "all" else segments.id == last
+    return EncodedDialogue(torch.tensor(tokens), segments, targets)
+
+
+def encode_message(message: Message, tokenizer: tiktoken.Encoding) -> list[int]:
+    """The tokens of one message, markers included; see the module's docstring for the format."""
+    text = tokenizer.encode(" " + message["content"], allowed_special=set(), disallowed_special=())
+    marker = tokenizer.encode_single_token
+    match message["role"]:
+        case "system":
+            return [marker(SYSTEM), *text]
+        case "user":
+            return [marker(USER), *text, marker(ASSISTANT)]
+        case _:
+            return [*text, marker(END)]
+
+
+def decode_dialogue(tokens: Sequence[int] | Tensor, tokenizer: tiktoken.Encoding) -> list[dict[str, str]]:
+    """The messages that tokens spell: the reverse of :func:`encode_dialogue`. An unfinished answer is given as it stands."""
+    markers = {tokenizer.encode_single_token(m): m for m in (SYSTEM, USER, ASSISTANT, END, PAD)}
+    roles = {SYSTEM: "system", USER: "user", ASSISTANT: "assistant"}
+    messages: list[dict[str, str]] = []
+    role: str | None = None
+    text: list[int] = []
+
+    def finish() -> None:
+        if role is not None and (text or role != "assistant"):
+            messages.append({"role": role, "content": tokenizer.decode(text).removeprefix(" ")})
+        text.clear()
+
+    for token in map(int, tokens):
+        marker = markers.get(token)
+        if marker is None:
+            text.append(token)
+        elif marker == END and role == "assistant":
+            messages.append({"role": role, "content": tokenizer.decode(text).removeprefix(" ")})
+            text.clear()
+            role = None
+        elif marker in roles:
+            finish()
+            role = roles[marker]
+    finish()
+    return messages
+
+
+# -- several dialogues at once ----------------------------------------------------------------------------------------
+
+
+def expand_turns(messages: Sequence[Message]) -> list[list[Message]]:
+    """One sample a turn, (history, query, answer): the triplet expansion that prefix training needs (2408.00539).
+
+    Under a prefix mask an earlier answer could look ahead at the later turns, so each answer needs a forward of its own.
+    """
+    return [list(messages[: n + 1]) for n, message in enumerate(messages) if message["role"] == "assistant"]
+
+
+def collate(dialogues: Sequence[EncodedDialogue], tokenizer: tiktoken.Encoding) -> EncodedDialogue:
+    """A batch ``[B, T]`` of one dialogue a row, padded on the right to the longest."""
+    return pack(dialogues, tokenizer, length=max(len(d) for d in dialogues), one_a_row=True)
+
+
+def pack(
+    dialogues: Sequence[EncodedDialogue], tokenizer: tiktoken.Encoding, length: int, *, one_a_row: bool = False
+) -> EncodedDialogue:
+    """A batch ``[B, length]`` with as many dialogues laid end to end in a row as fit, first fit in the order given.
+
+    Each dialogue gets a ``document`` number of its own, and no mask looks past it (:meth:`Mask.dense`).
+
+    Raises:
+        ValueError: a dialogue is longer than ``length``, or there is none.
+    """
+    if not dialogues:
+        raise ValueError("nothing to batch: give at least one dialogue")
+    rows: list[list[EncodedDialogue]] = []
+    room: list[int] = []
+    for dialogue in dialogues:
+        if len(dialogue) > length:
+            raise ValueError(f"a dialogue of {len(dialogue)} tokens does not fit a row of {length}; use a longer row")
+        fits = next((n for n, left in enumerate(room) if left >= len(dialogue) and not one_a_row), None)
+        if fits is None:
+            rows.append([])
+            room.append(length)
+            fits = len(rows) - 1
+        rows[fits].append(dialogue)
+        room[fits] -= len(dialogue)
+
+    shape = (len(rows), length)
+    tokens = torch.full(shape, tokenizer.encode_single_token(PAD))
+    ids = torch.full(shape, -1)
+    document = torch.full(shape, PADDING)
+    is_query, is_system, loss_mask = (torch.zeros(shape, dtype=torch.bool) for _ in range(3))
+    for b, row in enumerate(rows):
+        start = 0
+        for number, d in enumerate(row):
+            span = (b, slice(start, start + len(d)))
+            tokens[span], ids[span], document[span] = d.tokens, d.segments.id, number
+            is_query[span], is_system[span], loss_mask[span] = d.segments.is_query, d.segments.system, d.loss_mask
+            start += len(d)
+    return EncodedDialogue(tokens, Segments(ids, is_query, is_system, document), loss_mask)
+
+
+# -- looking at a dialogue --------------------------------------------------------------------------------------------
+
+COLOURS = {"system": ("35", "#cc79a7"), "user": ("34", "#56b4e9"), "assistant": ("32", "#009e73")}
+"""A role's ANSI colour code and its colour on a page (Okabe and Ito's palette, told apart by the colour-blind, too)."""
+
+
+@dataclass(frozen=True)
+class DialogueView:
+    """A dialogue's tokens in the colours of their roles: text in a terminal, HTML in a notebook. Targets are underlined."""
+
+    pieces: tuple[tuple[str, str, bool], ...]
+    """(text, role, is a target) of each token."""
+
+    def __str__(self) -> str:
+        return "".join(f"\x1b[{'4;' if target else ''}{COLOURS[role][0]}m{text}\x1b[0m" for text, role, target in self.pieces)
+
+    def _repr_html_(self) -> str:
+        spans = (
+            f'<span title="{role}" style="border-bottom:{2 if target else 0}px solid currentColor;'
+            f'background:{COLOURS[role][1]}33;padding:1px 2px;margin-right:1px;border-radius:2px">{escape(text)}</span>'
+            for text, role, target in self.pieces
+        )
+        return f'<div style="font-family:monospace;line-height:1.9">{"".join(spans)}</div>'
+
+
+def show_dialogue(encoded: EncodedDialogue, tokenizer: tiktoken.Encoding) -> DialogueView:
+    """A coloured view of one encoded dialogue ``[T]``: system, user and assistant tokens, targets underlined."""
+    s = encoded.segments
+    roles = ["system" if sys else "user" if query else "assistant" for sys, query in zip(s.system, s.is_query, strict=True)]
+    texts = (tokenizer.decode([int(token)]) for token in encoded.tokens)
+    return DialogueView(tuple(zip(texts, roles, map(bool, encoded.loss_mask), strict=True)))

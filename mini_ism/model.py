@@ -1,0 +1,309 @@
+"""The GPT, on one screen: a decoder whose attention mask is an argument.
+
+Pre-norm residual blocks (2002.04745) with RMSNorm (1910.07467), rotary positions (2104.09864), squared-ReLU MLPs (2109.08668),
+tied input and output embeddings (1608.05859), no biases. Shapes: B batch, T tokens of the chunk, S = positions before the chunk
++ T, C width, H heads, D = C / H.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mini_ism.cache import KVCache
+
+
+@dataclass(frozen=True)
+class GPTConfig:
+    """The model's shape.
+
+    Args:
+        vocab_size: tokens in the vocabulary.
+        context: positions a dialogue may have.
+        layers, heads, width: blocks, heads a block, channels.
+        token_shift: how many of the tokens just before it each embedding hears of (0 = none). Recall trains ten times
+            faster with 2. It never goes round the mask: see :class:`TokenShift`.
+        mask: the rule the model was trained with, for the record; :meth:`GPT.forward` takes any.
+        rope_base: wavelength base of the rotary positions.
+
+    Raises:
+        ValueError: a size is not positive, or ``width`` does not divide into heads of an even width.
+    """
+
+    vocab_size: int = 512
+    context: int = 512
+    layers: int = 3
+    heads: int = 4
+    width: int = 96
+    token_shift: int = 2
+    mask: str = "causal"
+    rope_base: float = 10_000.0
+
+    def __post_init__(self) -> None:
+        for name in ("vocab_size", "context", "layers", "heads", "width"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"GPTConfig.{name} must be a positive integer, got {value!r}")
+        if not isinstance(self.token_shift, int) or self.token_shift < 0:
+            raise ValueError(f"GPTConfig.token_shift must be 0 or more, got {self.token_shift!r}")
+        if self.width % (2 * self.heads):
+            raise ValueError(
+                f"width {self.width} does not divide into {self.heads} heads of an even width (rotary positions "
+                f"turn channels in pairs); use a multiple of {2 * self.heads}"
+            )
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> GPTConfig:
+        """A named size, ``"tiny"`` (0.4M parameters) to ``"small"`` (10M), with other fields changed.
+
+        Raises:
+            ValueError: no such preset.
+        """
+        if name not in PRESETS:
+            raise ValueError(f"unknown preset {name!r}; presets are {', '.join(PRESETS)}")
+        return cls(**{**PRESETS[name], **changes})
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values, for JSON."""
+        return asdict(self)
+
+    def with_mask(self, mask: str) -> GPTConfig:
+        """The same shape, trained with another rule."""
+        return replace(self, mask=mask)
+
+
+PRESETS: dict[str, dict[str, int]] = {
+    "tiny": {"layers": 3, "heads": 4, "width": 96},
+    "mini": {"layers": 4, "heads": 4, "width": 160},
+    "small": {"layers": 6, "heads": 6, "width": 384},
+}
+"""The named sizes of :meth:`GPTConfig.preset`."""
+
+
+def rotate(x: Tensor, positions: Tensor, base: float) -> Tensor:
+    """Turn each pair of channels by an angle that grows with the position (RoFormer, 2104.09864, section 3.2).
+
+    The product of a turned query and a turned key depends on their distance only. ``[B, H, T, D]``, ``[T]`` -> ``[B, H, T, D]``.
+    """
+    half = x.shape[-1] // 2
+    speeds = base ** (-torch.arange(half, device=x.device, dtype=torch.float32) / half)  # (D/2)
+    angles = positions.float()[:, None] * speeds  # (T, D/2)
+    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+    left, right = x[..., :half], x[..., half:]
+    return torch.cat([left * cos - right * sin, right * cos + left * sin], dim=-1)  # (B, H, T, D)
+
+
+class Attention(nn.Module):
+    """Multi-head attention (1706.03762, section 3.2) in which the mask alone says who hears whom."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.heads, self.base = config.heads, config.rope_base
+        self.qkv = nn.Linear(config.width, 3 * config.width, bias=False)
+        self.out = nn.Linear(config.width, config.width, bias=False)
+
+    def forward(
+        self, x: Tensor, positions: Tensor, mask: Tensor | None, cache: KVCache | None, layer: int, keep_weights: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        B, T, C = x.shape
+        q, k, v = self.qkv(x).view(B, T, 3 * self.heads, C // self.heads).transpose(1, 2).chunk(3, dim=1)  # (B, H, T, D) each
+        q, k = rotate(q, positions, self.base), rotate(k, positions, self.base)
+        if cache is not None:
+            k, v = cache.write(layer, k, v)  # (B, H, S, D)
+        weights = None
+        if keep_weights:  # the same attention, spelled out
+            scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])  # (B, H, T, S)
+            weights = (scores if mask is None else scores.masked_fill(~mask, -math.inf)).softmax(-1)
+            y = weights @ v  # (B, H, T, D)
+        else:
+            y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)  # (B, H, T, D)
+        return self.out(y.transpose(1, 2).reshape(B, T, C)), weights  # (B, T, C)
+
+
+class MLP(nn.Module):
+    """Two linear maps with a squared ReLU between them (Primer, 2109.08668)."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.up = nn.Linear(config.width, 4 * config.width, bias=False)
+        self.down = nn.Linear(4 * config.width, config.width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down(F.relu(self.up(x)).square())
+
+
+class Block(nn.Module):
+    """Attention, then MLP, each on the normalised stream and added to it."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.RMSNorm(config.width), nn.RMSNorm(config.width)
+        self.attention, self.mlp = Attention(config), MLP(config)
+
+    def forward(
+        self, x: Tensor, positions: Tensor, mask: Tensor | None, cache: KVCache | None, layer: int, keep_weights: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        heard, weights = self.attention(self.norm1(x), positions, mask, cache, layer, keep_weights)
+        x = x + heard
+        return x + self.mlp(self.norm2(x)), weights
+
+
+class TokenShift(nn.Module):
+    """Each token also hears, through a learned map, of the tokens just before it, *where the mask lets it see them*.
+
+    A cousin of RWKV's token shift (2305.13048). "In the box": the embedding of *box* learns of *in the* before any attention,
+    which makes look-ups by neighbour easy to learn. Since the mask gates it, it opens no path that attention does not have.
+    """
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.maps = nn.ModuleList(nn.Linear(config.width, config.width, bias=False) for _ in range(config.token_shift))
+
+    def forward(self, x: Tensor, before: Tensor, mask: Tensor) -> Tensor:
+        """Add to the chunk's embeddings ``x [B, T, C]`` those of its predecessors; ``before [B, P, C]`` come just before it.
+
+        ``mask [B or 1, T, S]`` is the chunk's rows of the mask.
+        """
+        T, P, start = x.shape[1], before.shape[1], mask.shape[-1] - x.shape[1]
+        row, line = torch.arange(T, device=x.device), torch.cat([before, x], dim=1)  # (T), (B, P + T, C)
+        for back, project in enumerate(self.maps, start=1):
+            column = start + row - back
+            seen = mask[:, row, column.clamp(min=0)] & (column >= 0)  # (B or 1, T)
+            x = x + project(line[:, (P + row - back).clamp(min=0)]) * seen[..., None].to(x.dtype)
+        return x
+
+
+class GPT(nn.Module):
+    """A compact GPT whose attention mask is handed in with the tokens."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embed = nn.Embedding(config.vocab_size, config.width)
+        self.shift = TokenShift(config)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.norm = nn.RMSNorm(config.width)
+        self.apply(self._initialise)
+
+    def _initialise(self, module: nn.Module) -> None:
+        """Embeddings N(0, 0.02) (GPT-2); maps N(0, 1 / fan-in); maps into the residual stream zero, so a block starts as nothing."""
+        if isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, std=0.02)
+        elif isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=module.in_features**-0.5)
+        if isinstance(module, Attention):
+            nn.init.zeros_(module.out.weight)
+        elif isinstance(module, MLP):
+            nn.init.zeros_(module.down.weight)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.embed.weight.device
+
+    def forward(
+        self,
+        tokens: Tensor,
+        mask: Tensor | None = None,
+        cache: KVCache | None = None,
+        *,
+        at: Tensor | None = None,
+        attention_maps: bool = False,
+    ) -> Any:
+        """Scores of the next token at every position.
+
+        Args:
+            tokens: LongTensor ``[B, T]``, the chunk that follows what ``cache`` holds.
+            mask: BoolTensor ``[T, S]`` or ``[B, T, S]``, the chunk's rows, True = may attend; ``None`` = causal.
+            cache: filled with the positions before the chunk; the chunk is added to it.
+            at: BoolTensor ``[B, T]``: compute logits at these positions only.
+            attention_maps: also return the attention weights of this very forward.
+
+        Returns:
+            Logits ``[B, T, V]``, or ``[N, V]`` for the N positions of ``at``; with ``attention_maps`` a pair of them and the
+            weights ``[layers, B, H, T, S]``.
+
+        Raises:
+            TypeError: tokens are not integers, or the mask is not bool.
+            ValueError: tokens out of range; a shape does not fit; the chunk does not fit the context.
+        """
+        start = 0 if cache is None else cache.length
+        self._check(tokens, mask, start)
+        T, S = tokens.shape[1], start + tokens.shape[1]
+        positions = torch.arange(start, S, device=tokens.device)  # (T)
+        rows = positions[:, None] >= torch.arange(S, device=tokens.device) if mask is None else mask.to(tokens.device)
+        rows = rows.view(-1, T, S)  # (B or 1, T, S)
+
+        P = min(self.config.token_shift, start)
+        line = tokens if cache is None or P == 0 else torch.cat([cache.tokens[:, start - P : start], tokens], dim=1)
+        embedded = self.embed(line)  # (B, P + T, C)
+        x = self.shift(embedded[:, P:], embedded[:, :P], rows)  # (B, T, C)
+
+        # A chunk that sees everything needs no mask: decoding, and under ISM a whole query over a warm cache.
+        seen = None if cache is not None and bool(rows.all()) else rows[:, None]  # (B or 1, 1, T, S)
+        maps = []
+        for layer, block in enumerate(self.blocks):
+            x, weights = block(x, positions, seen, cache, layer, attention_maps)
+            maps.append(weights)
+        if cache is not None:
+            cache.advance(tokens)
+        logits = F.linear(self.norm(x if at is None else x[at]), self.embed.weight)  # (B, T, V) or (N, V)
+        return (logits, torch.stack(maps)) if attention_maps else logits
+
+    def _check(self, tokens: Tensor, mask: Tensor | None, start: int) -> None:
+        if tokens.dtype != torch.long or tokens.ndim != 2 or 0 in tokens.shape:
+            raise (TypeError if tokens.dtype != torch.long else ValueError)(
+                f"tokens must be a LongTensor [B, T] with T >= 1, got {tokens.dtype} {tuple(tokens.shape)}"
+                + ("; add a batch dimension with tokens[None]" if tokens.ndim == 1 else "")
+            )
+        low, high = (int(bound) for bound in tokens.aminmax())
+        if low < 0 or high >= self.config.vocab_size:
+            raise ValueError(
+                f"token {low if low < 0 else high} is out of range: the model knows 0 to {self.config.vocab_size - 1}; "
+                "was the text encoded with another tokenizer?"
+            )
+        B, T = tokens.shape
+        if start + T > self.config.context:
+            raise ValueError(f"{start} cached + {T} new positions exceed the model's context of {self.config.context}")
+        if mask is not None and mask.dtype != torch.bool:
+            raise TypeError(f"the mask must be a bool tensor (True = may attend), got {mask.dtype}")
+        if mask is not None and tuple(mask.shape) not in {(T, start + T), (1, T, start + T), (B, T, start + T)}:
+            raise ValueError(
+                f"the mask has shape {tuple(mask.shape)}, but {T} new tokens after {start} cached ones need "
+                f"[{T}, {start + T}] or [{B}, {T}, {start + T}]: a row for each new token, a column for each token so far"
+            )
+
+    # -- what it costs ------------------------------------------------------------------------------------------------
+
+    def new_cache(self, batch: int = 1, capacity: int | None = None) -> KVCache:
+        """An empty cache for this model, by default with room for its whole context."""
+        c, weight = self.config, self.embed.weight
+        capacity = c.context if capacity is None else capacity
+        return KVCache(
+            c.layers, c.heads, c.width // c.heads, batch=batch, capacity=capacity, device=weight.device, dtype=weight.dtype
+        )
+
+    def flops(self, tokens: int, pairs: int, logits: int = 1) -> int:
+        """Floating-point operations of a forward, a multiply and an add counted as two; norms and softmax are left out.
+
+        Args:
+            tokens: positions computed.
+            pairs: (query, key) pairs computed by each head, ``T * S`` for a dense chunk.
+            logits: positions whose scores are computed.
+        """
+        c = self.config
+        per_token = c.layers * (4 + 8) * c.width**2 + c.token_shift * c.width**2
+        return 2 * (tokens * per_token + pairs * 2 * c.layers * c.width + logits * c.width * c.vocab_size)
+
+    def kv_bytes(self, positions: int) -> int:
+        """Bytes that the keys and values of so many positions take."""
+        return 2 * self.config.layers * self.config.width * positions * self.embed.weight.element_size()
+
+    def parameter_count(self) -> int:
+        """How many numbers training moves."""
+        return sum(p.numel() for p in self.parameters())

@@ -1,0 +1,123 @@
+"""What each token of a dialogue *is*: the segment it belongs to, and whether that segment asks or answers.
+
+A dialogue is a row of segments, one a message: ``system | user | assistant | user | ...``. System and user messages are
+*queries*, which the model only reads; assistant messages are *answers*, which it also writes. Masks are rules over this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+PADDING = -1
+"""The ``document`` number of a position that holds no token of any dialogue."""
+
+
+@dataclass(frozen=True, eq=False)
+class Segments:
+    """The segment of every token, as tensors of one shape ``[..., T]``.
+
+    Args:
+        id: integers; equal for tokens of the same segment. A segment is contiguous.
+        is_query: bool; True where the segment is read only (system and user messages).
+        is_system: bool; True in a system message. Default: nowhere.
+        document: integers; the dialogue a token belongs to when several share a row (packing), ``PADDING`` where
+            there is none. Default: one dialogue.
+
+    Raises:
+        TypeError: a field is not a tensor, or has the wrong dtype.
+        ValueError: the fields' shapes differ.
+    """
+
+    id: Tensor
+    is_query: Tensor
+    is_system: Tensor | None = None
+    document: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("id", "is_query", "is_system", "document"):
+            field = getattr(self, name)
+            if field is None and name in ("is_system", "document"):
+                continue
+            if not isinstance(field, Tensor):
+                raise TypeError(f"Segments.{name} must be a tensor, got {type(field).__name__}")
+            wanted_bool = name.startswith("is_")
+            if wanted_bool != (field.dtype == torch.bool) or field.is_floating_point():
+                wanted = "bool" if wanted_bool else "an integer dtype"
+                raise TypeError(f"Segments.{name} must have {wanted}, got {field.dtype}")
+            if field.shape != self.id.shape or field.ndim == 0:
+                raise ValueError(
+                    f"Segments.{name} has shape {tuple(field.shape)}, but id has "
+                    f"{tuple(self.id.shape)}; all fields are [..., T]"
+                )
+
+    def __len__(self) -> int:
+        """T, the number of positions."""
+        return int(self.id.shape[-1])
+
+    def __getitem__(self, positions: slice) -> Segments:
+        """A stretch of positions, as if nothing else had been said: ``segments[:n]`` is the dialogue's first n tokens."""
+        if not isinstance(positions, slice):
+            raise TypeError(f"Segments take a slice of positions, got {positions!r}")
+        return self._map(lambda field: field[..., positions])
+
+    def row(self, index: int) -> Segments:
+        """One dialogue (or packed row) of a batch: ``[B, T]`` -> ``[T]``."""
+        return self._map(lambda field: field[index])
+
+    def rows(self) -> Iterator[Segments]:
+        """The rows of a batch ``[B, T]``, one after the other."""
+        return (self.row(index) for index in range(self.id.shape[0]))
+
+    def to(self, device: torch.device | str) -> Segments:
+        """The same segments on another device."""
+        return self._map(lambda field: field.to(device))
+
+    def _map(self, change) -> Segments:  # type: ignore[no-untyped-def]
+        fields = (self.id, self.is_query, self.is_system, self.document)
+        return Segments(*(None if field is None else change(field) for field in fields))
+
+    # What rules ask for beyond the fields; each is [..., T] and is computed when first touched.
+
+    @cached_property
+    def system(self) -> Tensor:
+        """``is_system``, all False where it was not given."""
+        return torch.zeros_like(self.is_query) if self.is_system is None else self.is_system
+
+    @cached_property
+    def position(self) -> Tensor:
+        """A token's place in its own dialogue, from 0."""
+        here = torch.arange(len(self), device=self.id.device).expand(self.id.shape)
+        return here if self.document is None else here - _run_start(self.document, here)
+
+    @cached_property
+    def end(self) -> Tensor:
+        """One past the last position of a token's segment."""
+        here = torch.arange(len(self), device=self.id.device).expand(self.id.shape)
+        key = self.id if self.document is None else self.id + (self.id.max() + 1) * self.document
+        backwards = _run_start(key.flip(-1), here)  # where the run starts, read from the right
+        return len(self) - backwards.flip(-1)
+
+    @cached_property
+    def last_query_end(self) -> Tensor:
+        """One past the last query token of a token's dialogue: what a prefix mask reads both ways. 0 without a query."""
+        here = torch.arange(len(self), device=self.id.device).expand(self.id.shape)
+        end = torch.where(self.is_query, here + 1, torch.zeros_like(here))
+        if len(self) == 0:
+            return end
+        if self.document is None:
+            return end.amax(-1, keepdim=True).expand(self.id.shape)
+        slot = self.document - PADDING  # padding becomes slot 0
+        slots = torch.zeros(*end.shape[:-1], int(slot.max()) + 1, dtype=end.dtype, device=end.device)
+        return slots.scatter_reduce(-1, slot, end, "amax").gather(-1, slot)
+
+
+def _run_start(key: Tensor, here: Tensor) -> Tensor:
+    """For each position, where its run of equal keys starts. ``[..., T]``, ``[..., T]`` -> ``[..., T]``."""
+    starts = torch.ones_like(key, dtype=torch.bool)
+    starts[..., 1:] = key[..., 1:] != key[..., :-1]
+    return torch.where(starts, here, torch.zeros_like(here)).cummax(-1).values

@@ -1,0 +1,35 @@
+"""What every test stands on: no network, no display, the same random numbers every time."""
+
+import os
+import random
+import runpy
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+
+OFFLINE = Path(__file__).parent / "offline"
+runpy.run_path(str(OFFLINE / "sitecustomize.py"))  # blocks the network in this process
+
+mpl.use("Agg")
+settings.register_profile("mini-ism", deadline=None, print_blob=True)
+settings.load_profile("mini-ism")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """No test depends on which tests ran before it."""
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002  (libraries may still draw from the global generator)
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def offline() -> Path:
+    """A directory that, on ``PYTHONPATH``, blocks the network in child processes."""
+    return OFFLINE
