@@ -1,29 +1,35 @@
-"""One conversation over one KV cache: plan, prefill, decode, reuse, and a trace of all that was computed.
+"""One conversation over one KV cache: plan, prefill, decode, reuse, and a trace of all that was
+computed.
 
-The engine knows no mask by name. Before each forward it asks the rule which of the cached positions are still right
-(:func:`~mini_ism.masks.unchanged_prefix`), throws the others away, and computes what is missing. So chatting with a cache equals one
-uncached forward for *any* rule, by construction.
+The engine knows no mask by name. Before each forward it asks the rule which of the cached positions
+are still right (:func:`~mini_ism.masks.unchanged_prefix`), throws the others away, and computes
+what is missing. So chatting with a cache equals one uncached forward for *any* rule, by
+construction.
 """
 
 from __future__ import annotations
 
 import codecs
 import copy
+import math
 import time
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import tiktoken
 import torch
 from torch import Tensor
 
-from mini_ism.dialogue import ASSISTANT, END, PAD, SYSTEM, USER, encode_message
+from mini_ism.dialogue import END, NEVER_WRITTEN, encode_message
 from mini_ism.masks import Mask, borders, get_mask, unchanged_prefix
 from mini_ism.model import GPT
 from mini_ism.segments import Segments
 
 Phase = Literal["reuse", "discard", "prefill", "decode"]
+Stopped = Literal["end", "length", "context", "interrupted"]
 
 
 @dataclass(frozen=True)
@@ -32,8 +38,9 @@ class Event:
 
     Args:
         turn: from 1.
-        phase: ``reuse``: cached and still right. ``discard``: cached but no longer right, thrown away. ``prefill``: read before the
-            reply's first token. ``decode``: read after it, in order to write the next.
+        phase: ``reuse``: cached and still right. ``discard``: cached but no longer right, thrown
+            away. ``prefill``: read before the reply's first token. ``decode``: read after it, in
+            order to write the next.
         start, stop: positions.
         seconds: wall-clock time, planning included.
         flops: floating-point operations (:meth:`GPT.flops`).
@@ -61,14 +68,16 @@ class Reply:
     Args:
         text: the answer.
         tokens: LongTensor ``[N]``, its tokens without the end marker.
-        logits: ``[N or N + 1, V]`` on the CPU, the scores each token (and the end marker) was picked from.
-        stopped: why it ended: ``"end"`` the model said so, ``"length"`` after ``max_new_tokens``, ``"context"`` no room was left.
+        logits: ``[N or N + 1, V]`` on the CPU, the scores each token (and the end marker) was
+            picked from.
+        stopped: why it ended: ``"end"`` the model said so, ``"length"`` after ``max_new_tokens``,
+            ``"context"`` no room was left, ``"interrupted"`` nobody wanted to hear more.
     """
 
     text: str
     tokens: Tensor
     logits: Tensor
-    stopped: Literal["end", "length", "context"]
+    stopped: Stopped
 
     def __str__(self) -> str:
         return self.text
@@ -85,8 +94,8 @@ class ChatSession:
         model, tokenizer: from :func:`~mini_ism.checkpoints.load_model`, or your own.
         mask: a name, an expression or a :class:`Mask`; default, the one the model was trained with.
         system: a system prompt that opens the conversation.
-        chunk: feed at most so many positions at once when prefilling; default, all. Refused where the mask reads ahead
-            across a chunk's border.
+        chunk: feed at most so many positions at once when prefilling; default, all. Refused where
+            the mask reads ahead across a chunk's border.
 
     Attributes:
         messages: the conversation so far, as role and content.
@@ -117,12 +126,13 @@ class ChatSession:
         self.reply: Reply | None = None
         self._cache = model.new_cache()
         self._held = torch.zeros(0, 0, dtype=torch.bool)  # the mask under which the cache was computed
+        self._writing: Callable[[], Generator[str] | None] = lambda: None  # a weak reference
         self._tokens: list[int] = []
         self._kinds: list[tuple[int, bool, bool]] = []  # segment id, is_query, is_system of each token
         if system is not None:
             self._add("system", self._checked(system))
 
-    # -- the conversation ---------------------------------------------------------------------------------------------
+    # -- the conversation --------------------------------------------------------------------------
 
     @property
     def tokens(self) -> Tensor:
@@ -155,7 +165,10 @@ class ChatSession:
         return self.model.config.context - len(self._tokens)
 
     def send(self, text: str, **options: Any) -> Reply:
-        """Say something and wait for the whole reply; see :meth:`stream` for the options and the errors."""
+        """Say something and wait for the whole reply.
+
+        see :meth:`stream` for the options and the errors.
+        """
         for _ in self.stream(text, **options):
             pass
         assert self.reply is not None
@@ -173,43 +186,55 @@ class ChatSession:
     ) -> Iterator[str]:
         """Say something and get the reply piece by piece; :attr:`reply` has it whole afterwards.
 
-        Interrupted (Ctrl-C, or the iterator is dropped), the session keeps the part of the answer that was written, and forgets
-        the turn if there is none: it can go on either way.
+        Interrupted (Ctrl-C, or the iterator is dropped, or something else is asked of the session
+        before it is exhausted), the session keeps the part of the answer that was written, and
+        forgets the turn if there is none: it can go on either way.
 
         Args:
             text: the user's message.
             max_new_tokens: the longest answer, in tokens.
             temperature: 0 = always the likeliest token, 1 = as the model believes.
             top_k: sample among the k likeliest only.
-            top_p: sample among the fewest tokens that hold this share of the probability (1904.09751).
+            top_p: sample among the fewest tokens that hold this share of the probability
+                (1904.09751).
             seed: for the same answer again.
 
         Raises:
             TypeError, ValueError: the text is no string or empty, or an option is out of its range.
             ContextFull: the message does not fit; the session is as before.
         """
+        self._settle()
         sampler = Sampler(self.tokenizer, temperature, top_k, top_p, seed)
         if max_new_tokens < 1:
             raise ValueError(f"max_new_tokens must be at least 1, got {max_new_tokens}")
         message = {"role": "user", "content": self._checked(text)}
-        needed = len(encode_message(message, self.tokenizer)) + 2  # an answer of one token, and its end
+        shortest_answer = 2  # one token, and the end
+        needed = len(encode_message(message, self.tokenizer)) + shortest_answer
         if needed > self.room:
             raise ContextFull(
                 f"the message needs {needed} positions with the shortest answer, but only {self.room} of the context's "
-                f"{self.model.config.context} are left after {len(self._tokens)}; truncate() the conversation or start a new one"
+                f"{self.model.config.context} are left after {len(self._tokens)}; "
+                "truncate() the conversation or start a new one"
             )
-        return self._answer(text, max_new_tokens, sampler)
+        answer = self._answer(text, max_new_tokens, sampler)
+        self._writing = weakref.ref(answer)
+        return answer
 
-    def _answer(self, text: str, max_new_tokens: int, sampler: Sampler) -> Iterator[str]:
+    def _settle(self) -> None:
+        """End an answer that is still being written, as if it had been interrupted."""
+        if (answer := self._writing()) is not None:
+            answer.close()
+
+    def _answer(self, text: str, max_new_tokens: int, sampler: Sampler) -> Generator[str]:
         before = self.turn
         end = self.tokenizer.encode_single_token(END)
         utf8 = codecs.getincrementaldecoder("utf-8")("replace")
         written: list[int] = []
         logits: list[Tensor] = []
-        stopped: Literal["end", "length", "context"] = "length"
-        self._add("user", text)
-        self._add("assistant", None)
+        stopped: Stopped = "interrupted"
         try:
+            self._add("user", text)
+            self._add("assistant", None)
             logits.append(self._compute("prefill"))
             while (token := sampler.pick(logits[-1])) != end:
                 written.append(token)
@@ -222,6 +247,8 @@ class ChatSession:
                 logits.append(self._compute("decode"))
             else:
                 stopped = "end"
+            if tail := utf8.decode(b"", final=True):  # a character that was never finished
+                yield tail
         finally:
             if written or stopped == "end":
                 self._append(end)
@@ -230,7 +257,7 @@ class ChatSession:
                 self.reply = Reply(answer, torch.tensor(written, dtype=torch.long), torch.stack(logits), stopped)
                 self._compute("decode")  # the end is read at once, so that the next turn starts with its query
             else:
-                self.truncate(before)
+                self._cut(before)
 
     def truncate(self, turns: int) -> None:
         """Go back to the end of an earlier turn; 0 keeps the system prompt only.
@@ -238,8 +265,12 @@ class ChatSession:
         Raises:
             ValueError: there are not so many turns.
         """
+        self._settle()
         if not 0 <= turns <= self.turn:
             raise ValueError(f"cannot keep {turns} turns of a conversation of {self.turn}")
+        self._cut(turns)
+
+    def _cut(self, turns: int) -> None:
         messages = 2 * turns + (self.messages[:1] != [] and self.messages[0]["role"] == "system")
         del self.messages[messages:]
         positions = sum(kind[0] < messages for kind in self._kinds)
@@ -248,17 +279,21 @@ class ChatSession:
 
     def fork(self) -> ChatSession:
         """An independent copy, cache and all, for a what-if."""
+        self._settle()
         twin = copy.copy(self)
         twin.messages = [dict(message) for message in self.messages]
         twin.trace, twin._tokens, twin._kinds = [*self.trace], [*self._tokens], [*self._kinds]
         twin._cache = self._cache.clone()
         return twin
 
-    # -- the engine ---------------------------------------------------------------------------------------------------
+    # -- the engine --------------------------------------------------------------------------------
 
     @torch.inference_mode()
     def _compute(self, phase: Phase) -> Tensor:
-        """Read all tokens that are not in the cache yet; return the last one's logits ``[V]`` on the CPU."""
+        """Read all tokens that are not in the cache yet.
+
+        return the last one's logits ``[V]`` on the CPU.
+        """
         clock = time.perf_counter()
         dense = self.mask.dense(self.segments)  # (T, T)
         kept = unchanged_prefix(self._held, dense)
@@ -272,7 +307,7 @@ class ChatSession:
             last[0, -1] = True
             logits = self.model(tokens, rows, self._cache, at=last)  # (1, V)
             self._held = dense[:stop, :stop]
-            scores = logits[0].float().cpu()  # waits for the device, so that the clock is honest
+            scores: Tensor = logits[0].float().cpu()  # waits for the device, so that the clock is honest
             now = time.perf_counter()
             self._note(phase, start, stop, now - clock, self.model.flops(stop - start, rows.numel()))
             clock = now
@@ -290,18 +325,38 @@ class ChatSession:
                     f"{reader} reads on to position {int(dense[reader].nonzero()[-1])}: its keys and values would be "
                     "computed without what it sees. Use chunk=None"
                 )
-        yield from zip(cuts, cuts[1:], strict=False)
+        yield from pairwise(cuts)
 
     def _keep(self, positions: int, turn: int) -> None:
         """Throw away what the cache holds past so many positions."""
         held = self._cache.length
-        self._held = self._held[:positions, :positions]  # first this, so that an interrupt leaves too little, never too much
+        self._held = self._held[
+            :positions, :positions
+        ]  # first this, so that an interrupt leaves too little, never too much
         self._cache.truncate(min(positions, held))
         if held > positions:
             self._note("discard", positions, held, 0.0, 0, turn)
 
-    def _note(self, phase: Phase, start: int, stop: int, seconds: float, flops: int, turn: int | None = None) -> None:
-        self.trace.append(Event(self.turn if turn is None else turn, phase, start, stop, seconds, flops, self._cache.nbytes))
+    def _note(
+        self,
+        phase: Phase,
+        start: int,
+        stop: int,
+        seconds: float,
+        flops: int,
+        turn: int | None = None,
+    ) -> None:
+        self.trace.append(
+            Event(
+                self.turn if turn is None else turn,
+                phase,
+                start,
+                stop,
+                seconds,
+                flops,
+                self._cache.nbytes,
+            )
+        )
 
     def _add(self, role: str, text: str | None) -> None:
         """A new message; one without text is written token by token."""
@@ -325,19 +380,27 @@ class ChatSession:
 
 
 class Sampler:
-    """Picks a token from scores: greedy, or by chance among the likeliest. Markers other than the end are never picked."""
+    """Picks a token from scores.
+
+    greedy, or by chance among the likeliest. Markers other than the end are never picked.
+    """
 
     def __init__(
-        self, tokenizer: tiktoken.Encoding, temperature: float, top_k: int | None, top_p: float | None, seed: int | None
+        self,
+        tokenizer: tiktoken.Encoding,
+        temperature: float,
+        top_k: int | None,
+        top_p: float | None,
+        seed: int | None,
     ) -> None:
-        if not temperature >= 0:
-            raise ValueError(f"temperature must be 0 or more, got {temperature}")
+        if not 0 <= temperature < math.inf:
+            raise ValueError(f"temperature must be 0 or more, and finite, got {temperature}")
         if top_k is not None and top_k < 1:
             raise ValueError(f"top_k must be at least 1, got {top_k}")
         if top_p is not None and not 0 < top_p <= 1:
             raise ValueError(f"top_p must be above 0 and at most 1, got {top_p}")
         self.temperature, self.top_k, self.top_p = temperature, top_k, top_p
-        self.barred = [tokenizer.encode_single_token(marker) for marker in (SYSTEM, USER, ASSISTANT, PAD)]
+        self.barred = [tokenizer.encode_single_token(marker) for marker in NEVER_WRITTEN]
         self.known = tokenizer.n_vocab
         self.chance = torch.Generator()
         if seed is None:
@@ -353,7 +416,7 @@ class Sampler:
             return int(scores.argmax())
         if self.top_k is not None and self.top_k < len(scores):
             scores[scores < scores.topk(self.top_k).values[-1]] = -torch.inf
-        odds = (scores / self.temperature).softmax(0)
+        odds = ((scores - scores.max()) / self.temperature).softmax(0)
         if self.top_p is not None:
             ranked, order = odds.sort(descending=True)
             odds[order[ranked.cumsum(0) - ranked >= self.top_p]] = 0.0  # those after the share is reached

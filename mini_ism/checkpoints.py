@@ -1,10 +1,13 @@
-"""Trained models as two small files: ``model.safetensors`` with the weights and ``config.json`` with all else."""
+"""Trained models as two small files.
+
+``model.safetensors`` with the weights and ``config.json`` with all else.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from mini_ism.devices import get_device
-from mini_ism.files import sha256, write_atomically
+from mini_ism.files import sha256, write_together
 from mini_ism.model import GPT, GPTConfig
 from mini_ism.paths import data_dir
 from mini_ism.tokenizer import load_tokenizer, tokenizer_hash
@@ -23,7 +26,10 @@ FORMAT = "mini-ism 1"
 
 
 class CheckpointError(ValueError):
-    """A checkpoint is missing, damaged or not one of this package's. The message says which file, and what to do."""
+    """A checkpoint is missing, damaged or not one of this package's.
+
+    The message says which file, and what to do.
+    """
 
 
 def shipped_models() -> list[str]:
@@ -31,7 +37,9 @@ def shipped_models() -> list[str]:
     return sorted(path.parent.name for path in (data_dir() / "checkpoints").glob("*/config.json"))
 
 
-def save_model(model: GPT, folder: str | Path, *, training: Mapping[str, Any] | None = None, half: bool = False) -> None:
+def save_model(
+    model: GPT, folder: str | Path, *, training: Mapping[str, Any] | None = None, half: bool = False
+) -> None:
     """Write a model to a folder.
 
     Args:
@@ -41,35 +49,40 @@ def save_model(model: GPT, folder: str | Path, *, training: Mapping[str, Any] | 
         half: store the weights as float16, at half the size.
 
     Raises:
-        OSError: it could not be written; see :func:`~mini_ism.files.write_atomically`.
+        OSError: it could not be written; see :func:`~mini_ism.files.write_together`.
     """
     folder = Path(folder)
     dtype = torch.float16 if half else torch.float32
     weights = save({name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()})
     about = {
         "format": FORMAT,
-        "model": model.config.to_dict(),
+        "model": asdict(model.config),
         "weights_sha256": sha256(weights),
         "tokenizer_sha256": tokenizer_hash(),
         "training": dict(training or {}),
     }
-    write_atomically(folder / "model.safetensors", weights)
-    write_atomically(folder / "config.json", (json.dumps(about, indent=2) + "\n").encode())
+    write_together(
+        {
+            folder / "model.safetensors": weights,
+            folder / "config.json": (json.dumps(about, indent=2) + "\n").encode(),
+        }
+    )
 
 
 def load_model(name: str | Path = "ism", device: str | torch.device = "cpu") -> tuple[GPT, tiktoken.Encoding]:
     """A trained model and its tokenizer.
 
     Args:
-        name: a shipped model (``"causal"``, ``"prefix"``, ``"ism"``) or a folder written by training.
+        name: a shipped model (``"causal"``, ``"prefix"``, ``"ism"``) or a folder written by
+            training.
         device: ``"cpu"``, ``"cuda"``, ``"mps"`` or ``"auto"``.
 
     Returns:
         The model, in float32 and ready for use, and its tokenizer.
 
     Raises:
-        CheckpointError: there is no such model, or its files are damaged, foreign, or of another tokenizer.
-        ValueError: the device is unknown or not there.
+        CheckpointError: there is no such model, or its files are damaged, foreign, or of another
+        tokenizer. ValueError: the device is unknown or not there.
     """
     place = get_device(device)
     folder = data_dir() / "checkpoints" / name if str(name) in shipped_models() else Path(name)
@@ -99,13 +112,20 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             f"{folder / 'config.json'} is not a checkpoint of this package (format "
             f"{about.get('format') if isinstance(about, dict) else about!r}, wanted {FORMAT!r}); {remedy}"
         )
+    kinds = {"model": dict, "weights_sha256": str, "tokenizer_sha256": str, "training": dict}
+    for key, kind in kinds.items():
+        if not isinstance(about.get(key), kind):
+            raise CheckpointError(f"{folder / 'config.json'} has no {key!r} of type {kind.__name__}{again}")
     unknown = set(about["model"]) ^ {field.name for field in fields(GPTConfig)}
     if unknown:
-        raise CheckpointError(f"{folder / 'config.json'} and this package's GPTConfig differ in {sorted(unknown)}; {remedy}")
+        raise CheckpointError(
+            f"{folder / 'config.json'} and this package's GPTConfig differ in {sorted(unknown)}; {remedy}"
+        )
     data = (folder / "model.safetensors").read_bytes()
     if sha256(data) != about["weights_sha256"]:
         raise CheckpointError(
-            f"{folder / 'model.safetensors'} has sha256 {sha256(data)}, but config.json says {about['weights_sha256']}{again}"
+            f"{folder / 'model.safetensors'} has sha256 {sha256(data)}, "
+            f"but config.json says {about['weights_sha256']}{again}"
         )
     if about["tokenizer_sha256"] != tokenizer_hash():
         raise CheckpointError(
@@ -113,9 +133,15 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             f"{tokenizer_hash()}); train it again with this one"
         )
     weights = load(data)
-    wanted = {name: value.shape for name, value in GPT(GPTConfig(**about["model"])).state_dict().items()}
+    try:
+        config = GPTConfig(**about["model"])
+    except ValueError as error:
+        raise CheckpointError(f"{folder / 'config.json'}: {error}{again}") from None
+    wanted = {name: value.shape for name, value in GPT(config).state_dict().items()}
     found = {name: value.shape for name, value in weights.items()}
     if wanted != found:
         odd = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
-        raise CheckpointError(f"{folder / 'model.safetensors'} does not fit its config.json: {', '.join(odd[:4])}{again}")
+        raise CheckpointError(
+            f"{folder / 'model.safetensors'} does not fit its config.json: {', '.join(odd[:4])}{again}"
+        )
     return about, weights

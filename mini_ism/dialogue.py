@@ -1,4 +1,5 @@
-"""Chat messages to tokens, segments and loss mask, and back: the one place that knows how a dialogue is written.
+"""Chat messages to tokens, segments and loss mask, and back: the one place that knows how a
+dialogue is written.
 
 Every message is one segment, and a dialogue's tokens are its messages' tokens laid end to end::
 
@@ -6,8 +7,9 @@ Every message is one segment, and a dialogue's tokens are its messages' tokens l
     user        <|user|> text <|assistant|>
     assistant   text <|end|>
 
-The assistant marker belongs to the query's segment: it is the first position that predicts the answer, and under ISM it reads
-the query whole. Each text gets one leading space, so that a word is the same token wherever it stands; decoding strips it.
+The assistant marker belongs to the query's segment: it is the first position that predicts the
+answer, and under ISM it reads the query whole. Each text gets one leading space, so that a word is
+the same token wherever it stands; decoding strips it.
 """
 
 from __future__ import annotations
@@ -24,10 +26,15 @@ from torch import Tensor
 from mini_ism.segments import PADDING, Segments
 
 Message = Mapping[str, str]
-"""``{"role": "system" | "user" | "assistant", "content": text}``, as OpenAI's and Hugging Face's chats write it."""
+"""``{"role".
+
+"system" | "user" | "assistant", "content": text}``, as OpenAI's and Hugging Face's chats write it.
+"""
 
 ROLES = ("system", "user", "assistant")
 SYSTEM, USER, ASSISTANT, END, PAD = "<|system|>", "<|user|>", "<|assistant|>", "<|end|>", "<|pad|>"
+NEVER_WRITTEN = (SYSTEM, USER, ASSISTANT, PAD)
+"""Markers that no answer holds, so that no model is asked for them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +44,8 @@ class EncodedDialogue:
     Args:
         tokens: LongTensor ``[T]`` or ``[B, T]``.
         segments: of the same shape.
-        loss_mask: BoolTensor of the same shape, True where the token is a *target*: what the model is trained to write. The
-            position that predicts target t is t - 1.
+        loss_mask: BoolTensor of the same shape, True where the token is a *target*: what the model
+            is trained to write. The position that predicts target t is t - 1.
     """
 
     tokens: Tensor
@@ -59,8 +66,8 @@ def check_messages(messages: Sequence[Message]) -> None:
 
     Raises:
         TypeError: a message is not a mapping, or its content is not a string.
-        ValueError: no message, an unknown role, or roles out of order (an optional system message, then user and
-            assistant in turn, user first).
+        ValueError: no message, an unknown role, or roles out of order (an optional system message,
+            then user and assistant in turn, user first).
     """
     if isinstance(messages, str | Mapping) or not isinstance(messages, Sequence):
         raise TypeError(f'a dialogue is a list of messages like {{"role": "user", "content": "Hi."}}, got {messages!r}')
@@ -84,7 +91,10 @@ def check_messages(messages: Sequence[Message]) -> None:
 
 
 def encode_dialogue(
-    messages: Sequence[Message], tokenizer: tiktoken.Encoding, *, loss: Literal["all", "last"] = "all"
+    messages: Sequence[Message],
+    tokenizer: tiktoken.Encoding,
+    *,
+    loss: Literal["all", "last"] = "all",
 ) -> EncodedDialogue:
     """Chat messages to tokens, segments and loss mask.
 
@@ -92,11 +102,14 @@ def encode_dialogue(
 
     Args:
         messages: see :func:`check_messages` for what is accepted.
-        tokenizer: from :func:`~mini_ism.tokenizer.load_tokenizer`, or any encoding with the same markers.
-        loss: which answers are targets, ``"all"`` or only the ``"last"``, as prefix training needs it.
+        tokenizer: from :func:`~mini_ism.tokenizer.load_tokenizer`, or any encoding with the same
+            markers.
+        loss: which answers are targets, ``"all"`` or only the ``"last"``, as prefix training needs
+            it.
 
     Returns:
-        The dialogue, with tensors of shape ``[T]``. ``encode_dialogue(messages[:n])`` is always a prefix of it.
+        The dialogue, with tensors of shape ``[T]``. ``encode_dialogue(messages[:n])`` is always a
+        prefix of it.
 
     Raises:
         TypeError, ValueError: see :func:`check_messages`; ``loss`` is unknown.
@@ -136,7 +149,10 @@ def encode_message(message: Message, tokenizer: tiktoken.Encoding) -> list[int]:
 
 
 def decode_dialogue(tokens: Sequence[int] | Tensor, tokenizer: tiktoken.Encoding) -> list[dict[str, str]]:
-    """The messages that tokens spell: the reverse of :func:`encode_dialogue`. An unfinished answer is given as it stands."""
+    """The messages that tokens spell.
+
+    the reverse of :func:`encode_dialogue`. An unfinished answer is given as it stands.
+    """
     markers = {tokenizer.encode_single_token(m): m for m in (SYSTEM, USER, ASSISTANT, END, PAD)}
     roles = {SYSTEM: "system", USER: "user", ASSISTANT: "assistant"}
     messages: list[dict[str, str]] = []
@@ -163,28 +179,36 @@ def decode_dialogue(tokens: Sequence[int] | Tensor, tokenizer: tiktoken.Encoding
     return messages
 
 
-# -- several dialogues at once ----------------------------------------------------------------------------------------
+# -- several dialogues at once ---------------------------------------------------------------------
 
 
 def expand_turns(messages: Sequence[Message]) -> list[list[Message]]:
-    """One sample a turn, (history, query, answer): the triplet expansion that prefix training needs (2408.00539).
+    """One sample a turn, (history, query, answer): the triplet expansion that prefix training needs
+    (2408.00539).
 
-    Under a prefix mask an earlier answer could look ahead at the later turns, so each answer needs a forward of its own.
+    Under a prefix mask an earlier answer could look ahead at the later turns, so each answer needs
+    a forward of its own.
     """
     return [list(messages[: n + 1]) for n, message in enumerate(messages) if message["role"] == "assistant"]
 
 
 def collate(dialogues: Sequence[EncodedDialogue], tokenizer: tiktoken.Encoding) -> EncodedDialogue:
     """A batch ``[B, T]`` of one dialogue a row, padded on the right to the longest."""
-    return pack(dialogues, tokenizer, length=max(len(d) for d in dialogues), one_a_row=True)
+    return pack(dialogues, tokenizer, length=max(map(len, dialogues), default=0), one_a_row=True)
 
 
 def pack(
-    dialogues: Sequence[EncodedDialogue], tokenizer: tiktoken.Encoding, length: int, *, one_a_row: bool = False
+    dialogues: Sequence[EncodedDialogue],
+    tokenizer: tiktoken.Encoding,
+    length: int,
+    *,
+    one_a_row: bool = False,
 ) -> EncodedDialogue:
-    """A batch ``[B, length]`` with as many dialogues laid end to end in a row as fit, first fit in the order given.
+    """A batch ``[B, length]`` with as many dialogues laid end to end in a row as fit, first fit in
+    the order given.
 
-    Each dialogue gets a ``document`` number of its own, and no mask looks past it (:meth:`Mask.dense`).
+    Each dialogue gets a ``document`` number of its own, and no mask looks past it
+    (:meth:`Mask.dense`).
 
     Raises:
         ValueError: a dialogue is longer than ``length``, or there is none.
@@ -214,12 +238,16 @@ def pack(
         for number, d in enumerate(row):
             span = (b, slice(start, start + len(d)))
             tokens[span], ids[span], document[span] = d.tokens, d.segments.id, number
-            is_query[span], is_system[span], loss_mask[span] = d.segments.is_query, d.segments.system, d.loss_mask
+            is_query[span], is_system[span], loss_mask[span] = (
+                d.segments.is_query,
+                d.segments.system,
+                d.loss_mask,
+            )
             start += len(d)
     return EncodedDialogue(tokens, Segments(ids, is_query, is_system, document), loss_mask)
 
 
-# -- looking at a dialogue --------------------------------------------------------------------------------------------
+# -- looking at a dialogue -------------------------------------------------------------------------
 
 COLOURS = {"system": ("35", "#cc79a7"), "user": ("34", "#56b4e9"), "assistant": ("32", "#009e73")}
 """A role's ANSI colour code and its colour on a page (Okabe and Ito's palette, told apart by the colour-blind, too)."""
@@ -227,13 +255,18 @@ COLOURS = {"system": ("35", "#cc79a7"), "user": ("34", "#56b4e9"), "assistant": 
 
 @dataclass(frozen=True)
 class DialogueView:
-    """A dialogue's tokens in the colours of their roles: text in a terminal, HTML in a notebook. Targets are underlined."""
+    """A dialogue's tokens in the colours of their roles.
+
+    text in a terminal, HTML in a notebook. Targets are underlined.
+    """
 
     pieces: tuple[tuple[str, str, bool], ...]
     """(text, role, is a target) of each token."""
 
     def __str__(self) -> str:
-        return "".join(f"\x1b[{'4;' if target else ''}{COLOURS[role][0]}m{text}\x1b[0m" for text, role, target in self.pieces)
+        return "".join(
+            f"\x1b[{'4;' if target else ''}{COLOURS[role][0]}m{text}\x1b[0m" for text, role, target in self.pieces
+        )
 
     def _repr_html_(self) -> str:
         spans = (
@@ -245,8 +278,13 @@ class DialogueView:
 
 
 def show_dialogue(encoded: EncodedDialogue, tokenizer: tiktoken.Encoding) -> DialogueView:
-    """A coloured view of one encoded dialogue ``[T]``: system, user and assistant tokens, targets underlined."""
+    """A coloured view of one encoded dialogue ``[T]``.
+
+    system, user and assistant tokens, targets underlined.
+    """
     s = encoded.segments
-    roles = ["system" if sys else "user" if query else "assistant" for sys, query in zip(s.system, s.is_query, strict=True)]
+    roles = [
+        "system" if sys else "user" if query else "assistant" for sys, query in zip(s.system, s.is_query, strict=True)
+    ]
     texts = (tokenizer.decode([int(token)]) for token in encoded.tokens)
     return DialogueView(tuple(zip(texts, roles, map(bool, encoded.loss_mask), strict=True)))

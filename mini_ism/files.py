@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
+import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that nobody ever sees half of it: to a neighbour first, which then takes its place.
+    """:func:`write_together` for a single file."""
+    write_together({path: data})
+
+
+def write_together(files: Mapping[Path, bytes]) -> None:
+    """Write files so that nobody ever sees half of one: each to a neighbour first, and when all are
+    on the disk they take their places.
 
     Raises:
-        OSError: it could not be written (disk full, no permission); what was at ``path`` before is untouched.
+        OSError: one could not be written (disk full, no permission); what was there before is
+        untouched.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    parts: dict[Path, Path] = {}
+    path = Path()
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
+        for path, data in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            parts[path] = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+            with parts[path].open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        for path, part in parts.items():
+            part.replace(path)
     except OSError as error:
         raise OSError(
             error.errno,
@@ -30,7 +42,8 @@ def write_atomically(path: Path, data: bytes) -> None:
             str(path),
         ) from error
     finally:
-        Path(name).unlink(missing_ok=True)
+        for part in parts.values():
+            part.unlink(missing_ok=True)
 
 
 def sha256(data: bytes) -> str:

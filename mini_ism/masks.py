@@ -1,9 +1,10 @@
 """Who may look at whom: attention masks as one-line rules over a dialogue's segments.
 
-A rule is a function ``rule(q, kv, s)``: ``q`` and ``kv`` are integer position tensors that broadcast against each other, ``s``
-is the dialogue's :class:`~mini_ism.segments.Segments`, and the result is bool, **True = q may attend to kv**. It is the same
-shape of thought as FlexAttention's ``mask_mod``. Rules compose with ``&``, ``|`` and ``~``, and answer one more question no
-hard-coded triangle can: what of a KV cache survives when the dialogue grows (:func:`reusable`).
+A rule is a function ``rule(q, kv, s)``: ``q`` and ``kv`` are integer position tensors that
+broadcast against each other, ``s`` is the dialogue's :class:`~mini_ism.segments.Segments`, and the
+result is bool, **True = q may attend to kv**. It is the same shape of thought as FlexAttention's
+``mask_mod``. Rules compose with ``&``, ``|`` and ``~``, and answer one more question no hard-coded
+triangle can: what of a KV cache survives when the dialogue grows (:func:`reusable`).
 """
 
 from __future__ import annotations
@@ -29,9 +30,10 @@ class Mask:
     """A rule that says who may attend to whom, with the forms that attention code wants.
 
     Args:
-        rule: ``rule(q, kv, s) -> bool tensor``, True = may attend; see the module's docstring. Its keyword-only parameters, if
-            any, are the mask's options: ``ism(sink=True)``.
-        name: how the mask introduces itself. For everything built from registered masks, ``get_mask(mask.name)`` gives it back.
+        rule: ``rule(q, kv, s) -> bool tensor``, True = may attend; see the module's docstring. Its
+            keyword-only parameters, if any, are the mask's options: ``ism(sink=True)``.
+        name: how the mask introduces itself. For everything built from registered masks,
+            ``get_mask(mask.name)`` gives it back.
     """
 
     def __init__(self, rule: Rule, name: str = "custom") -> None:
@@ -40,19 +42,25 @@ class Mask:
         self.rule = rule
         self.name = name
 
-    # -- composing ----------------------------------------------------------------------------------------------------
+    # -- composing ---------------------------------------------------------------------------------
 
     def __and__(self, other: Mask) -> Mask:
         """Both rules must allow it."""
         if not isinstance(other, Mask):
             return NotImplemented
-        return Mask(lambda q, kv, s: self.rule(q, kv, s) & other.rule(q, kv, s), f"{self._term} & {other._term}")
+        return Mask(
+            lambda q, kv, s: self.rule(q, kv, s) & other.rule(q, kv, s),
+            f"{self._term} & {other._term}",
+        )
 
     def __or__(self, other: Mask) -> Mask:
         """Either rule may allow it."""
         if not isinstance(other, Mask):
             return NotImplemented
-        return Mask(lambda q, kv, s: self.rule(q, kv, s) | other.rule(q, kv, s), f"{self._term} | {other._term}")
+        return Mask(
+            lambda q, kv, s: self.rule(q, kv, s) | other.rule(q, kv, s),
+            f"{self._term} | {other._term}",
+        )
 
     def __invert__(self) -> Mask:
         """What the rule forbids."""
@@ -70,10 +78,12 @@ class Mask:
         return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
     def __call__(self, *values: Any, **options: Any) -> Mask:
-        """The same rule with other options, by name or in their order: ``sliding_window(32)``, ``ism(sink=True)``.
+        """The same rule with other options, by name or in their order: ``sliding_window(32)``,
+        ``ism(sink=True)``.
 
         Raises:
-            TypeError: the rule has no such option, or the value has another type than the option's default.
+            TypeError: the rule has no such option, or the value has another type than the option's
+            default.
         """
         known = self.options
         if len(values) > len(known) or not options.keys() <= known.keys():
@@ -96,13 +106,13 @@ class Mask:
         """The options that were set by a call, not left at their defaults."""
         return dict(self.rule.keywords) if isinstance(self.rule, partial) else {}
 
-    # -- forms --------------------------------------------------------------------------------------------------------
+    # -- forms -------------------------------------------------------------------------------------
 
     def dense(self, segments: Segments, rows: slice | None = None) -> Tensor:
         """The mask as a matrix.
 
-        Dialogues packed into one row never see each other, whatever the rule says; a padding position sees its fellows
-        and always itself, so that no softmax runs over nothing.
+        Dialogues packed into one row never see each other, whatever the rule says; a padding
+        position sees its fellows and always itself, so that no softmax runs over nothing.
 
         Args:
             segments: of shape ``[..., T]``.
@@ -112,8 +122,8 @@ class Mask:
             BoolTensor ``[..., rows, T]``, True = may attend.
 
         Raises:
-            TypeError, ValueError: the rule does not return a bool tensor that broadcasts to ``[rows, T]``, or leaves
-                a position with nothing to attend to.
+            TypeError, ValueError: the rule does not return a bool tensor that broadcasts to
+                ``[rows, T]``, or leaves a position with nothing to attend to.
         """
         if segments.id.ndim > 1:
             return torch.stack([self.dense(row, rows) for row in segments.rows()])
@@ -161,12 +171,14 @@ class Mask:
         return mod
 
     def block_mask(self, segments: Segments, block_size: int = 128) -> BlockMask:
-        """The mask as FlexAttention's ``BlockMask``, with ``B`` = the batch of ``segments`` (or 1) and one head for all."""
+        """The mask as FlexAttention's ``BlockMask``, one for all heads and for each row of a batch."""
         batch = segments.id.shape[0] if segments.id.ndim > 1 else None
         total, device = len(segments), str(segments.id.device)
-        return create_block_mask(self.mask_mod(segments), batch, None, total, total, device=device, BLOCK_SIZE=block_size)
+        return create_block_mask(
+            self.mask_mod(segments), batch, None, total, total, device=device, BLOCK_SIZE=block_size
+        )
 
-    # -- pictures -----------------------------------------------------------------------------------------------------
+    # -- pictures ----------------------------------------------------------------------------------
 
     def __repr__(self) -> str:
         return f"Mask({self.name})"
@@ -191,7 +203,7 @@ class _Row:
         return field[self._b]
 
 
-# -- the registry -----------------------------------------------------------------------------------------------------
+# -- the registry ----------------------------------------------------------------------------------
 
 MASKS: dict[str, Mask] = {}
 """All registered masks by name."""
@@ -213,7 +225,10 @@ def causal(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
 
 @register_mask
 def prefix(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
-    """All up to the end of the last query is read both ways; the answer after it, backwards (T5's prefix-LM, 1910.10683)."""
+    """All up to the end of the last query is read both ways.
+
+    the answer after it, backwards (T5's prefix-LM, 1910.10683).
+    """
     return (kv <= q) | (kv < s.last_query_end[q])
 
 
@@ -221,8 +236,8 @@ def prefix(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
 def ism(q: Tensor, kv: Tensor, s: Segments, *, sink: bool = False, system_as_query: bool = True) -> Tensor:
     """Queries read both ways inside themselves; answers read backwards (2408.00539).
 
-    Options: ``sink`` keeps token 0 causal, as the attention sink of a pretrained causal model needs it;
-    ``system_as_query=False`` reads the system prompt backwards.
+    Options: ``sink`` keeps token 0 causal, as the attention sink of a pretrained causal model needs
+    it; ``system_as_query=False`` reads the system prompt backwards.
     """
     both_ways = s.is_query[q] & (s.id[q] == s.id[kv])
     if sink:
@@ -246,9 +261,11 @@ def same_query(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
 
 @register_mask
 def mas(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
-    """Masked attention by segment (2412.18487): causal, or in the same prompt segment, system prompt and markers included.
+    """Masked attention by segment (2412.18487): causal, or in the same prompt segment, system
+    prompt and markers included.
 
-    On this package's segments, where a query already holds its markers, it is the same matrix as ``ism`` with its defaults.
+    On this package's segments, where a query already holds its markers, it is the same matrix as
+    ``ism`` with its defaults.
     """
     return (kv <= q) | same_query.rule(q, kv, s)
 
@@ -261,19 +278,28 @@ def same_segment(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
 
 @register_mask
 def same_document(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
-    """Inside one dialogue of a packed row. Every mask is confined to this already; the rule is here to be looked at."""
+    """Inside one dialogue of a packed row.
+
+    Every mask is confined to this already; the rule is here to be looked at.
+    """
     return (q >= 0) & (kv >= 0) if s.document is None else s.document[q] == s.document[kv]
 
 
 @register_mask
 def sliding_window(q: Tensor, kv: Tensor, s: Segments, *, n: int = 32) -> Tensor:
-    """Less than ``n`` positions away, on either side: ``causal & sliding_window(32)`` is the usual window."""
+    """Less than ``n`` positions away, on either side.
+
+    ``causal & sliding_window(32)`` is the usual window.
+    """
     return (q - kv).abs() < n
 
 
 @register_mask
 def sink(q: Tensor, kv: Tensor, s: Segments, *, n: int = 4) -> Tensor:
-    """The dialogue's first ``n`` tokens: ``causal & (sliding_window(32) | sink(4))`` is StreamingLLM's (2309.17453)."""
+    """The dialogue's first ``n`` tokens.
+
+    ``causal & (sliding_window(32) | sink(4))`` is StreamingLLM's (2309.17453).
+    """
     return (s.position[kv] < n) & (q >= 0)
 
 
@@ -281,8 +307,8 @@ def get_mask(spec: str | Mask, **options: Any) -> Mask:
     """A mask by name or by expression.
 
     Args:
-        spec: a registered name (``"ism"``), an expression over them (``"causal & (sliding_window(32) | sink(4))"``), or a
-            :class:`Mask`, which is passed through.
+        spec: a registered name (``"ism"``), an expression over them (``"causal &
+            (sliding_window(32) | sink(4))"``), or a :class:`Mask`, which is passed through.
         options: options of a mask given by name, as in ``get_mask("ism", sink=True)``.
 
     Raises:
@@ -305,15 +331,26 @@ def _parse(text: str) -> Mask:
             case ast.Name(id=name):
                 raise ValueError(f"unknown mask {name!r}; {known}")
             case ast.Call(func=ast.Name() as function, args=args, keywords=keywords) if all(k.arg for k in keywords):
-                values = [ast.literal_eval(value) for value in args]
-                return build(function)(*values, **{str(k.arg): ast.literal_eval(k.value) for k in keywords})
+                named = {str(k.arg): literal(k.value) for k in keywords}
+                return build(function)(*map(literal, args), **named)
             case ast.BinOp(left=left, op=ast.BitAnd(), right=right):
                 return build(left) & build(right)
             case ast.BinOp(left=left, op=ast.BitOr(), right=right):
                 return build(left) | build(right)
             case ast.UnaryOp(op=ast.Invert(), operand=operand):
                 return ~build(operand)
-        raise ValueError(f"cannot read {ast.unparse(node)!r} in mask {text!r}; write names joined by & | ~ ( ); {known}")
+        raise unreadable(node)
+
+    def literal(node: ast.expr) -> Any:
+        try:
+            return ast.literal_eval(node)
+        except ValueError:
+            raise unreadable(node) from None
+
+    def unreadable(node: ast.expr) -> ValueError:
+        return ValueError(
+            f"cannot read {ast.unparse(node)!r} in mask {text!r}; write names joined by & | ~ ( ); {known}"
+        )
 
     try:
         tree = ast.parse(text.strip(), mode="eval")
@@ -322,20 +359,23 @@ def _parse(text: str) -> Mask:
     return build(tree.body)
 
 
-# -- what a mask lets a cache keep ------------------------------------------------------------------------------------
+# -- what a mask lets a cache keep -----------------------------------------------------------------
 
 
 def reusable(mask: Mask, old: Segments, new: Segments) -> int:
-    """How many of the keys and values computed for dialogue ``old`` are still right in dialogue ``new``.
+    """How many of the keys and values computed for dialogue ``old`` are still right in dialogue
+    ``new``.
 
-    Position i's keys and values are still right iff what i may see is unchanged, and each of those it sees is kept and
-    still right, too. So the answer is the longest prefix whose rows are the same in both dialogues and see nothing outside
-    the prefix. Derived from the rule alone: all of ``old`` for causal and ISM when a turn is added, 0 for prefix.
+    Position i's keys and values are still right iff what i may see is unchanged, and each of those
+    it sees is kept and still right, too. So the answer is the longest prefix whose rows are the
+    same in both dialogues and see nothing outside the prefix. Derived from the rule alone: all of
+    ``old`` for causal and ISM when a turn is added, 0 for prefix.
 
     Args:
         mask: the rule both dialogues are read under.
-        old, new: segments ``[T_old]``, ``[T_new]`` of one dialogue before and after; ``new`` may also be shorter.
-            The tokens in their common stretch are taken to be the same.
+        old: segments ``[T_old]`` of the dialogue whose keys and values were computed.
+        new: segments ``[T_new]`` of the dialogue they shall serve, longer or shorter. The tokens in their common
+            stretch are taken to be the same.
 
     Returns:
         A number of positions, 0 to ``min(T_old, T_new)``.
@@ -355,14 +395,15 @@ def unchanged_prefix(before: Tensor, after: Tensor) -> int:
 def borders(dense: Tensor) -> Tensor:
     """Where a dialogue may be cut into chunks that are fed one after the other.
 
-    A cut before position n is right iff nobody before n sees n or beyond. Under a causal rule every cut is right; under ISM
-    none inside a query is.
+    A cut before position n is right iff nobody before n sees n or beyond. Under a causal rule every
+    cut is right; under ISM none inside a query is.
 
     Args:
         dense: BoolTensor ``[T, T]``, a mask's matrix.
 
     Returns:
-        BoolTensor ``[T + 1]``, True at n if the first n positions can be computed without the rest. True at 0 and T.
+        BoolTensor ``[T + 1]``, True at n if the first n positions can be computed without the rest.
+        True at 0 and T.
     """
     here = torch.arange(len(dense) + 1, device=dense.device, dtype=torch.int32)
     if len(dense) == 0:

@@ -1,14 +1,14 @@
 """The GPT, on one screen: a decoder whose attention mask is an argument.
 
-Pre-norm residual blocks (2002.04745) with RMSNorm (1910.07467), rotary positions (2104.09864), squared-ReLU MLPs (2109.08668),
-tied input and output embeddings (1608.05859), no biases. Shapes: B batch, T tokens of the chunk, S = positions before the chunk
-+ T, C width, H heads, D = C / H.
+Pre-norm residual blocks (2002.04745) with RMSNorm (1910.07467), rotary positions (2104.09864),
+squared-ReLU MLPs (2109.08668), tied input and output embeddings (1608.05859), no biases. Shapes: B
+batch, T tokens of the chunk, S = positions before the chunk + T, C width, H heads, D = C / H.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -26,31 +26,32 @@ class GPTConfig:
         vocab_size: tokens in the vocabulary.
         context: positions a dialogue may have.
         layers, heads, width: blocks, heads a block, channels.
-        token_shift: how many of the tokens just before it each embedding hears of (0 = none). Recall trains ten times
-            faster with 2. It never goes round the mask: see :class:`TokenShift`.
+        token_shift: how many of the tokens just before it each embedding hears of (0 = none).
+            Recall trains ten times faster with 2. It never goes round the mask: see
+            :class:`TokenShift`.
         mask: the rule the model was trained with, for the record; :meth:`GPT.forward` takes any.
         rope_base: wavelength base of the rotary positions.
 
     Raises:
-        ValueError: a size is not positive, or ``width`` does not divide into heads of an even width.
+        ValueError: a size is not positive, or ``width`` does not divide into heads of an even
+        width.
     """
 
     vocab_size: int = 512
     context: int = 512
     layers: int = 3
     heads: int = 4
-    width: int = 96
-    token_shift: int = 2
+    width: int = 80
+    token_shift: int = 4
     mask: str = "causal"
     rope_base: float = 10_000.0
 
     def __post_init__(self) -> None:
-        for name in ("vocab_size", "context", "layers", "heads", "width"):
+        least = {"vocab_size": 1, "context": 1, "layers": 1, "heads": 1, "width": 1, "token_shift": 0}
+        for name, bound in least.items():
             value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"GPTConfig.{name} must be a positive integer, got {value!r}")
-        if not isinstance(self.token_shift, int) or self.token_shift < 0:
-            raise ValueError(f"GPTConfig.token_shift must be 0 or more, got {self.token_shift!r}")
+            if not isinstance(value, int) or value < bound:
+                raise ValueError(f"GPTConfig.{name} must be a whole number from {bound} up, got {value!r}")
         if self.width % (2 * self.heads):
             raise ValueError(
                 f"width {self.width} does not divide into {self.heads} heads of an even width (rotary positions "
@@ -59,7 +60,8 @@ class GPTConfig:
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> GPTConfig:
-        """A named size, ``"tiny"`` (0.4M parameters) to ``"small"`` (10M), with other fields changed.
+        """A named size, ``"tiny"`` (0.4M parameters) to ``"small"`` (10M), with other fields
+        changed.
 
         Raises:
             ValueError: no such preset.
@@ -68,27 +70,21 @@ class GPTConfig:
             raise ValueError(f"unknown preset {name!r}; presets are {', '.join(PRESETS)}")
         return cls(**{**PRESETS[name], **changes})
 
-    def to_dict(self) -> dict[str, Any]:
-        """As plain values, for JSON."""
-        return asdict(self)
-
-    def with_mask(self, mask: str) -> GPTConfig:
-        """The same shape, trained with another rule."""
-        return replace(self, mask=mask)
-
 
 PRESETS: dict[str, dict[str, int]] = {
-    "tiny": {"layers": 3, "heads": 4, "width": 96},
-    "mini": {"layers": 4, "heads": 4, "width": 160},
+    "tiny": {"layers": 3, "heads": 4, "width": 80},
+    "mini": {"layers": 4, "heads": 4, "width": 128},
     "small": {"layers": 6, "heads": 6, "width": 384},
 }
 """The named sizes of :meth:`GPTConfig.preset`."""
 
 
 def rotate(x: Tensor, positions: Tensor, base: float) -> Tensor:
-    """Turn each pair of channels by an angle that grows with the position (RoFormer, 2104.09864, section 3.2).
+    """Turn each pair of channels by an angle that grows with the position (RoFormer, 2104.09864,
+    section 3.2).
 
-    The product of a turned query and a turned key depends on their distance only. ``[B, H, T, D]``, ``[T]`` -> ``[B, H, T, D]``.
+    The product of a turned query and a turned key depends on their distance only. ``[B, H, T, D]``,
+    ``[T]`` -> ``[B, H, T, D]``.
     """
     half = x.shape[-1] // 2
     speeds = base ** (-torch.arange(half, device=x.device, dtype=torch.float32) / half)  # (D/2)
@@ -108,15 +104,17 @@ class Attention(nn.Module):
         self.out = nn.Linear(config.width, config.width, bias=False)
 
     def forward(
-        self, x: Tensor, positions: Tensor, mask: Tensor | None, cache: KVCache | None, layer: int, keep_weights: bool
+        self, x: Tensor, positions: Tensor, mask: Tensor | None, cache: KVCache | None, layer: int, maps: bool
     ) -> tuple[Tensor, Tensor | None]:
+        """Attend from a chunk ``x [B, T, C]`` at ``positions [T]``; with ``maps``, also the weights ``[B, H, T, S]``."""
         B, T, C = x.shape
-        q, k, v = self.qkv(x).view(B, T, 3 * self.heads, C // self.heads).transpose(1, 2).chunk(3, dim=1)  # (B, H, T, D) each
+        heads = self.qkv(x).view(B, T, 3 * self.heads, C // self.heads).transpose(1, 2)  # (B, 3H, T, D)
+        q, k, v = heads.chunk(3, dim=1)  # (B, H, T, D) each
         q, k = rotate(q, positions, self.base), rotate(k, positions, self.base)
         if cache is not None:
             k, v = cache.write(layer, k, v)  # (B, H, S, D)
         weights = None
-        if keep_weights:  # the same attention, spelled out
+        if maps:  # the same attention, spelled out
             scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])  # (B, H, T, S)
             weights = (scores if mask is None else scores.masked_fill(~mask, -math.inf)).softmax(-1)
             y = weights @ v  # (B, H, T, D)
@@ -134,7 +132,9 @@ class MLP(nn.Module):
         self.down = nn.Linear(4 * config.width, config.width, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down(F.relu(self.up(x)).square())
+        """Change each position by itself. ``[B, T, C]`` -> ``[B, T, C]``."""
+        changed: Tensor = self.down(F.relu(self.up(x)).square())
+        return changed
 
 
 class Block(nn.Module):
@@ -146,9 +146,10 @@ class Block(nn.Module):
         self.attention, self.mlp = Attention(config), MLP(config)
 
     def forward(
-        self, x: Tensor, positions: Tensor, mask: Tensor | None, cache: KVCache | None, layer: int, keep_weights: bool
+        self, x: Tensor, positions: Tensor, mask: Tensor | None, cache: KVCache | None, layer: int, maps: bool
     ) -> tuple[Tensor, Tensor | None]:
-        heard, weights = self.attention(self.norm1(x), positions, mask, cache, layer, keep_weights)
+        """As :meth:`Attention.forward`."""
+        heard, weights = self.attention(self.norm1(x), positions, mask, cache, layer, maps)
         x = x + heard
         return x + self.mlp(self.norm2(x)), weights
 
@@ -156,8 +157,9 @@ class Block(nn.Module):
 class TokenShift(nn.Module):
     """Each token also hears, through a learned map, of the tokens just before it, *where the mask lets it see them*.
 
-    A cousin of RWKV's token shift (2305.13048). "In the box": the embedding of *box* learns of *in the* before any attention,
-    which makes look-ups by neighbour easy to learn. Since the mask gates it, it opens no path that attention does not have.
+    A cousin of RWKV's token shift (2305.13048) and of Canon layers (2512.17351), which reach as far. "The key is in the
+    box": *box* learns of *key* before any attention, which makes look-ups by neighbour easy to learn. Since the
+    mask gates it, it opens no path that attention does not have.
     """
 
     def __init__(self, config: GPTConfig) -> None:
@@ -165,12 +167,13 @@ class TokenShift(nn.Module):
         self.maps = nn.ModuleList(nn.Linear(config.width, config.width, bias=False) for _ in range(config.token_shift))
 
     def forward(self, x: Tensor, before: Tensor, mask: Tensor) -> Tensor:
-        """Add to the chunk's embeddings ``x [B, T, C]`` those of its predecessors; ``before [B, P, C]`` come just before it.
+        """Add its predecessors to each of a chunk's embeddings ``x [B, T, C]``; ``before [B, P, C]`` precede the chunk.
 
         ``mask [B or 1, T, S]`` is the chunk's rows of the mask.
         """
         T, P, start = x.shape[1], before.shape[1], mask.shape[-1] - x.shape[1]
-        row, line = torch.arange(T, device=x.device), torch.cat([before, x], dim=1)  # (T), (B, P + T, C)
+        row = torch.arange(T, device=x.device)  # (T)
+        line = torch.cat([before, x], dim=1)  # (B, P + T, C)
         for back, project in enumerate(self.maps, start=1):
             column = start + row - back
             seen = mask[:, row, column.clamp(min=0)] & (column >= 0)  # (B or 1, T)
@@ -191,15 +194,22 @@ class GPT(nn.Module):
         self.apply(self._initialise)
 
     def _initialise(self, module: nn.Module) -> None:
-        """Embeddings N(0, 0.02) (GPT-2); maps N(0, 1 / fan-in); maps into the residual stream zero, so a block starts as nothing."""
+        """Embeddings N(0, 1), maps N(0, 1 / fan-in), and two head starts that make copying easy to learn.
+
+        Embeddings are large, so that the first steps, which mostly learn how often each token is written, do
+        not wash out which token is which; the output scales them back. Attention starts by looking for
+        what resembles the reader, and by handing on what it finds (mimetic initialisation, 2305.09828).
+        """
         if isinstance(module, nn.Embedding):
-            nn.init.normal_(module.weight, std=0.02)
+            nn.init.normal_(module.weight)
         elif isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=module.in_features**-0.5)
-        if isinstance(module, Attention):
-            nn.init.zeros_(module.out.weight)
         elif isinstance(module, MLP):
             nn.init.zeros_(module.down.weight)
+        elif isinstance(module, Attention):
+            q, k, v = module.qkv.weight.detach().chunk(3)
+            k.copy_(q)
+            module.out.weight.detach().copy_(v.T / 2)
 
     @property
     def device(self) -> torch.device:
@@ -219,18 +229,20 @@ class GPT(nn.Module):
 
         Args:
             tokens: LongTensor ``[B, T]``, the chunk that follows what ``cache`` holds.
-            mask: BoolTensor ``[T, S]`` or ``[B, T, S]``, the chunk's rows, True = may attend; ``None`` = causal.
+            mask: BoolTensor ``[T, S]`` or ``[B, T, S]``, the chunk's rows, True = may attend;
+                ``None`` = causal.
             cache: filled with the positions before the chunk; the chunk is added to it.
             at: BoolTensor ``[B, T]``: compute logits at these positions only.
             attention_maps: also return the attention weights of this very forward.
 
         Returns:
-            Logits ``[B, T, V]``, or ``[N, V]`` for the N positions of ``at``; with ``attention_maps`` a pair of them and the
-            weights ``[layers, B, H, T, S]``.
+            Logits ``[B, T, V]``, or ``[N, V]`` for the N positions of ``at``; with
+            ``attention_maps`` a pair of them and the weights ``[layers, B, H, T, S]``.
 
         Raises:
             TypeError: tokens are not integers, or the mask is not bool.
-            ValueError: tokens out of range; a shape does not fit; the chunk does not fit the context.
+            ValueError: tokens out of range; a shape does not fit; the chunk does not fit the
+            context.
         """
         start = 0 if cache is None else cache.length
         self._check(tokens, mask, start)
@@ -252,7 +264,8 @@ class GPT(nn.Module):
             maps.append(weights)
         if cache is not None:
             cache.advance(tokens)
-        logits = F.linear(self.norm(x if at is None else x[at]), self.embed.weight)  # (B, T, V) or (N, V)
+        final = self.norm(x if at is None else x[at]) * self.config.width**-0.5  # (B, T, C) or (N, C)
+        logits = F.linear(final, self.embed.weight)  # (B, T, V) or (N, V)
         return (logits, torch.stack(maps)) if attention_maps else logits
 
     def _check(self, tokens: Tensor, mask: Tensor | None, start: int) -> None:
@@ -272,24 +285,32 @@ class GPT(nn.Module):
             raise ValueError(f"{start} cached + {T} new positions exceed the model's context of {self.config.context}")
         if mask is not None and mask.dtype != torch.bool:
             raise TypeError(f"the mask must be a bool tensor (True = may attend), got {mask.dtype}")
-        if mask is not None and tuple(mask.shape) not in {(T, start + T), (1, T, start + T), (B, T, start + T)}:
+        S = start + T
+        if mask is not None and tuple(mask.shape) not in {(T, S), (1, T, S), (B, T, S)}:
             raise ValueError(
                 f"the mask has shape {tuple(mask.shape)}, but {T} new tokens after {start} cached ones need "
-                f"[{T}, {start + T}] or [{B}, {T}, {start + T}]: a row for each new token, a column for each token so far"
+                f"[{T}, {S}] or [{B}, {T}, {S}]: a row for each new token, a column for each token so far"
             )
 
-    # -- what it costs ------------------------------------------------------------------------------------------------
+    # -- what it costs -----------------------------------------------------------------------------
 
     def new_cache(self, batch: int = 1, capacity: int | None = None) -> KVCache:
         """An empty cache for this model, by default with room for its whole context."""
         c, weight = self.config, self.embed.weight
         capacity = c.context if capacity is None else capacity
         return KVCache(
-            c.layers, c.heads, c.width // c.heads, batch=batch, capacity=capacity, device=weight.device, dtype=weight.dtype
+            c.layers,
+            c.heads,
+            c.width // c.heads,
+            batch=batch,
+            capacity=capacity,
+            device=weight.device,
+            dtype=weight.dtype,
         )
 
     def flops(self, tokens: int, pairs: int, logits: int = 1) -> int:
-        """Floating-point operations of a forward, a multiply and an add counted as two; norms and softmax are left out.
+        """Floating-point operations of a forward, a multiply and an add counted as two; norms and
+        softmax are left out.
 
         Args:
             tokens: positions computed.

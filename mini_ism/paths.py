@@ -1,9 +1,7 @@
-"""Where the package's data lives, and how its files are written."""
+"""Where the package's data lives."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
@@ -27,25 +25,3 @@ def data_dir() -> Path:
         f"mini-ism's data directory is missing: looked for {looked}. Reinstall the package, "
         "or restore `data/` in the checkout (`git checkout -- data`)."
     )
-
-
-def write_atomic(path: Path, content: bytes) -> None:
-    """Write `content` so that `path` holds either its old bytes or all of the new ones.
-
-    Raises:
-        OSError: the disk is full or the directory is not writable; `path` is as it was, and
-            nothing is left beside it.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)  # mkstemp makes the file private; data is meant to be read
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -1,12 +1,14 @@
-"""What each token of a dialogue *is*: the segment it belongs to, and whether that segment asks or answers.
+"""What each token of a dialogue *is*: the segment it belongs to, and whether that segment asks or
+answers.
 
-A dialogue is a row of segments, one a message: ``system | user | assistant | user | ...``. System and user messages are
-*queries*, which the model only reads; assistant messages are *answers*, which it also writes. Masks are rules over this.
+A dialogue is a row of segments, one a message: ``system | user | assistant | user | ...``. System
+and user messages are *queries*, which the model only reads; assistant messages are *answers*, which
+it also writes. Masks are rules over this.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -25,8 +27,8 @@ class Segments:
         id: integers; equal for tokens of the same segment. A segment is contiguous.
         is_query: bool; True where the segment is read only (system and user messages).
         is_system: bool; True in a system message. Default: nowhere.
-        document: integers; the dialogue a token belongs to when several share a row (packing), ``PADDING`` where
-            there is none. Default: one dialogue.
+        document: integers; the dialogue a token belongs to when several share a row (packing),
+            ``PADDING`` where there is none. Default: one dialogue.
 
     Raises:
         TypeError: a field is not a tensor, or has the wrong dtype.
@@ -60,7 +62,10 @@ class Segments:
         return int(self.id.shape[-1])
 
     def __getitem__(self, positions: slice) -> Segments:
-        """A stretch of positions, as if nothing else had been said: ``segments[:n]`` is the dialogue's first n tokens."""
+        """A stretch of positions, as if nothing else had been said.
+
+        ``segments[:n]`` is the dialogue's first n tokens.
+        """
         if not isinstance(positions, slice):
             raise TypeError(f"Segments take a slice of positions, got {positions!r}")
         return self._map(lambda field: field[..., positions])
@@ -77,9 +82,14 @@ class Segments:
         """The same segments on another device."""
         return self._map(lambda field: field.to(device))
 
-    def _map(self, change) -> Segments:  # type: ignore[no-untyped-def]
-        fields = (self.id, self.is_query, self.is_system, self.document)
-        return Segments(*(None if field is None else change(field) for field in fields))
+    def _map(self, change: Callable[[Tensor], Tensor]) -> Segments:
+        system, document = self.is_system, self.document
+        return Segments(
+            change(self.id),
+            change(self.is_query),
+            None if system is None else change(system),
+            None if document is None else change(document),
+        )
 
     # What rules ask for beyond the fields; each is [..., T] and is computed when first touched.
 
@@ -104,7 +114,10 @@ class Segments:
 
     @cached_property
     def last_query_end(self) -> Tensor:
-        """One past the last query token of a token's dialogue: what a prefix mask reads both ways. 0 without a query."""
+        """One past the last query token of a token's dialogue.
+
+        what a prefix mask reads both ways. 0 without a query.
+        """
         here = torch.arange(len(self), device=self.id.device).expand(self.id.shape)
         end = torch.where(self.is_query, here + 1, torch.zeros_like(here))
         if len(self) == 0:
@@ -117,7 +130,10 @@ class Segments:
 
 
 def _run_start(key: Tensor, here: Tensor) -> Tensor:
-    """For each position, where its run of equal keys starts. ``[..., T]``, ``[..., T]`` -> ``[..., T]``."""
+    """For each position, where its run of equal keys starts.
+
+    ``[..., T]``, ``[..., T]`` -> ``[..., T]``.
+    """
     starts = torch.ones_like(key, dtype=torch.bool)
     starts[..., 1:] = key[..., 1:] != key[..., :-1]
     return torch.where(starts, here, torch.zeros_like(here)).cummax(-1).values

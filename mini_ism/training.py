@@ -1,9 +1,10 @@
 """Training: one readable loop, the same for every mask.
 
-Each step takes the same dialogues for every mask, drawn afresh from the endless corpus by (seed, step). Causal, ISM and any rule
-whose earlier answers do not look ahead learn all of a dialogue's turns in one pass; a prefix mask needs one sample a turn (triplet
-expansion, 2408.00539), which the metrics count in tokens. The loss is on answers only: a query token that reads both ways sees its
-own target.
+Each step takes the same dialogues whatever the mask, drawn afresh from the endless corpus. Causal,
+ISM and any other rule whose turns do not change what earlier turns saw learn all of a dialogue in
+one pass; a prefix mask needs one sample a turn (the triplet expansion of 2408.00539), and the
+metrics count what that costs in tokens. The loss is on answers only: a query token that reads both
+ways sees its own target.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,15 +21,282 @@ from typing import Any
 import tiktoken
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load, save
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from mini_ism.checkpoints import read_checkpoint, save_model
+from mini_ism.checkpoints import CheckpointError, save_model
 from mini_ism.corpus import Dialogue, generate
 from mini_ism.devices import get_device
-from mini_ism.dialogue import EncodedDialogue, encode_dialogue, expand_turns, pack
-from mini_ism.files import sha256, write_atomically
-from mini_ism.masks import Mask, get_mask
+from mini_ism.dialogue import EncodedDialogue, pack
+from mini_ism.evaluation import CONTROL_SKILLS, Score, evaluate, one_pass, samples
+from mini_ism.files import write_atomically
+from mini_ism.masks import get_mask
 from mini_ism.model import GPT, GPTConfig
 from mini_ism.tokenizer import load_tokenizer
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """All that decides a run: the same config on the same machine gives the same weights.
+
+    Args:
+        mask: the rule to train with, by name or expression.
+        preset: the model's size.
+        seed: of the weights and the dialogues.
+        steps: optimiser steps.
+        dialogues: drawn for each step.
+        lr: peak learning rate, reached after the ``warmup`` share of the steps; then cosine down to
+            a fiftieth.
+        control: the share of the steps, at the start, that sees the control skills only. What all
+            dialogues stand on is learned first; without it the long plateau before recall is
+            several times longer.
+        weight_decay: of the matrices (AdamW, 1711.05101).
+        clip: largest norm of the gradient.
+        validate: steps between two scores by skill on ``validation`` dialogues of the validation
+            split; the last step always.
+        save: steps between two checkpoints to resume from.
+    """
+
+    mask: str = "ism"
+    preset: str = "tiny"
+    seed: int = 0
+    steps: int = 1500
+    dialogues: int = 32
+    lr: float = 4e-3
+    warmup: float = 0.05
+    control: float = 0.2
+    weight_decay: float = 0.05
+    clip: float = 1.0
+    validate: int = 250
+    validation: int = 200
+    save: int = 250
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "dialogues", "validate", "validation", "save"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not self.lr > 0:
+            raise ValueError(f"lr must be above 0, got {self.lr}")
+        for name in ("warmup", "control"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} is a share of the steps, 0 up to 1, got {getattr(self, name)}")
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step: linear warm-up, then cosine (1608.03983)."""
+        warm = max(1, round(self.warmup * self.steps))
+        if step < warm:
+            return self.lr * (step + 1) / warm
+        through = (step - warm) / max(1, self.steps - warm)
+        return self.lr * (0.02 + 0.98 * (1 + math.cos(math.pi * through)) / 2)
+
+    def draw(self, step: int) -> list[Dialogue]:
+        """The dialogues of a step, the same for every mask.
+
+        A function of the step alone, so that a run can resume at any.
+        """
+        skills = CONTROL_SKILLS if step < self.control * self.steps else None
+        endless = generate(self.seed, "train", skills, start=step * self.dialogues)
+        return [next(endless) for _ in range(self.dialogues)]
+
+
+def make_batch(dialogues: list[Dialogue], tokenizer: tiktoken.Encoding, *, expand: bool) -> EncodedDialogue:
+    """Dialogues as packed rows ``[B, T]``, T the longest's.
+
+    longest first, so that they pack well.
+    """
+    encoded = sorted((s for s, _ in samples(dialogues, tokenizer, expand=expand)), key=len, reverse=True)
+    return pack(encoded, tokenizer, length=len(encoded[0]))
+
+
+def loss_on_answers(model: GPT, batch: EncodedDialogue, mask: Tensor) -> Tensor:
+    """Mean cross-entropy of the target tokens.
+
+    logits are computed where one is predicted, nowhere else.
+    """
+    predicts = batch.loss_mask.roll(-1, dims=1)  # position t - 1 predicts target t; no row starts with one
+    logits = model(batch.tokens, mask, at=predicts)  # (N, V)
+    return F.cross_entropy(logits, batch.tokens[batch.loss_mask])
+
+
+def make_optimizer(model: GPT, config: TrainingConfig) -> torch.optim.Optimizer:
+    """AdamW, with weight decay on matrices only."""
+    matrices = [p for p in model.parameters() if p.ndim >= 2]
+    others = [p for p in model.parameters() if p.ndim < 2]
+    groups = [
+        {"params": matrices, "weight_decay": config.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.98))
+
+
+@dataclass
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        step: steps done.
+        seconds: time spent in steps, over all sittings.
+        tokens: positions computed so far, padding left out.
+        dialogues: dialogues seen so far.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    tokens: int = 0
+    dialogues: int = 0
+
+
+class Run:
+    """A training run in a folder: its model, its optimiser, how far it is, and what it measured.
+
+    Files: ``state.safetensors`` (to resume from), ``metrics.jsonl`` (a line a measurement), and in
+    the end ``config.json`` and ``model.safetensors`` for :func:`~mini_ism.checkpoints.load_model`.
+
+    Args:
+        config: what to train.
+        folder: where; a run found there goes on where it stopped.
+        device: where to compute.
+
+    Raises:
+        CheckpointError: the folder holds a run with another config, or a damaged one.
+        ValueError: an unknown mask, preset or device.
+    """
+
+    def __init__(self, config: TrainingConfig, folder: str | Path, device: str | torch.device = "cpu") -> None:
+        self.config, self.folder, self.device = config, Path(folder), get_device(device)
+        self.mask, self.tokenizer = get_mask(config.mask), load_tokenizer()
+        torch.manual_seed(config.seed)
+        shape = GPTConfig.preset(config.preset, vocab_size=self.tokenizer.n_vocab, mask=self.mask.name)
+        self.model = GPT(shape).to(self.device)
+        self.optimizer = make_optimizer(self.model, config)
+        self.expand = not one_pass(self.mask, config.draw(config.steps - 1), self.tokenizer)
+        self.progress = Progress()
+        self.metrics: list[dict[str, Any]] = []
+        if self.state_file.exists():
+            self._resume()
+
+    @property
+    def state_file(self) -> Path:
+        """What the run resumes from."""
+        return self.folder / "state.safetensors"
+
+    def train(self, report: Callable[[dict[str, Any]], None] = lambda line: None) -> GPT:
+        """Train to the end. Ctrl-C saves first, so that nothing is lost.
+
+        Args:
+            report: called with each line of metrics as it is measured.
+        """
+        c, p = self.config, self.progress
+        try:
+            while p.step < c.steps:
+                clock = time.perf_counter()
+                dialogues = c.draw(p.step)
+                batch = make_batch(dialogues, self.tokenizer, expand=self.expand).to(self.device)
+                for group in self.optimizer.param_groups:
+                    group["lr"] = c.rate(p.step)
+                self.model.train()
+                loss = loss_on_answers(self.model, batch, self.mask.dense(batch.segments))
+                self.optimizer.zero_grad()
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(self.model.parameters(), c.clip)
+                self.optimizer.step()
+                value = loss.item()  # waits for the device, so that the clock is honest
+
+                p.step += 1
+                p.tokens += int((batch.segments.id >= 0).sum())  # padding has no segment
+                p.dialogues += len(dialogues)
+                p.seconds += time.perf_counter() - clock
+                line: dict[str, Any] = {**asdict(p), "loss": value, "lr": c.rate(p.step - 1)}
+                if p.step % c.validate == 0 or p.step == c.steps:
+                    line["exact"] = {name: [s.right, s.total] for name, s in self.validate().items()}
+                self.metrics.append(line)
+                report(line)
+                if p.step % c.save == 0 and p.step < c.steps:
+                    self.save()
+        except KeyboardInterrupt:
+            self.save()
+            raise
+        self.save()
+        about = {
+            **asdict(c),
+            **asdict(p),
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+        }
+        save_model(self.model, self.folder, training=about)
+        return self.model.eval()
+
+    def validate(self) -> dict[str, Score]:
+        """Exact match by skill on the first dialogues of the validation split."""
+        endless = generate(0, "validation")
+        dialogues = [next(endless) for _ in range(self.config.validation)]
+        return evaluate(self.model, self.tokenizer, dialogues, self.mask)
+
+    def save(self) -> None:
+        """Write all that the run needs to go on as if it had never stopped."""
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        for index, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
+        about = {
+            "config": json.dumps(asdict(self.config)),
+            "progress": json.dumps(asdict(self.progress)),
+        }
+        lines = "".join(json.dumps(line) + "\n" for line in self.metrics)
+        write_atomically(self.folder / "metrics.jsonl", lines.encode())
+        write_atomically(self.state_file, save({k: v.cpu().contiguous() for k, v in tensors.items()}, about))
+
+    def _resume(self) -> None:
+        remedy = "choose another folder with --out, or delete this one to start afresh"
+        try:
+            with safe_open(self.state_file, "pt") as file:
+                about = file.metadata() or {}
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            config, progress = json.loads(about["config"]), json.loads(about["progress"])
+        except (SafetensorError, KeyError, ValueError) as error:
+            raise CheckpointError(f"{self.state_file} is damaged or not a training run ({error}); {remedy}") from None
+        ours = asdict(self.config)
+        odd = {name: (config.get(name), ours.get(name)) for name in ours | config if config.get(name) != ours.get(name)}
+        if odd:
+            told = ", ".join(f"{name}={there!r} there, {here!r} now" for name, (there, here) in odd.items())
+            raise CheckpointError(f"{self.folder} holds a run with another config: {told}; {remedy}")
+        self.progress = Progress(**progress)
+        self.model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            if key.startswith("optimizer."):
+                _, index, name = key.split(".")
+                state.setdefault(int(index), {})[name] = value
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+        lines = (self.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        self.metrics = [line for line in map(json.loads, lines) if line["step"] <= self.progress.step]
+
+
+def summary(exact: Mapping[str, list[int]]) -> str:
+    """Scores of some skills in one line: the control skills together, then all others together."""
+    control = [exact[name] for name in exact if name in CONTROL_SKILLS]
+    others = [exact[name] for name in exact if name not in CONTROL_SKILLS]
+    parts = (("control", control), ("others", others))
+    return ", ".join(
+        f"{name} {sum(r for r, _ in scores) / sum(t for _, t in scores):.1%}" for name, scores in parts if scores
+    )
+
+
+def train_with_progress(run: Run) -> GPT:
+    """Train with a progress bar, or a plain line now and then where the output is no terminal."""
+    total, live = run.config.steps, sys.stderr.isatty()
+    with tqdm(total=total, initial=run.progress.step, desc=run.mask.name, unit="step", disable=not live) as bar:
+
+        def report(line: dict[str, Any]) -> None:
+            bar.update()
+            if live:
+                bar.set_postfix(loss=f"{line['loss']:.3f}", refresh=False)
+            if "exact" in line or (not live and line["step"] % 100 == 0):
+                told = f"{run.mask.name}: step {line['step']}/{total}  {line['seconds']:.0f} s  loss {line['loss']:.3f}"
+                bar.write(
+                    told + (f"  {summary(line['exact'])}" if "exact" in line else ""),
+                    file=sys.stderr,
+                )
+
+        return run.train(report)

@@ -4,21 +4,22 @@ Fresh directories for configuration, data and runtime; a ``python3`` kernel that
 running interpreter; the news pop-up off; one thread, so that numbers do not depend on the cores.
 """
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
+
+from ipykernel.kernelspec import get_kernel_dict
 
 __all__ = ["ROOT", "fresh_environment"]
 
 ROOT = Path(__file__).resolve().parents[1]
 
-KERNEL_SPEC = {
-    "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-    "display_name": "Python 3 (ipykernel)",
-    "language": "python",
-}
 NOTIFICATIONS_OFF = {"fetchNews": "false", "checkForUpdates": False}
 DROPPED = ("JUPYTER_PATH", "JUPYTER_CONFIG_PATH", "JUPYTER_TOKEN", "MPLBACKEND", "PYTHONWARNINGS")
 
@@ -26,6 +27,20 @@ DROPPED = ("JUPYTER_PATH", "JUPYTER_CONFIG_PATH", "JUPYTER_TOKEN", "MPLBACKEND",
 def _write_json(path: Path, value: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value, indent=1), encoding="utf-8")
+
+
+@cache
+def _matplotlib_directory() -> str:
+    """A configuration without the user's settings, its font cache built once a process.
+
+    Without the cache a notebook's first figure says on stderr that it builds one.
+    """
+    directory = tempfile.mkdtemp(prefix="matplotlib-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    env = {**os.environ, "MPLCONFIGDIR": directory}
+    command = [sys.executable, "-c", "import matplotlib.font_manager"]
+    subprocess.run(command, env=env, check=True, capture_output=True)
+    return directory
 
 
 def fresh_environment(base: Path, *, offline: Path | None = None) -> dict[str, str]:
@@ -47,20 +62,18 @@ def fresh_environment(base: Path, *, offline: Path | None = None) -> dict[str, s
         "JUPYTER_RUNTIME_DIR": base / "runtime",
         "JUPYTERLAB_SETTINGS_DIR": base / "settings",
         "JUPYTERLAB_WORKSPACES_DIR": base / "workspaces",
-        "MPLCONFIGDIR": base / "matplotlib",
     }
     for name, directory in directories.items():
         directory.mkdir(parents=True)
         env[name] = str(directory)
     path = [str(offline)] if offline else []
     env["PYTHONPATH"] = os.pathsep.join([*path, str(ROOT)])
+    env["MPLCONFIGDIR"] = _matplotlib_directory()
     env["PYTHONHASHSEED"] = "0"
     env["OMP_NUM_THREADS"] = "1"
-    _write_json(base / "data" / "kernels" / "python3" / "kernel.json", KERNEL_SPEC)
+    _write_json(base / "data" / "kernels" / "python3" / "kernel.json", get_kernel_dict())
     _write_json(
         base / "settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings",
         NOTIFICATIONS_OFF,
     )
-    # Otherwise the first figure may say on stderr that it builds the font cache.
-    subprocess.run([sys.executable, "-c", "import matplotlib.font_manager"], env=env, check=True)
     return env

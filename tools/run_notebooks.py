@@ -1,11 +1,11 @@
 """Execute the notebooks and write their outputs back, the same bytes every time.
 
-``python -m tools.run_notebooks [--fresh] [NOTEBOOK ...]`` (all of ``notebooks/`` by default) runs each
-notebook top to bottom in a clean kernel, in a copy of the notebooks' directory, then strips what a
-second run or another machine would change: widget state, timings, random cell ids, versions.
+``python -m tools.run_notebooks [--fresh] [NOTEBOOK ...]`` (all of ``notebooks/`` by default) runs
+each notebook top to bottom in a clean kernel, in a copy of the notebooks' directory, then strips
+what a second run or another machine would change: widget state, timings, random cell ids, versions.
 
-A cell tagged ``varies`` (it prints a measured time, say) keeps its committed outputs while its source
-is unchanged, so that a run without edits changes no byte; ``--fresh`` renews those too.
+A cell tagged ``varies`` (it prints a measured time, say) keeps its committed outputs while its
+source is unchanged, so that a run without edits changes no byte; ``--fresh`` renews those too.
 """
 
 import argparse
@@ -45,13 +45,13 @@ TIMEOUT_SECONDS = 600
 
 def read(path: Path) -> NotebookNode:
     """Read a notebook as nbformat 4."""
-    notebook: NotebookNode = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    notebook: NotebookNode = nbformat.read(path, as_version=4)
     return notebook
 
 
 def write(notebook: NotebookNode, path: Path) -> None:
-    """Write a notebook in one step: never half a file, and ``\\n`` ends lines on every system."""
-    text: str = nbformat.writes(notebook)  # type: ignore[no-untyped-call]
+    """Write a notebook in one step (never half a file), with the same line ends everywhere."""
+    text: str = nbformat.writes(notebook)
     part = path.with_suffix(".ipynb.tmp")
     part.write_bytes((text.rstrip("\n") + "\n").encode("utf-8"))
     part.replace(path)
@@ -97,16 +97,10 @@ def normalise(notebook: NotebookNode, committed: NotebookNode | None = None) -> 
 
     Args:
         notebook: just executed.
-        committed: the same notebook as it was; its ``varies`` cells keep their outputs, if unedited.
+        committed: the same notebook as it was; unedited ``varies`` cells keep its outputs.
     """
-    notebook.metadata = NotebookNode(
-        kernelspec={
-            "display_name": "Python 3 (ipykernel)",
-            "language": "python",
-            "name": "python3",
-        },
-        language_info={"name": "python"},
-    )
+    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+    notebook.metadata = NotebookNode(kernelspec=kernel, language_info={"name": "python"})
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     seen: dict[str, int] = {}
     for cell in notebook.cells:

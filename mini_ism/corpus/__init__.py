@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from . import skills
-from .dialogues import SPLITS, Dialogue, bucket, generate
-from .registry import Turn, register_skill, skill_names
-from .world import World
+from mini_ism.corpus import skills
+from mini_ism.corpus.dialogues import SPLITS, Dialogue, bucket, generate
+from mini_ism.corpus.registry import Turn, register_skill, skill_names
+from mini_ism.corpus.splits import SIZES, load_split
+from mini_ism.corpus.world import World
 
 __all__ = [
+    "SIZES",
     "SPLITS",
     "Dialogue",
     "Turn",
     "World",
     "bucket",
     "generate",
+    "load_split",
     "register_skill",
     "skill_names",
     "skills",

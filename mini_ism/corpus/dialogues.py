@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import NamedTuple
 
-from .draws import below, between, chance, pick, pick_weighted
-from .registry import ACK, Entry, Turn, get_entry, skill_names
-from .world import COINED, JOBS, MANNERS, Guide, World
+from mini_ism.corpus.draws import below, between, chance, pick, pick_weighted
+from mini_ism.corpus.registry import ACK, Entry, Turn, check_turns, get_entry, skill_names
+from mini_ism.corpus.world import COINED, JOBS, MANNERS, Guide, World
 
 Message = dict[str, str]
 
@@ -30,18 +30,21 @@ SPLITS: dict[str, Shape] = {
     "train": Shape(range(0, 85), (1, 4), (2, 6), 8, 165),
     "validation": Shape(range(85, 90), (1, 4), (2, 6), 8, 165),
     "test": Shape(range(90, 95), (1, 4), (2, 6), 8, 165),
-    "long": Shape(range(95, 100), (2, 6), (8, 12), 12, 380),
+    "long": Shape(range(95, 100), (2, 6), (8, 12), 12, 300),
 }
 SYSTEM_SHARE = 0.25
 NOISE_SHARE = 0.05
-MERGE_SHARE = 0.5
-ATTEMPTS = 100  # draws of a thread before a dialogue gives up
+MERGE_SHARE = 0.6
+ATTEMPTS = 5000  # dialogues drawn in search of one that belongs to the split
+THREAD_ATTEMPTS = 12  # threads drawn for one dialogue
 
 # Words that may lose their capital; a name must keep it, or its answer would not be a copy.
-_OPENERS = frozenset(
-    "The I My Where Where's Do What Who How Which Swap In Call Hello Hi Good Thank Thanks "
-    "Goodbye Bye".split()
-)
+# fmt: off
+_OPENERS = frozenset((
+    "The", "I", "My", "Where", "Where's", "Do", "What", "What's", "Who", "How", "Which", "Swap",
+    "In", "Call", "Hello", "Hi", "Good", "Thank", "Thanks", "Goodbye", "Bye",
+))
+# fmt: on
 _FIRST_PERSON = re.compile(r"\b(I|My|Call me)\b")
 _MARK = re.compile(r"[.,?:]")
 _STYLES = ("Answer in a few words.", "Be kind and brief.")
@@ -62,14 +65,16 @@ class Dialogue:
     skills: list[str]
 
 
-def bucket(messages: Iterable[Message]) -> int:
-    """The hash bucket, 0 to 99, that decides a dialogue's split.
-
-    Case and punctuation do not count, so a cosmetic variant of a dialogue is in its split.
-    """
+def canonical(messages: Iterable[Message]) -> str:
+    """A dialogue's text without case and punctuation, the same for its cosmetic variants."""
     text = "\n".join(f"{message['role']} {message['content']}" for message in messages)
-    canonical = _MARK.sub("", text).lower()
-    return int.from_bytes(hashlib.sha256(canonical.encode()).digest()[:8], "big") % 100
+    return _MARK.sub("", text).lower()
+
+
+def bucket(messages: Iterable[Message]) -> int:
+    """The hash bucket, 0 to 99, that decides a dialogue's split."""
+    digest = hashlib.sha256(canonical(messages).encode("utf-8")).digest()
+    return int.from_bytes(digest[:8], "big") % 100
 
 
 def generate(
@@ -93,8 +98,9 @@ def generate(
         coined: share of names, things, places, foods and code words that are made up.
 
     Raises:
-        ValueError: no such split or skill, a negative weight or start, a share outside 0 to 1, nothing to draw from,
-            or skills that never make two turns.
+        ValueError: no such split or skill, a negative weight or start, a share outside 0 to 1,
+            nothing to draw from, or skills that make no dialogue of this split.
+        TypeError: a skill returned something other than a list of turns.
     """
     shape = get_shape(split)
     entries = _choose(skills, weights)
@@ -127,7 +133,7 @@ def _choose(skills: Iterable[str] | None, weights: Mapping[str, float] | None) -
         if weights[name] < 0:
             raise ValueError(f"the weight of skill {name!r} is {weights[name]}; give 0 or more")
     entries = [
-        Entry(entry.skill, weights.get(name, entry.weight))
+        Entry(name, entry.skill, weights.get(name, entry.weight))
         for name, entry in ((name, get_entry(name)) for name in names)
     ]
     entries = [entry for entry in entries if entry.weight > 0]
@@ -142,10 +148,17 @@ def _draw_all(
     index = start
     while True:
         rng = Random(f"{seed}/{index}")
-        while True:
+        for _ in range(ATTEMPTS):
             messages, labels = _draw(rng, World(rng, coined), shape, entries)
-            if bucket(messages) in shape.buckets:
+            if len(labels) >= 2 and bucket(messages) in shape.buckets:
                 break
+        else:
+            names = ", ".join(entry.name for entry in entries)
+            raise ValueError(
+                f"{ATTEMPTS} draws of {names} made no dialogue of this split with 2 to "
+                f"{shape.turns} user turns and at most {shape.words} words; add a skill, make its "
+                "turns shorter, or let it vary more"
+            )
         yield Dialogue(_add_noise(rng, messages), labels)
         index += 1
 
@@ -156,9 +169,10 @@ def _draw(
     """One dialogue, of whichever split its hash will say."""
     system = _system(rng, world) if chance(rng, SYSTEM_SHARE) else ""
     turns = _interleave(rng, _threads(rng, world, shape, entries, _length(system)))
-    if system and len(turns) > 2 and turns[0].skill == ACK and chance(rng, 0.5):
-        if not _FIRST_PERSON.search(turns[0].user):  # a system prompt has no "I"
-            system = f"{system} {turns.pop(0).user}"
+    told_first = len(turns) > 2 and turns[0].skill == ACK
+    # A system prompt has no "I" and no "my".
+    if system and told_first and not _FIRST_PERSON.search(turns[0].user) and chance(rng, 0.5):
+        system = f"{system} {turns.pop(0).user}"
     messages = [{"role": "system", "content": system}] if system else []
     for turn in turns:
         messages.append({"role": "user", "content": turn.user})
@@ -176,14 +190,14 @@ def _system(rng: Random, world: World) -> str:
 def _threads(
     rng: Random, world: World, shape: Shape, entries: list[Entry], used: int
 ) -> list[list[Turn]]:
-    """Threads that together keep within the split's turns and words, and make two turns."""
+    """Threads that together keep within the split's turns and words, of two turns if possible."""
     weights = [entry.weight for entry in entries]
     wanted = between(rng, *shape.threads)
     threads: list[list[Turn]] = []
     turns = 0
-    for _ in range(ATTEMPTS):
-        skill = pick_weighted(rng, entries, weights).skill
-        thread = skill(rng, world, between(rng, *shape.sizes))
+    for _ in range(THREAD_ATTEMPTS):
+        entry = pick_weighted(rng, entries, weights)
+        thread = check_turns(entry.name, entry.skill(rng, world, between(rng, *shape.sizes)))
         length = sum(_length(turn.user) + _length(turn.assistant) for turn in thread)
         if thread and turns + len(thread) <= shape.turns and used + length <= shape.words:
             threads.append(thread)
@@ -193,11 +207,6 @@ def _threads(
             break
         if len(threads) >= wanted and turns >= 2:
             break
-    if turns < 2:
-        raise ValueError(
-            f"{ATTEMPTS} threads of these skills made no dialogue of 2 to {shape.turns} turns "
-            f"and at most {shape.words} words; add a skill, or make its turns shorter"
-        )
     return threads
 
 

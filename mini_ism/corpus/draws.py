@@ -7,6 +7,7 @@ that for `choice`, `shuffle` or `randrange`. So everything here is made of `rand
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import fsum
 from random import Random
 from typing import TypeVar
 
@@ -24,17 +25,19 @@ def between(rng: Random, low: int, high: int) -> int:
 
 
 def chance(rng: Random, probability: float) -> bool:
+    """True with that probability."""
     return rng.random() < probability
 
 
 def pick(rng: Random, items: Sequence[T]) -> T:
+    """One of `items`, all equally likely."""
     return items[int(rng.random() * len(items))]
 
 
 def pick_weighted(rng: Random, items: Sequence[T], weights: Sequence[float]) -> T:
     """One of `items`, each as likely as its share of the weights."""
-    point = rng.random() * sum(weights)
-    for item, weight in zip(items, weights):
+    point = rng.random() * fsum(weights)  # rounds alike in every Python, unlike sum
+    for item, weight in zip(items, weights, strict=True):
         point -= weight
         if point < 0:
             return item

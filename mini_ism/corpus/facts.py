@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from random import Random
 
-from . import phrases
-from .draws import chance, pick
-from .registry import Turn
-from .world import World
+from mini_ism.corpus import phrases
+from mini_ism.corpus.draws import chance, pick
+from mini_ism.corpus.registry import Turn
+from mini_ism.corpus.world import World
 
 
 class Facts:
@@ -20,10 +20,12 @@ class Facts:
 
     @classmethod
     def draw(cls, rng: Random, world: World, size: int) -> Facts:
+        """Facts about places, or now and then about owners."""
         return cls(rng, world, size, owned=chance(rng, 0.25))
 
     def tell(self, rng: Random) -> list[str]:
-        pairs = zip(self.things, self.values)
+        """One sentence a fact."""
+        pairs = zip(self.things, self.values, strict=True)
         if self.owned:
             return [phrases.tell_owner(name, thing) for thing, name in pairs]
         return [phrases.tell_place(rng, thing, place) for thing, place in pairs]
@@ -35,15 +37,18 @@ class Facts:
         question = self._question(rng, thing, value, forward := chance(rng, 0.8))
         if not forward:
             return Turn(question, phrases.answer_thing(thing), skill)
-        return self.answer_about(question, value, skill)
+        return self._answer(question, value, skill)
 
     def ask_thing(self, rng: Random, thing: str, skill: str) -> Turn:
+        """Where that thing is, or who has it."""
         value = self.values[self.things.index(thing)]
-        return self.answer_about(self._question(rng, thing, value, True), value, skill)
+        return self._answer(self._question(rng, thing, value, True), value, skill)
 
     def ask_absent(self, rng: Random, world: World) -> Turn:
         """A question in the same words as `ask`, about what nobody said."""
-        if chance(rng, 0.25):  # the thing is known, but not in this respect
+        # The thing may be known, but not in this respect. Facts about owners are rarer than those
+        # about places, hence the two shares: both questions go unanswered about equally often.
+        if chance(rng, 0.6 if self.owned else 0.08):
             thing = pick(rng, self.things)
             question = phrases.ask_where(rng, thing) if self.owned else phrases.ask_owner(thing)
         else:
@@ -51,7 +56,7 @@ class Facts:
             question = self._question(rng, world.thing(), value, chance(rng, 0.8))
         return Turn(question, phrases.UNKNOWN_ANSWER, "unknown")
 
-    def answer_about(self, question: str, value: str, skill: str) -> Turn:
+    def _answer(self, question: str, value: str, skill: str) -> Turn:
         answer = phrases.answer_name(value) if self.owned else phrases.answer_place(value)
         return Turn(question, answer, skill)
 

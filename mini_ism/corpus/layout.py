@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
-from .draws import between, pick_weighted
-from .registry import Turn
+from mini_ism.corpus.draws import between, pick_weighted
+from mini_ism.corpus.registry import Turn
 
 
 def question_count(rng: Random) -> int:
+    """How many questions a thread asks."""
     return pick_weighted(rng, (1, 2, 3), (0.5, 0.3, 0.2))
 
 
@@ -18,7 +19,7 @@ def lay_out(rng: Random, statements: Sequence[str], questions: Sequence[Turn]) -
 
     The statements come in the first question's own turn, in a turn before it, or in both.
     """
-    shape = pick_weighted(rng, ("together", "before", "both"), (0.6, 0.22, 0.18))
+    shape = pick_weighted(rng, ("together", "before", "both"), (0.7, 0.16, 0.14))
     if shape == "both" and len(statements) > 1:
         cut = between(rng, 1, len(statements) - 1)
     else:

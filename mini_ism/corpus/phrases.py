@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from .draws import pick_weighted
+from mini_ism.corpus.draws import pick_weighted
 
 UNKNOWN_ANSWER = "I do not know."
 
@@ -20,38 +20,47 @@ _WHERE_WEIGHTS = (0.64, 0.12, 0.12, 0.12)
 
 
 def tell_place(rng: Random, thing: str, place: str) -> str:
+    """A thing and the place it is in."""
     return pick_weighted(rng, _PUT, _PUT_WEIGHTS).format(thing=thing, place=place)
 
 
 def ask_where(rng: Random, thing: str) -> str:
+    """The question for the place of a thing."""
     return pick_weighted(rng, _WHERE, _WHERE_WEIGHTS).format(thing=thing)
 
 
 def ask_inside(place: str) -> str:
+    """The question for the thing in a place."""
     return f"What is in the {place}?"
 
 
 def answer_place(place: str) -> str:
+    """The answer to `ask_where`."""
     return f"In the {place}."
 
 
 def answer_thing(thing: str) -> str:
+    """The answer to `ask_inside` and `ask_owned`."""
     return f"The {thing}."
 
 
 def tell_owner(name: str, thing: str) -> str:
+    """A thing and the person who has it."""
     return f"{name} has the {thing}."
 
 
 def ask_owner(thing: str) -> str:
+    """The question for the owner of a thing."""
     return f"Who has the {thing}?"
 
 
 def ask_owned(name: str) -> str:
+    """The question for the thing that a person has."""
     return f"What does {name} have?"
 
 
 def answer_name(name: str) -> str:
+    """The answer to `ask_owner`."""
     return f"{name}."
 
 

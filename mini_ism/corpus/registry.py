@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import overload
 
-from .world import World
+from mini_ism.corpus.world import World
 
 ACK = "ack"  # label of the answers to a turn that asks nothing
 ACK_ANSWER = "Okay."
@@ -40,6 +40,9 @@ Skill = Callable[[Random, World, int], "list[Turn]"]
 
 @dataclass(frozen=True)
 class Entry:
+    """A registered skill and how often it is taken, relative to the others."""
+
+    name: str
     skill: Skill
     weight: float
 
@@ -77,7 +80,7 @@ def register_skill(
                 f"a skill named {name!r} exists already (in {known.skill.__module__}); "
                 "give the function another name"
             )
-        _REGISTRY[name] = Entry(function, weight)
+        _REGISTRY[name] = Entry(name, function, weight)
         return function
 
     return add if skill is None else add(skill)
@@ -99,3 +102,18 @@ def get_entry(name: str) -> Entry:
     except KeyError:
         known = ", ".join(sorted(_REGISTRY))
         raise ValueError(f"no skill named {name!r}; there are: {known}") from None
+
+
+def check_turns(name: str, turns: object) -> list[Turn]:
+    """What a skill returned, if it is a list of turns with text (it may be empty).
+
+    Raises:
+        TypeError: it is not a list of turns.
+        ValueError: a turn's query or answer is empty.
+    """
+    if not isinstance(turns, list) or not all(isinstance(turn, Turn) for turn in turns):
+        raise TypeError(f"skill {name!r} returned {turns!r:.80}; it must return a list of Turn")
+    for turn in turns:
+        if not turn.user.strip() or not turn.assistant.strip():
+            raise ValueError(f"skill {name!r} made a turn without text: {turn}")
+    return turns

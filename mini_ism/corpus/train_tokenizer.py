@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 from itertools import islice
 
-from ..tokenizer import PATTERN, SPECIALS
-from .dialogues import generate
+from mini_ism.corpus.dialogues import generate
+from mini_ism.tokenizer import PATTERN, SPECIALS
 
 VOCAB_SIZE = 704  # a multiple of 64, special tokens included
 SEED = 0
@@ -26,8 +26,7 @@ def train_ranks() -> bytes:
         import rustbpe
     except ModuleNotFoundError:
         raise ModuleNotFoundError(
-            "training the tokenizer needs rustbpe: pip install rustbpe "
-            "(or mini-ism's `dev` extra)"
+            "training the tokenizer needs rustbpe: pip install rustbpe (or mini-ism's `dev` extra)"
         ) from None
     dialogues = islice(generate(SEED, "train", coined=0.0), DIALOGUES)
     texts = [f" {message['content']}" for dialogue in dialogues for message in dialogue.messages]

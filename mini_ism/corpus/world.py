@@ -9,7 +9,7 @@ from __future__ import annotations
 from random import Random
 from typing import NamedTuple
 
-from .draws import below, chance, pick
+from mini_ism.corpus.draws import below, chance, pick
 
 # fmt: off
 NAMES = ("Ada", "Ben", "Cora", "Dan", "Ella", "Finn", "Gina", "Hugo", "Iris", "Jack", "Kim",
@@ -75,9 +75,11 @@ class World:
         self._claimed: set[str] = set()
 
     def name(self) -> str:
+        """The name of a person."""
         return self._deal("name")
 
     def thing(self) -> str:
+        """Something to put somewhere, such as a key."""
         return self._deal("thing")
 
     def place(self) -> str:
@@ -85,6 +87,7 @@ class World:
         return self._deal("place")
 
     def room(self) -> str:
+        """A room, such as a hall."""
         return self._deal("room")
 
     def spot(self) -> str:
@@ -92,9 +95,11 @@ class World:
         return self._deal("room" if chance(self.rng, 0.15) else "place")
 
     def food(self) -> str:
+        """Something to eat or drink."""
         return self._deal("food")
 
     def pet(self) -> str:
+        """An animal."""
         return self._deal("pet")
 
     def code(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import (
+from mini_ism.corpus.skills import (
     codebook,
     compare,
     count,

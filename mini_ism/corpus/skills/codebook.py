@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from random import Random
 
-from .. import phrases
-from ..draws import pick, pick_weighted, shuffled
-from ..registry import Turn, register_skill
-from ..world import World
+from mini_ism.corpus import phrases
+from mini_ism.corpus.draws import pick, pick_weighted, shuffled
+from mini_ism.corpus.registry import Turn, register_skill
+from mini_ism.corpus.world import World
 
 CODED = ("both", "thing", "place")
 CODED_WEIGHTS = (0.4, 0.3, 0.3)
@@ -22,8 +22,7 @@ def coded_facts(
 ) -> tuple[list[str], list[str], Turn]:
     """Facts in code, the shuffled book, and a question with its answer (not yet labelled).
 
-    Args:
-        coded: which side of each fact is a code word: "thing", "place" or "both".
+    `coded` says which side of each fact is a code word: "thing", "place" or "both".
     """
     facts: list[str] = []
     book: list[str] = []

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from random import Random
 
-from ..draws import chance, pick, shuffled
-from ..layout import lay_out, question_count
-from ..registry import Turn, register_skill
-from ..world import World
+from mini_ism.corpus.draws import chance, pick, shuffled
+from mini_ism.corpus.layout import lay_out, question_count
+from mini_ism.corpus.registry import Turn, register_skill
+from mini_ism.corpus.world import World
 
 LARGEST = 20
 # statement, question for the highest, question for the lowest, question for one person's number

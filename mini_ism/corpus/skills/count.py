@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from random import Random
 
-from .. import phrases
-from ..draws import pick, shuffled
-from ..layout import lay_out, question_count
-from ..registry import Turn, register_skill
-from ..world import World
+from mini_ism.corpus import phrases
+from mini_ism.corpus.draws import pick, shuffled
+from mini_ism.corpus.layout import lay_out, question_count
+from mini_ism.corpus.registry import Turn, register_skill
+from mini_ism.corpus.world import World
 
 NUMBERS = ("None", "One", "Two", "Three", "Four", "Five")
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from random import Random
 
-from .. import phrases
-from ..draws import chance, pick, shuffled
-from ..layout import lay_out, question_count
-from ..registry import Turn, register_skill
-from ..world import World
+from mini_ism.corpus import phrases
+from mini_ism.corpus.draws import chance, pick, shuffled
+from mini_ism.corpus.layout import lay_out, question_count
+from mini_ism.corpus.registry import Turn, register_skill
+from mini_ism.corpus.world import World
 
 
 @register_skill(weight=1.1)
@@ -18,11 +19,15 @@ def hops(rng: Random, world: World, size: int) -> list[Turn]:
     for _ in range(max(1, size // 2)):
         middle = [world.place() for _ in range(2 if chance(rng, 0.25) else 1)]
         chains.append([world.thing(), *middle, world.room()])
-    links = [(inner, outer) for chain in chains for inner, outer in zip(chain, chain[1:])]
+    links = [(inner, outer) for chain in chains for inner, outer in pairwise(chain)]
     statements = [f"The {inner} is in the {outer}." for inner, outer in shuffled(rng, links)]
     questions: list[Turn] = []
     for _ in range(question_count(rng)):
         chain = pick(rng, chains)
+        if chance(rng, 0.12):
+            question = f"Which room is the {world.thing()} in?"
+            questions.append(Turn(question, phrases.UNKNOWN_ANSWER, "unknown"))
+            continue
         if chance(rng, 0.75):
             question, end, skill = f"Which room is the {chain[0]} in?", chain[-1], "hops"
         else:

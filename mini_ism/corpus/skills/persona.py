@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from random import Random
 
-from ..draws import chance, pick, shuffled
-from ..layout import lay_out, question_count
-from ..registry import Turn, register_skill
-from ..world import Guide, World
+from mini_ism.corpus.draws import chance, pick, shuffled
+from mini_ism.corpus.layout import lay_out, question_count
+from mini_ism.corpus.registry import Turn, register_skill
+from mini_ism.corpus.world import Guide, World
 
 # field -> (question, answer) pairs; the question decides the form of the answer
 ASK_USER = {
     "my name": (
         ("What is my name?", "Your name is {}."),
+        ("What's my name?", "Your name is {}."),
         ("Who am I?", "You are {}."),
     ),
     "my food": (("What do I like?", "You like {}."),),

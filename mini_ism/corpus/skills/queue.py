@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from random import Random
 
-from .. import phrases
-from ..draws import below, chance, pick
-from ..layout import lay_out
-from ..registry import Turn, register_skill
-from ..world import World
+from mini_ism.corpus import phrases
+from mini_ism.corpus.draws import below, chance, pick
+from mini_ism.corpus.layout import lay_out
+from mini_ism.corpus.registry import Turn, register_skill
+from mini_ism.corpus.world import World
 
 QUEUES = ("{} are in the queue in that order.", "In the queue are {}.")
 
 
 def tell_queue(rng: Random, names: list[str]) -> str:
+    """Who is in the queue, from front to back."""
     return (QUEUES[0] if chance(rng, 0.75) else QUEUES[1]).format(phrases.and_list(names))
 
 

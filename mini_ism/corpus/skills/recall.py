@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from random import Random
 
-from ..facts import Facts
-from ..layout import lay_out, question_count
-from ..registry import Turn, register_skill
-from ..world import World
+from mini_ism.corpus.facts import Facts
+from mini_ism.corpus.layout import lay_out, question_count
+from mini_ism.corpus.registry import Turn, register_skill
+from mini_ism.corpus.world import World
 
 
-@register_skill(weight=3.0)
+@register_skill(weight=2.4)
 def recall(rng: Random, world: World, size: int) -> list[Turn]:
     """The key is in the box. Where is the key? -> In the box."""
     facts = Facts.draw(rng, world, size)

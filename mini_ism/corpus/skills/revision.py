@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from random import Random
 
-from ..draws import chance, pick, pick_weighted
-from ..facts import Facts
-from ..layout import lay_out, question_count
-from ..registry import Turn, register_skill
-from ..world import World
-from .queue import ask_neighbour, tell_queue
+from mini_ism.corpus.draws import chance, pick, pick_weighted
+from mini_ism.corpus.facts import Facts
+from mini_ism.corpus.layout import lay_out, question_count
+from mini_ism.corpus.registry import Turn, register_skill
+from mini_ism.corpus.skills.queue import ask_neighbour, tell_queue
+from mini_ism.corpus.world import World
 
 CORRECTIONS = ("I was wrong. The {} is in the {}.", "I was wrong: the {} is in the {}.")
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from random import Random
 
-from ..draws import pick
-from ..registry import Turn, register_skill
-from ..world import World
-from .persona import ask_guide
+from mini_ism.corpus.draws import pick
+from mini_ism.corpus.registry import Turn, register_skill
+from mini_ism.corpus.skills.persona import ask_guide
+from mini_ism.corpus.world import World
 
 # queries, answer, when (see `Turn`)
 TALK = (

@@ -4,25 +4,38 @@ from __future__ import annotations
 
 from random import Random
 
-from .. import phrases
-from ..draws import below, chance, pick
-from ..facts import Facts
-from ..layout import lay_out, question_count
-from ..registry import Turn, register_skill
-from ..world import World
-from .persona import ASK_USER
+from mini_ism.corpus import phrases
+from mini_ism.corpus.draws import below, chance, pick
+from mini_ism.corpus.facts import Facts
+from mini_ism.corpus.layout import lay_out, question_count
+from mini_ism.corpus.registry import Turn, register_skill
+from mini_ism.corpus.skills.persona import ASK_USER
+from mini_ism.corpus.world import World
+
+# slot of the dialogue -> questions that have no answer while nobody fills it
+UNTOLD: dict[str, tuple[str, ...]] = {
+    **{field: tuple(question for question, _ in asks) for field, asks in ASK_USER.items()},
+    "the queue": ("Who is first?", "Who is next?", "Who is last?"),
+}
 
 
-@register_skill(weight=2.2)
+def _not_told(question: str) -> Turn:
+    return Turn(question, phrases.UNKNOWN_ANSWER, "unknown")
+
+
+@register_skill(weight=3.4)
 def unknown(rng: Random, world: World, size: int) -> list[Turn]:
     """The key is in the box. Where is the lamp? -> I do not know."""
-    field = pick(rng, tuple(ASK_USER))
-    if chance(rng, 0.3) and world.claim(field):  # claimed, so no other thread will tell it
-        return [Turn(pick(rng, ASK_USER[field])[0], phrases.UNKNOWN_ANSWER, "unknown")]
+    if chance(rng, 0.35):
+        slot = pick(rng, tuple(UNTOLD))
+        if world.claim(slot):  # so no other thread will tell it
+            return [_not_told(pick(rng, UNTOLD[slot]))]
+    if chance(rng, 0.08):
+        return [_not_told(f"What does {world.name()} like?")]
     facts = Facts.draw(rng, world, size)
     questions = [facts.ask(rng, "recall") for _ in range(question_count(rng))]
     # Known and unknown questions share a thread, so that the thread's shape tells nothing.
     questions.insert(below(rng, len(questions) + 1), facts.ask_absent(rng, world))
-    if chance(rng, 0.5):
+    if chance(rng, 0.6):
         questions = [turn for turn in questions if turn.skill == "unknown"]
     return lay_out(rng, facts.tell(rng), questions)

@@ -1,0 +1,56 @@
+"""Builds everything in `data/` that comes from the corpus, byte for byte the same each time."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from mini_ism.corpus.card import write_card
+from mini_ism.corpus.splits import MANIFEST, SEED, SIZES, draw_split, to_jsonl
+from mini_ism.corpus.train_tokenizer import train_ranks
+from mini_ism.files import sha256, write_atomically
+from mini_ism.paths import data_dir
+from mini_ism.tokenizer import NAME, describe, load_tokenizer
+
+
+def build(folder: str | Path | None = None) -> list[Path]:
+    """Write the tokenizer, the frozen splits, their manifest and the data card.
+
+    Args:
+        folder: what gets `tokenizer/` and `dialogues/`; the package's data directory by default.
+
+    Returns:
+        The files written.
+
+    Raises:
+        ModuleNotFoundError: rustbpe, which trains the tokenizer, is not installed.
+        OSError: a file could not be written; each file is either its old or its new self.
+    """
+    folder = data_dir() if folder is None else Path(folder)
+    ranks = train_ranks()
+    splits = {name: draw_split(name) for name in SIZES}
+    contents = {name: to_jsonl(dialogues) for name, dialogues in splits.items()}
+    manifest = {
+        "seed": SEED,
+        "splits": {
+            name: {"dialogues": len(splits[name]), "sha256": sha256(content)}
+            for name, content in contents.items()
+        },
+    }
+    about = describe(ranks, size=ranks.count(b"\n"))
+    tokenizer_file = folder / "tokenizer" / f"{NAME}.tiktoken"
+    files = {
+        tokenizer_file: ranks,
+        tokenizer_file.with_suffix(".json"): _to_json(about),
+        **{folder / "dialogues" / f"{name}.jsonl": text for name, text in contents.items()},
+        folder / "dialogues" / MANIFEST: _to_json(manifest),
+    }
+    for path, content in files.items():
+        write_atomically(path, content)
+    card = folder / "dialogues" / "README.md"
+    write_atomically(card, write_card(splits, load_tokenizer(tokenizer_file)).encode("utf-8"))
+    return [*files, card]
+
+
+def _to_json(value: object) -> bytes:
+    return (json.dumps(value, indent=2) + "\n").encode("utf-8")

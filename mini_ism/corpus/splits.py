@@ -1,0 +1,121 @@
+"""The frozen splits: read, checked against their manifest, never silently wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from mini_ism.corpus.dialogues import Dialogue, canonical, generate, get_shape
+from mini_ism.files import sha256
+from mini_ism.paths import data_dir
+
+SEED = 0
+SIZES = {"train": 4000, "validation": 500, "test": 1000, "long": 300}  # dialogues
+MANIFEST = "manifest.json"
+
+
+def draw_split(name: str) -> list[Dialogue]:
+    """The first dialogues of a split's endless stream, without repeats."""
+    seen: set[str] = set()
+
+    def fresh(dialogue: Dialogue) -> bool:
+        text = canonical(dialogue.messages)
+        return text not in seen and not seen.add(text)  # type: ignore[func-returns-value]
+
+    return list(islice(filter(fresh, generate(SEED, name)), SIZES[name]))
+
+
+def to_jsonl(dialogues: Iterable[Dialogue]) -> bytes:
+    """One JSON object a line: `{"messages": [...], "skills": [...]}`."""
+    lines = (
+        json.dumps(
+            {"messages": dialogue.messages, "skills": dialogue.skills},
+            ensure_ascii=False,
+            separators=(",", ":"),
+        )
+        for dialogue in dialogues
+    )
+    return "".join(f"{line}\n" for line in lines).encode("utf-8")
+
+
+def load_split(name: str, folder: str | Path | None = None) -> list[Dialogue]:
+    """The dialogues of a frozen split.
+
+    Args:
+        name: "train", "validation", "test" or "long".
+        folder: where the split and its manifest are; the package's own data by default.
+
+    Raises:
+        FileNotFoundError: the split's file or the manifest is missing.
+        ValueError: no such split; or a file is truncated, edited or malformed.
+    """
+    get_shape(name)
+    folder = data_dir() / "dialogues" if folder is None else Path(folder)
+    path = folder / f"{name}.jsonl"
+    content = _read(path)
+    expected = _manifest_entry(folder / MANIFEST, name)
+    found, lines = sha256(content), content.count(b"\n")
+    if found != expected["sha256"]:
+        raise ValueError(
+            f"{path} is not the file that {MANIFEST} describes: expected {expected['dialogues']} "
+            f"dialogues and sha256 {expected['sha256']}, found {lines} and {found}. {_remedy(path)}"
+        )
+    return [
+        _parse(line, f"{path}, line {number}")
+        for number, line in enumerate(content.decode("utf-8").splitlines(), start=1)
+    ]
+
+
+def _remedy(path: Path) -> str:
+    return (
+        f"Restore {path.name} (`git checkout -- data/dialogues` in a checkout, or reinstall the "
+        "package), or rebuild it with `python -m mini_ism corpus build`."
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(f"no dialogues at {path}. {_remedy(path)}") from None
+
+
+def _manifest_entry(path: Path, name: str) -> dict[str, Any]:
+    try:
+        entry = json.loads(_read(path).decode("utf-8"))["splits"][name]
+        return {"sha256": str(entry["sha256"]), "dialogues": int(entry["dialogues"])}
+    except FileNotFoundError:
+        raise
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} does not describe the split {name!r} ({error!r}). {_remedy(path)}"
+        ) from None
+
+
+def _parse(line: str, where: str) -> Dialogue:
+    """A line as a dialogue; `where` is for the error messages."""
+    try:
+        record = json.loads(line)
+    except ValueError as error:
+        raise ValueError(f"{where} is not JSON: {error}") from None
+    if not isinstance(record, dict) or set(record) != {"messages", "skills"}:
+        raise ValueError(f"{where} should be an object with `messages` and `skills`: {line[:80]}")
+    messages, skills = record["messages"], record["skills"]
+    if not isinstance(messages, list) or not all(map(_is_message, messages)):
+        raise ValueError(f"{where}: `messages` should be a list of role and content: {line[:80]}")
+    answers = sum(message["role"] == "assistant" for message in messages)
+    if not isinstance(skills, list) or len(skills) != answers:
+        raise ValueError(f"{where}: there are {answers} answers, so give as many `skills`")
+    return Dialogue(messages, skills)
+
+
+def _is_message(message: object) -> bool:
+    return (
+        isinstance(message, dict)
+        and set(message) == {"role", "content"}
+        and message["role"] in ("system", "user", "assistant")
+        and isinstance(message["content"], str)
+    )

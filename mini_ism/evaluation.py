@@ -1,0 +1,128 @@
+"""How often a model answers exactly right, by skill, with intervals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import tiktoken
+import torch
+
+from mini_ism.corpus import Dialogue
+from mini_ism.dialogue import NEVER_WRITTEN, EncodedDialogue, collate, encode_dialogue, expand_turns
+from mini_ism.masks import Mask, get_mask, reusable
+from mini_ism.model import GPT
+
+CONTROL_SKILLS = ("recall", "persona", "queue")
+"""The skills every model must master before models are compared on any other."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """So many answers right, of so many."""
+
+    right: int
+    total: int
+
+    @property
+    def share(self) -> float:
+        """The share that is right."""
+        return self.right / self.total
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95% interval of the share (Wilson 1927), sound also near 0 and 1."""
+        z, n, p = 1.959964, self.total, self.share
+        middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+        reach = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+        return middle - reach, middle + reach
+
+    def __add__(self, other: Score) -> Score:
+        return Score(self.right + other.right, self.total + other.total)
+
+
+def one_pass(mask: Mask, dialogues: Sequence[Dialogue], tokenizer: tiktoken.Encoding) -> bool:
+    """Whether all turns of a dialogue can be learned, or scored, in one forward.
+
+    They can if no turn changes what an earlier one saw: under causal and ISM, but not under prefix.
+    Derived from the rule, on the dialogues given.
+    """
+    for dialogue in dialogues:
+        s = encode_dialogue(dialogue.messages, tokenizer).segments
+        after_answer = ~s.is_query[:-1] & s.is_query[1:]  # (T - 1)
+        for end in (after_answer.nonzero()[:, 0] + 1).tolist():
+            if reusable(mask, s[:end], s) != end:
+                return False
+    return True
+
+
+def samples(
+    dialogues: Sequence[Dialogue], tokenizer: tiktoken.Encoding, *, expand: bool
+) -> list[tuple[EncodedDialogue, list[str]]]:
+    """The sequences that together hold each answer as a target once.
+
+    Args:
+        dialogues: messages and a skill for each answer.
+        tokenizer: as in chat.
+        expand: one sequence a turn, with that turn's answer as the target, instead of one a
+            dialogue.
+
+    Returns:
+        Pairs of a sequence and the skills of its targets.
+    """
+    if not expand:
+        return [(encode_dialogue(d.messages, tokenizer), list(d.skills)) for d in dialogues]
+    return [
+        (encode_dialogue(turn, tokenizer, loss="last"), [skill])
+        for d in dialogues
+        for turn, skill in zip(expand_turns(d.messages), d.skills, strict=True)
+    ]
+
+
+@torch.inference_mode()
+def evaluate(
+    model: GPT,
+    tokenizer: tiktoken.Encoding,
+    dialogues: Sequence[Dialogue],
+    mask: str | Mask | None = None,
+    *,
+    batch: int = 64,
+) -> dict[str, Score]:
+    """Exact match of whole answers under greedy decoding, by skill.
+
+    The history of each turn is the true one. An answer counts if every token of it, the end marker
+    included, is the likeliest one after the true tokens before it: then, and only then, greedy
+    decoding writes it.
+
+    Args:
+        model: on any device.
+        tokenizer: the one it was trained with.
+        dialogues: messages and a skill for each answer.
+        mask: default, the one the model was trained with.
+        batch: sequences a forward.
+
+    Returns:
+        A score for each skill met, by name, in alphabetical order.
+    """
+    if not dialogues:
+        raise ValueError("nothing to evaluate: give at least one dialogue")
+    rule = get_mask(model.config.mask if mask is None else mask)
+    barred = [tokenizer.encode_single_token(marker) for marker in NEVER_WRITTEN]
+    scores: dict[str, Score] = {}
+    model.eval()
+    expand = not one_pass(rule, dialogues, tokenizer)
+    work = sorted(samples(dialogues, tokenizer, expand=expand), key=lambda pair: len(pair[0]))  # less padding
+    for start in range(0, len(work), batch):
+        encoded, skills = zip(*work[start : start + batch], strict=True)
+        b = collate(encoded, tokenizer).to(model.device)
+        logits = model(b.tokens, rule.dense(b.segments))  # (B, T, V)
+        logits[..., barred] = -torch.inf
+        wrong = b.loss_mask.clone()
+        wrong[:, 1:] &= logits[:, :-1].argmax(-1) != b.tokens[:, 1:]  # (B, T)
+        for row, names in enumerate(skills):
+            answers = b.segments.id[row][b.loss_mask[row]].unique()  # in the order of the dialogue
+            for answer, skill in zip(answers, names, strict=True):
+                right = not bool(wrong[row][b.segments.id[row] == answer].any())
+                scores[skill] = scores.get(skill, Score(0, 0)) + Score(int(right), 1)
+    return dict(sorted(scores.items()))

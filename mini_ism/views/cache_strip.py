@@ -1,0 +1,204 @@
+"""KV caches as strips: a lane for each conversation, a cell for each token, a look for each state."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from mini_ism import svg
+from mini_ism.svg import FAINT, FONT, INK, PAPER, escape
+from mini_ism.views.picture import Picture
+from mini_ism.views.timeline import Frame, State
+from mini_ism.views.words import ranges
+
+LEFT, RIGHT = 78, 128  # room for a lane's name and for its counter
+TOP = 92  # room for the tokens above the lanes
+LANE, GAP = 34, 20  # a lane's height, and the space below it
+STEP = 11  # least distance between two labels
+
+LOOKS: dict[State, str] = {
+    "waiting": "not read yet",
+    "reused": "kept from an earlier turn",
+    "computed": "read in this turn",
+    "decoded": "written",
+    "discarded": "thrown away",
+}
+"""What the legend says of each state."""
+
+
+def cache_strip(
+    frame: Frame,
+    labels: Sequence[str],
+    roles: Sequence[str],
+    *,
+    most: int | None = None,
+    width: int = 936,
+) -> Picture:
+    """One step of a film (:func:`~mini_ism.views.timeline.frames`) as a picture.
+
+    States differ in colour and in pattern: kept cells carry a tick, freshly read ones are hatched, written ones
+    carry a dot, thrown-away ones are crossed out. What changed in this step has a dark outline.
+
+    Args:
+        frame: the step.
+        labels: what to call each position; shorter than the lanes = the rest has no name.
+        roles: of the labelled positions.
+        most: the largest count of computed tokens in the film, so that bars can be compared between steps.
+        width: in pixels, at most.
+    """
+    total = max(len(lane.states) for lane in frame.lanes.values())
+    cell = round(max(min((width - LEFT - RIGHT) / max(total, 1), 22.0), 2.0), 2)
+    most = most or max(1, *(lane.computed for lane in frame.lanes.values()))
+    alt = "Cache lanes. " + "; ".join(
+        f"{name}: {_summary(lane.states)}, {lane.computed} tokens computed so far" for name, lane in frame.lanes.items()
+    )
+    height = TOP + len(frame.lanes) * (LANE + GAP) + 44
+    full = LEFT + total * cell + RIGHT
+    parts = [
+        f'<svg class="mi" role="img" aria-label="{escape(alt)}" width="{full:g}" height="{height}" '
+        f'viewBox="0 0 {full:g} {height}" style="{FONT};max-width:100%;height:auto" '
+        f'xmlns="http://www.w3.org/2000/svg">{svg.STYLE}{_patterns(cell)}',
+        f'<g transform="translate({LEFT} {TOP})">{_labels(labels, roles, cell)}</g>',
+    ]
+    for number, (name, lane) in enumerate(frame.lanes.items()):
+        top = TOP + 10 + number * (LANE + GAP)
+        parts.append(f'<g transform="translate({LEFT} {top})">')
+        parts.append(
+            f'<text x="-10" y="{LANE / 2}" text-anchor="end" dominant-baseline="central" '
+            f'font-size="14" font-weight="600" fill="{INK}">{escape(name)}</text>'
+        )
+        parts.append(_cells(lane.states, cell))
+        parts.append(_touched(sorted(lane.touched), cell))
+        parts.append(_counter(lane.computed, most, total * cell))
+        parts.append("</g>")
+    parts.append(_legend(height - 16))
+    parts.append("</svg>")
+    return Picture("".join(parts), alt)
+
+
+def _summary(states: Sequence[State]) -> str:
+    places: dict[State, list[int]] = {}
+    for position, state in enumerate(states):
+        places.setdefault(state, []).append(position)
+    return ", ".join(f"{ranges(where)} {LOOKS[state]}" for state, where in places.items())
+
+
+def _runs(values: Sequence[object]) -> list[tuple[int, int]]:
+    starts = [i for i in range(len(values)) if i == 0 or values[i] != values[i - 1]]
+    return list(zip(starts, [*starts[1:], len(values)], strict=True))
+
+
+def _patterns(cell: float) -> str:
+    """The patterns that tell states apart without colour; each is as wide as a cell."""
+
+    def tile(state: State, drawn: str) -> str:
+        return (
+            f'<pattern id="mi-{state}" width="{cell:g}" height="{LANE}" patternUnits="userSpaceOnUse">'
+            f'<rect width="{cell:g}" height="{LANE}" fill="{_fill(state)}"/>{drawn}</pattern>'
+        )
+
+    middle, y = cell / 2, LANE / 2
+    arm = min(cell * 0.32, 5)
+    hatch = "".join(f"M0 {at}L{cell:g} {at - cell:g}" for at in range(0, LANE + int(cell) + 7, 7))
+    tick = f"M{middle - arm:g} {y:g}L{middle - arm / 3:g} {y + arm:g}L{middle + arm:g} {y - arm:g}"
+    cross = f"M{middle - arm:g} {y - arm:g}l{2 * arm:g} {2 * arm:g}m0 {-2 * arm:g}l{-2 * arm:g} {2 * arm:g}"
+
+    def line(path: str, stroke: str, weight: float = 1.5) -> str:
+        return f'<path d="{path}" fill="none" stroke="{stroke}" stroke-width="{weight}"/>'
+
+    return (
+        "<defs>"
+        + tile("waiting", "")
+        + tile("reused", line(tick, INK))
+        + tile("computed", line(hatch, "#5c3d00", 1))
+        + tile("decoded", f'<circle cx="{middle:g}" cy="{y:g}" r="{min(arm, 2.6):g}" fill="{PAPER}"/>')
+        + tile("discarded", line(cross, svg.colour("discarded"), 2))
+        + "</defs>"
+    )
+
+
+def _fill(state: State) -> str:
+    return PAPER if state in ("waiting", "discarded") else svg.colour(state)
+
+
+def _cells(states: Sequence[State], cell: float) -> str:
+    """A box for each run of equal states, and lines between the cells."""
+    boxes = "".join(
+        f'<rect class="mi-{states[start]}" x="{start * cell:g}" width="{(stop - start) * cell:g}" '
+        f'height="{LANE}" fill="url(#mi-{states[start]})"/>'
+        for start, stop in _runs(states)
+    )
+    side = len(states) * cell
+    lines = "".join(f"M{i * cell:g} 0V{LANE}" for i in range(len(states) + 1))
+    return f'{boxes}<path d="{lines}M0 0H{side:g}M0 {LANE}H{side:g}" stroke="{FAINT}" stroke-width=".6" fill="none"/>'
+
+
+def _touched(positions: Sequence[int], cell: float) -> str:
+    """An outline round what changed in this step."""
+    boxes = []
+    start = 0
+    for i, position in enumerate(positions):
+        if i + 1 == len(positions) or positions[i + 1] != position + 1:
+            first = positions[start]
+            wide = (position + 1 - first) * cell + 2
+            boxes.append(
+                f'<rect class="mi-touched" x="{first * cell - 1:g}" y="-3" width="{wide:g}" '
+                f'height="{LANE + 6}" fill="none" stroke="{INK}" stroke-width="2.5" rx="2"/>'
+            )
+            start = i + 1
+    return "".join(boxes)
+
+
+def _counter(computed: int, most: int, left: float) -> str:
+    """The tokens computed so far, as a number and a bar."""
+    bar = (RIGHT - 30) * computed / most
+    return (
+        f'<text x="{left + 14:g}" y="12" font-size="13" fill="{INK}">{computed} computed</text>'
+        f'<rect x="{left + 14:g}" y="20" width="{RIGHT - 30}" height="10" '
+        f'fill="none" stroke="{FAINT}" stroke-width=".8"/>'
+        f'<rect x="{left + 14:g}" y="20" width="{bar:g}" height="10" fill="{INK}"/>'
+    )
+
+
+def _labels(labels: Sequence[str], roles: Sequence[str], cell: float) -> str:
+    """The tokens above the lanes (not all, where there is no room) and a bar in the colour of each role."""
+    step = 1 if cell >= STEP else math.ceil(STEP / cell)
+    texts = "".join(
+        f'<text transform="translate({(i + 0.5) * cell:g} -9) rotate(-90)" dominant-baseline="central" font-size="12" '
+        f'fill="{svg.colour(roles[i])}">{escape(label if len(label) <= 12 else label[:11] + "…")}</text>'
+        for i, label in enumerate(labels)
+        if i % step == 0
+    )
+    bars = "".join(
+        f'<rect x="{start * cell:g}" y="-4" width="{(stop - start) * cell:g}" height="4" '
+        f'fill="{svg.colour(roles[start])}"/>'
+        for start, stop in _runs(roles)
+    )
+    return texts + bars
+
+
+def _legend(y: float) -> str:
+    x, parts = 12, []
+    for state, text in LOOKS.items():
+        parts.append(
+            f'<svg x="{x}" y="{y - 16}" width="20" height="20" viewBox="0 {LANE / 2 - 10} 20 20">'
+            f"{_swatch(state)}</svg>"
+            f'<text x="{x + 27}" y="{y - 2}" font-size="12" fill="{INK}">{text}</text>'
+        )
+        x += 48 + round(6.6 * len(text))
+    return "".join(parts)
+
+
+def _swatch(state: State) -> str:
+    """One cell of a state, drawn by itself, since a pattern's tile need not start where the swatch does."""
+    y = LANE / 2
+    drawn = {
+        "waiting": "",
+        "reused": f'<path d="M5 {y}l3.5 4.5l6.5 -9" fill="none" stroke="{INK}" stroke-width="1.5"/>',
+        "computed": f'<path d="M0 {y - 3}l8 -7M0 {y + 4}l16 -14M2 {y + 10}l18 -16M10 {y + 10}l10 -9" '
+        'stroke="#5c3d00"/>',
+        "decoded": f'<circle cx="10" cy="{y}" r="2.6" fill="{PAPER}"/>',
+        "discarded": f'<path d="M5 {y - 5}l10 10m0 -10l-10 10" stroke="{svg.colour("discarded")}" stroke-width="2"/>',
+    }[state]
+    box = f'x=".5" y="{y - 9.5}" width="19" height="19"'
+    return f'<rect {box} fill="{_fill(state)}" stroke="{FAINT}"/>{drawn}'

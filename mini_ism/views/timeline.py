@@ -1,0 +1,130 @@
+"""Several conversations' traces as one film: what every position of every lane is at each step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from mini_ism.chat import Event, Phase
+
+State = Literal["waiting", "reused", "computed", "decoded", "discarded"]
+BECOMES: dict[Phase, State] = {
+    "reuse": "reused",
+    "prefill": "computed",
+    "decode": "decoded",
+    "discard": "discarded",
+}
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One conversation at one step.
+
+    Args:
+        states: of each position.
+        touched: the positions that changed in this step.
+        computed: positions computed so far, all turns together; one that was computed twice counts twice.
+    """
+
+    states: tuple[State, ...]
+    touched: frozenset[int]
+    computed: int
+
+
+@dataclass(frozen=True)
+class Frame:
+    """All lanes at one step: turn, what is going on, and each lane by its name."""
+
+    turn: int
+    action: Literal["start", "keep", "read", "write"]
+    lanes: Mapping[str, Lane]
+
+    def describe(self) -> str:
+        """The step in words, for a status line."""
+        if self.action == "start":
+            return "Nothing has been read yet. Step forward, or press play."
+        doing = {
+            "keep": "the question arrives: what is still right in the cache?",
+            "read": "the question is read.",
+            "write": "the answer is written, a token at a time.",
+        }[self.action]
+        said = [f"{name} {_did(lane)}" for name, lane in self.lanes.items()]
+        so_far = ", ".join(f"{name} {lane.computed}" for name, lane in self.lanes.items())
+        return f"Turn {self.turn}, {doing} {'; '.join(said)}. Tokens computed so far: {so_far}."
+
+
+def _did(lane: Lane) -> str:
+    verbs: dict[State, str] = {
+        "reused": "keeps",
+        "computed": "reads",
+        "decoded": "writes",
+        "discarded": "throws away",
+    }
+    counts = {verb: sum(lane.states[position] == state for position in lane.touched) for state, verb in verbs.items()}
+    return " and ".join(f"{verb} {count}" for verb, count in counts.items() if count) or "has nothing to do"
+
+
+def frames(traces: Mapping[str, Sequence[Event]]) -> list[Frame]:
+    """The steps of several conversations in lockstep: what is kept, what is read, then a token at a time.
+
+    A lane whose answer is shorter waits for the others. Conversations that went back (``truncate``) have no
+    such order.
+
+    Args:
+        traces: by name, from :func:`~mini_ism.cost.plan` or ``ChatSession.trace``.
+
+    Returns:
+        The frames, the first with nothing read yet.
+
+    Raises:
+        ValueError: no trace, or one in which a turn is not later than the one before it.
+    """
+    if not traces:
+        raise ValueError("no conversation to show: give at least one trace")
+    scripts = {name: _script(name, trace) for name, trace in traces.items()}
+    moments = sorted({moment for script in scripts.values() for moment in script})
+    total = max((event.stop for trace in traces.values() for event in trace), default=0)
+    states: dict[str, list[State]] = {name: ["waiting"] * total for name in traces}
+    computed = dict.fromkeys(traces, 0)
+    film = [Frame(0, "start", {name: Lane(tuple(states[name]), frozenset(), 0) for name in traces})]
+    actions: tuple[Literal["keep", "read", "write"], ...] = ("keep", "read", "write")
+    for turn, action, number in moments:
+        lanes = {}
+        for name, script in scripts.items():
+            touched: set[int] = set()
+            for event in script.get((turn, action, number), []):
+                span = range(event.start, event.stop)
+                states[name][event.start : event.stop] = [BECOMES[event.phase]] * len(span)
+                touched.update(span)
+                computed[name] += len(span) if event.phase in ("prefill", "decode") else 0
+            lanes[name] = Lane(tuple(states[name]), frozenset(touched), computed[name])
+        film.append(Frame(turn, actions[action], lanes))
+    return film
+
+
+Moment = tuple[int, int, int]
+"""(turn, 0 keep / 1 read / 2 write, which token of the answer)"""
+
+
+def _script(name: str, trace: Sequence[Event]) -> dict[Moment, list[Event]]:
+    """The events of one trace by the moment they belong to."""
+    script: dict[Moment, list[Event]] = {}
+    waiting: list[Event] = []  # thrown away before the next forward, whichever that is
+    last: Moment = (0, 0, 0)
+    for event in trace:
+        if event.phase in ("reuse", "discard"):
+            waiting.append(event)
+            continue
+        if event.phase == "prefill":
+            if waiting:
+                script[event.turn, 0, 0] = waiting
+            moment, events = (event.turn, 1, 0), [*script.get((event.turn, 1, 0), []), event]
+        else:
+            moment = (event.turn, 2, last[2] + 1 if last[:2] == (event.turn, 2) else 0)
+            events = [*waiting, event]
+        if moment < last:
+            raise ValueError(f"conversation {name!r} went back to turn {event.turn}; show one that only went forward")
+        script[moment] = events
+        last, waiting = moment, []
+    return script

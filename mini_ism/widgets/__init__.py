@@ -1,0 +1,10 @@
+"""The interactive views: thin state and events over the pictures of :mod:`mini_ism.views`.
+
+Core ipywidgets only, versions 7.7.1 and 8, so that they work in JupyterLab and Colab, offline.
+"""
+
+from mini_ism.widgets.cache_player import CachePlayer
+from mini_ism.widgets.chat import ChatWidget
+from mini_ism.widgets.mask_explorer import MaskExplorer
+
+__all__ = ["CachePlayer", "ChatWidget", "MaskExplorer"]

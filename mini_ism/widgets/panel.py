@@ -1,0 +1,90 @@
+"""What all widgets share: a box, a status line, a line for errors, and a still picture for pages without a kernel."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from html import escape
+from typing import Any
+
+import ipywidgets as w
+
+from mini_ism.svg import FAINT, FONT, INK, STYLE
+from mini_ism.views.figures import Figure, png_bytes
+from mini_ism.views.picture import bundle
+
+EXAMPLE = (
+    {"role": "user", "content": "My name is Ada. The cup is in the oven. Where is the cup?"},
+    {"role": "assistant", "content": "In the oven."},
+    {"role": "user", "content": "What is my name?"},
+    {"role": "assistant", "content": "Ada."},
+)
+"""The dialogue that a widget shows when it is given none."""
+
+
+class Panel(ABC):
+    """A widget on a page. Show it by naming it on a cell's last line.
+
+    Args:
+        kind: its CSS class, beside ``mi-widget``.
+
+    Attributes:
+        box: the ipywidgets box that holds it all.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self._status = w.HTML()
+        self._error = w.HTML()
+        self._style = w.HTML(STYLE, layout=w.Layout(display="none"))
+        self.box = w.VBox(layout=w.Layout(padding="12px", width="100%", overflow="visible"))
+        self.box.add_class("mi-widget")
+        self.box.add_class(kind)
+
+    @abstractmethod
+    def figure(self) -> Figure:
+        """What it shows now, as a still picture with its text alternative."""
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        figure = self.figure()
+        return bundle(figure.alt, png_bytes(figure), self.box.model_id)
+
+    @property
+    def status(self) -> str:
+        """What the status line says (``""`` at first)."""
+        return getattr(self, "_said", "")
+
+    @property
+    def error(self) -> str:
+        """The message of the error that is shown in place, ``""`` if there is none."""
+        return getattr(self, "_complaint", "")
+
+    def _say(self, text: str) -> None:
+        self._said = text
+        put(
+            self._status,
+            f'<div role="status" style="{FONT};font-size:14px;line-height:1.5;color:{INK};font-weight:600">'
+            f"{escape(text)}</div>",
+        )
+
+    def _complain(self, text: str) -> None:
+        """Show an error in place; ``""`` takes it away."""
+        self._complaint = text
+        shown = f'<div role="alert" style="{_ALERT}">⚠ {escape(text)}</div>' if text else ""
+        put(self._error, shown)
+
+
+_ALERT = (
+    f"{FONT};font-size:14px;line-height:1.5;color:{INK};border-left:4px solid var(--mi-discarded,#b3261e);"
+    "padding:2px 10px;overflow-wrap:anywhere"
+)
+
+
+def put(widget: Any, value: Any) -> None:
+    """Set a widget's value only if it changes: no needless traffic, no flicker."""
+    if widget.value != value:
+        widget.value = value
+
+
+def heading(text: str) -> Any:
+    """A small heading inside a widget."""
+    style = f"{FONT};font-size:13px;font-weight:600;color:{FAINT};margin-top:6px"
+    return w.HTML(f'<div style="{style}">{escape(text)}</div>')

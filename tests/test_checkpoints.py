@@ -1,0 +1,160 @@
+"""Trained models on disk: the same model back, or one clear error that names the file and the remedy."""
+
+import errno
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from mini_ism import ChatSession, load_model, load_tokenizer
+from mini_ism.checkpoints import CheckpointError, read_checkpoint, save_model, shipped_models
+from tests.strategies import random_model, random_tokens
+
+TOKENIZER = load_tokenizer()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A checkpoint of a small random model."""
+    where = tmp_path / "model"
+    save_model(
+        random_model(vocab_size=TOKENIZER.n_vocab, mask="prefix"), where, training={"seed": 3}
+    )
+    return where
+
+
+def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    about = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    change(about)
+    (folder / "config.json").write_text(json.dumps(about), encoding="utf-8")
+
+
+def test_the_same_model_comes_back(folder: Path) -> None:
+    original = random_model(vocab_size=TOKENIZER.n_vocab, mask="prefix")
+    model, tokenizer = load_model(folder)
+    tokens = random_tokens(9)
+    assert model.config == original.config
+    assert torch.equal(model(tokens), original(tokens))
+    assert not model.training
+    assert tokenizer.n_vocab == TOKENIZER.n_vocab
+    about, _ = read_checkpoint(folder)
+    assert about["training"] == {"seed": 3}
+    assert sorted(p.name for p in folder.iterdir()) == ["config.json", "model.safetensors"]
+    assert torch.equal(load_model(str(folder))[0](tokens), original(tokens))
+    assert ChatSession(model, tokenizer).mask.name == "prefix"
+
+
+def test_at_half_the_size(tmp_path: Path) -> None:
+    model = random_model(vocab_size=TOKENIZER.n_vocab)
+    save_model(model, tmp_path / "full")
+    save_model(model, tmp_path / "half", half=True)
+    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("full", "half")]
+    assert sizes[1] < 0.6 * sizes[0]
+    loaded, _ = load_model(tmp_path / "half")
+    assert {p.dtype for p in loaded.parameters()} == {torch.float32}
+    tokens = random_tokens(9)
+    torch.testing.assert_close(loaded(tokens), model(tokens), atol=0.02, rtol=0)
+
+
+def flip_a_byte(folder: Path) -> None:
+    data = bytearray((folder / "model.safetensors").read_bytes())
+    data[-5] ^= 1
+    (folder / "model.safetensors").write_bytes(data)
+
+
+def cut(name: str) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        data = (folder / name).read_bytes()
+        (folder / name).write_bytes(data[: len(data) // 2])
+
+    return damage
+
+
+def foreign_weights(folder: Path) -> None:
+    save_file({"weight": torch.ones(3)}, folder / "model.safetensors")
+
+
+def other_layers(folder: Path) -> None:
+    edit(folder, lambda about: about["model"].update(layers=3))
+
+
+DAMAGES: list[tuple[Callable[[Path], Any], str]] = [
+    (lambda f: shutil.rmtree(f), r"no checkpoint at .*model: config.json is missing; shipped models are"),
+    (lambda f: (f / "model.safetensors").unlink(), "model.safetensors is missing; .*train one with `python -m"),
+    (cut("model.safetensors"), "has sha256 .*, but config.json says .*; it was cut short or changed"),
+    (cut("config.json"), "config.json is not readable JSON .*copy it again, or train it again"),
+    (flip_a_byte, "model.safetensors has sha256 .* config.json says"),
+    (foreign_weights, "model.safetensors has sha256 .* config.json says"),
+    (lambda f: (f / "config.json").write_bytes(b"\xff\xfe\x00"), "config.json is not readable JSON"),
+    (lambda f: (f / "config.json").write_text("[1, 2]"), "is not a checkpoint of this package .*'mini-ism 1'"),
+    (lambda f: (f / "config.json").write_text('{"model_type": "gpt2"}'), "not a checkpoint of this package"),
+    (lambda f: edit(f, lambda a: a.update(format="mini-ism 9")), r"format '?mini-ism 9'?, wanted 'mini-ism 1'"),
+    (lambda f: edit(f, lambda a: a["model"].update(depth=3)), r"GPTConfig differ in \['depth'\]"),
+    (lambda f: edit(f, lambda a: a["model"].pop("width")), r"GPTConfig differ in \['width'\]"),
+    (lambda f: edit(f, lambda a: a["model"].update(width=-1)), "config.json: .*width must be a positive"),
+    (lambda f: edit(f, lambda a: a.pop("model")), "config.json has no 'model' of type dict"),
+    (lambda f: edit(f, lambda a: a.update(weights_sha256=3)), "has no 'weights_sha256' of type str"),
+    (lambda f: edit(f, lambda a: a.pop("tokenizer_sha256")), "has no 'tokenizer_sha256' of type str"),
+    (lambda f: edit(f, lambda a: a.update(tokenizer_sha256="0" * 64)), "trained with another tokenizer"),
+    (other_layers, r"model.safetensors does not fit its config.json: blocks\.2\."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("damage", "message"), DAMAGES)
+def test_damaged_checkpoints(folder: Path, damage: Callable[[Path], Any], message: str) -> None:
+    damage(folder)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        load_model(folder)
+    assert str(folder) in str(caught.value)
+
+
+def test_a_model_that_there_is_not() -> None:
+    with pytest.raises(
+        CheckpointError, match=r"no checkpoint at imsm: config\.json is missing; shipped"
+    ):
+        load_model("imsm")
+
+
+def test_an_unknown_device_is_told_before_anything_is_read() -> None:
+    with pytest.raises(ValueError, match="unknown device 'tpu'; devices are auto, cpu, cuda, mps"):
+        load_model("imsm", device="tpu")
+
+
+@pytest.mark.parametrize(
+    ("where", "nth"), [("os.fsync", 1), ("os.fsync", 2), ("pathlib.Path.replace", 1)]
+)
+def test_a_full_disk_leaves_the_old_checkpoint(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, where: str, nth: int
+) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    left = [nth]
+
+    def full(*_: object) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(where, full)
+        with pytest.raises(
+            OSError, match=r"could not save .*Free some space or choose another folder"
+        ):
+            save_model(random_model(seed=9, vocab_size=TOKENIZER.n_vocab, mask="ism"), folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert load_model(folder)[0].config.mask == "prefix"
+
+
+@pytest.mark.parametrize("name", ["causal", "prefix", "ism"])
+def test_shipped_models(name: str) -> None:
+    assert name in shipped_models()
+    model, tokenizer = load_model(name)
+    assert model.config.mask == name
+    chat = ChatSession(model, tokenizer)
+    chat.send("My name is Ada. The cup is in the box. Where is the cup?")
+    assert "box" in chat.messages[-1]["content"]
+    assert "Ada" in chat.send("What is my name?").text

@@ -1,0 +1,152 @@
+"""Costs: a plan made from the rule is what the engine does, and sums are sums."""
+
+import pytest
+import tiktoken
+import torch
+
+from mini_ism import GPT, ChatSession, GPTConfig, Mask, Segments, get_mask, load_tokenizer
+from mini_ism.chat import Event
+from mini_ism.cost import TurnCost, cost_table, plan, turn_costs, visible_pairs
+from mini_ism.masks import MASKS
+
+RULES = [
+    *sorted(
+        set(MASKS) - {"sink", "same_query", "sliding_window"}
+    ),  # these three alone leave rows empty or are windows
+    "ism(sink=True)",
+    "ism(system_as_query=False)",
+    "causal & (sliding_window(6) | sink(2))",
+    "ism & (sliding_window(4) | same_query)",
+    "causal | sliding_window(3)",
+]
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> tiktoken.Encoding:
+    return load_tokenizer()
+
+
+@pytest.fixture(scope="module")
+def model(tokenizer: tiktoken.Encoding) -> GPT:
+    torch.manual_seed(3)
+    return GPT(GPTConfig(vocab_size=tokenizer.n_vocab, layers=1, heads=2, width=16, context=256))
+
+
+class EndsAfter(ChatSession):
+    """A session whose model ends its answers by itself: the end marker wins after ``answer`` tokens."""
+
+    answer = 3
+
+    def _compute(self, phase):  # type: ignore[no-untyped-def]
+        scores = super()._compute(phase)
+        written = sum(kind[0] == self._kinds[-1][0] and not kind[1] for kind in self._kinds)
+        scores = scores.clone()
+        scores[self.tokenizer.encode_single_token("<|end|>")] = (
+            1e9 if written >= self.answer else -1e9
+        )
+        return scores
+
+
+def untimed(trace: list[Event]) -> list[tuple[int, str, int, int, int, int]]:
+    return [(e.turn, e.phase, e.start, e.stop, e.flops, e.kv_bytes) for e in trace]
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("system", [None, "You are Mira."])
+def test_a_plan_is_the_trace_of_the_engine(
+    rule: str, system: str | None, model: GPT, tokenizer: tiktoken.Encoding
+) -> None:
+    chat = EndsAfter(model, tokenizer, rule, system=system)
+    for text in ("The cup is in the oven.", "Where is it?", "And now?"):
+        assert chat.send(text).stopped == "end"
+    assert untimed(plan(rule, chat.segments, model)) == untimed(chat.trace)
+    assert untimed(plan(rule, chat.segments, model.config)) == untimed(chat.trace)
+
+
+def test_random_rules_plan_as_they_run(model: GPT, tokenizer: tiktoken.Encoding) -> None:
+    table = torch.rand(200, 200) < 0.4
+    table.fill_diagonal_(True)
+    rule = Mask(lambda q, kv, s: table[q, kv])
+    chat = EndsAfter(model, tokenizer, rule)
+    chat.send("The cup is in the oven.")
+    chat.send("Where?")
+    assert untimed(plan(rule, chat.segments, model)) == untimed(chat.trace)
+
+
+def segments(*lengths: int) -> Segments:
+    """query, answer, query, ... of these lengths."""
+    ids = torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths))
+    return Segments(id=ids, is_query=ids % 2 == 0)
+
+
+def test_turn_costs_by_hand() -> None:
+    s = segments(5, 2, 4, 3)
+    assert [
+        (c.reused, c.discarded, c.prefilled, c.decoded) for c in turn_costs(plan("ism", s))
+    ] == [
+        (0, 0, 5, 2),
+        (7, 0, 4, 3),
+    ]
+    assert [
+        (c.reused, c.discarded, c.prefilled, c.decoded) for c in turn_costs(plan("prefix", s))
+    ] == [
+        (0, 0, 5, 2),
+        (0, 7, 11, 3),
+    ]
+    everybody = turn_costs(plan("bidirectional", segments(5, 2)))[0]  # starts again for every token
+    assert (everybody.prefilled, everybody.decoded, everybody.discarded) == (5, 6 + 7, 5 + 6)
+
+
+def test_flops_and_bytes_are_the_models(model: GPT) -> None:
+    (cost,) = turn_costs(plan("causal", segments(5, 2), model))
+    assert cost.flops == model.flops(5, 25) + model.flops(1, 6) + model.flops(1, 7)
+    assert cost.kv_bytes == model.kv_bytes(7)
+
+
+def test_seconds_are_summed_and_the_first_token_waits_for_the_prefill_only() -> None:
+    trace = [
+        Event(1, "prefill", 0, 3, 0.5, 10, 30),
+        Event(1, "prefill", 3, 5, 0.25, 10, 50),
+        Event(1, "decode", 5, 6, 1.0, 4, 60),
+        Event(2, "reuse", 0, 6, 0.0, 0, 60),
+    ]
+    assert turn_costs(trace) == [
+        TurnCost(1, 0, 0, 5, 1, 0.75, 1.75, 24, 60),
+        TurnCost(2, 6, 0, 0, 0, 0.0, 0.0, 0, 60),
+    ]
+    assert turn_costs(trace)[0].computed == 6
+
+
+def test_visible_pairs_are_counted() -> None:
+    s = segments(3, 2)
+    assert visible_pairs("causal", s) == 15
+    assert visible_pairs("ism", s) == int(get_mask("ism").dense(s).sum()) == 18
+
+
+def test_the_table_says_the_same_in_text_and_html() -> None:
+    table = cost_table({"<b>": plan("prefix", segments(5, 2, 4, 3))})
+    lines = str(table).splitlines()
+    assert lines[0].split()[:3] == ["turn", "mask", "reused"]
+    assert lines[2].split()[:7] == ["2", "<b>", "0", "7", "11", "3", "14"]
+    html = table._repr_html_()
+    assert "&lt;b&gt;" in html
+    assert "<b>" not in html
+    assert html.count("<tr") == 3
+
+
+def test_seconds_are_shown_on_demand_only() -> None:
+    trace = plan("causal", segments(2, 1))
+    assert "ms" not in str(cost_table(trace))
+    assert "first token, ms" in str(cost_table(trace, seconds=True))
+
+
+@pytest.mark.parametrize("shape", [(0,), (2, 3)])
+def test_a_plan_needs_one_dialogue(shape: tuple[int, ...]) -> None:
+    ids = torch.zeros(shape, dtype=torch.long)
+    with pytest.raises(ValueError, match="one dialogue"):
+        plan("causal", Segments(id=ids, is_query=ids == 0))
+
+
+def test_a_plan_needs_a_known_mask() -> None:
+    with pytest.raises(ValueError, match="unknown mask 'ims'"):
+        plan("ims", segments(2, 1))

@@ -1,0 +1,302 @@
+"""Messages to tokens and back: exact, prefix by prefix, without a way to forge a marker."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from mini_ism import encode_dialogue, get_mask, load_tokenizer, show_dialogue
+from mini_ism.dialogue import (
+    EncodedDialogue,
+    collate,
+    decode_dialogue,
+    encode_message,
+    expand_turns,
+    pack,
+)
+from tests.strategies import random_model
+
+TOKENIZER = load_tokenizer()
+SPECIAL = {TOKENIZER.encode_single_token(name): name for name in TOKENIZER.special_tokens_set}
+MARKERS = sorted(TOKENIZER.special_tokens_set)
+
+texts = st.one_of(
+    st.text(max_size=12),
+    st.text(alphabet="aeiou .?'\n", max_size=20),
+    st.lists(st.sampled_from([*MARKERS, " ", "key", "\u00e9\u20ac\U0001f511"]), max_size=4).map("".join),
+)  # fmt: skip
+
+Messages = list[dict[str, str]]
+
+
+@st.composite
+def conversations(draw: st.DrawFn, content: st.SearchStrategy[str] = texts) -> Messages:
+    roles = ["system"] * draw(st.booleans())
+    roles += [("user", "assistant")[n % 2] for n in range(draw(st.integers(1, 6)))]
+    return [{"role": role, "content": draw(content)} for role in roles]
+
+
+def slow_tokens(messages: Messages) -> list[int | str]:
+    """The format, spelled out: markers as names, text as the tokenizer's plain tokens."""
+    line: list[int | str] = []
+    for message in messages:
+        text = TOKENIZER.encode_ordinary(" " + message["content"])
+        match message["role"]:
+            case "system":
+                line += ["<|system|>", *text]
+            case "user":
+                line += ["<|user|>", *text, "<|assistant|>"]
+            case "assistant":
+                line += [*text, "<|end|>"]
+    return line
+
+
+# -- format -----------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=40)
+@given(conversations())
+def test_the_reverse_gives_the_messages_back(messages: Messages) -> None:
+    encoded = encode_dialogue(messages, TOKENIZER)
+    assert decode_dialogue(encoded.tokens, TOKENIZER) == messages
+    assert decode_dialogue(encoded.tokens.tolist(), TOKENIZER) == messages
+
+
+@settings(max_examples=40)
+@given(conversations())
+def test_tokens_segments_and_targets_as_the_format_says(messages: Messages) -> None:
+    encoded = encode_dialogue(messages, TOKENIZER)
+    named = [SPECIAL.get(int(token), int(token)) for token in encoded.tokens]
+    assert named == slow_tokens(messages)
+    assert encoded.tokens.dtype == torch.long
+    sizes = [len(slow_tokens([message])) for message in messages]
+    of = [number for number, size in enumerate(sizes) for _ in range(size)]
+    roles = [messages[number]["role"] for number in of]
+    s = encoded.segments
+    assert s.id.tolist() == of
+    assert s.is_query.tolist() == [role != "assistant" for role in roles]
+    assert s.system.tolist() == [role == "system" for role in roles]
+    # a target is exactly what the model has to write: the answer's text and its end
+    assert encoded.loss_mask.tolist() == [role == "assistant" for role in roles]
+    for at, name in enumerate(named):
+        if name == "<|assistant|>":  # the marker is the query's last token, and no target
+            assert bool(s.is_query[at])
+            assert not bool(encoded.loss_mask[at])
+            assert s.id[at] == s.id[at - 1]
+            assert at + 1 == len(named) or bool(encoded.loss_mask[at + 1])
+        if name == "<|end|>":
+            assert bool(encoded.loss_mask[at])
+
+
+@given(conversations(), st.data())
+def test_a_prefix_of_messages_is_a_prefix_of_tokens(
+    messages: Messages, data: st.DataObject
+) -> None:
+    n = data.draw(st.integers(1, len(messages)))
+    if messages[0]["role"] == "system" and n == 1:
+        n = min(2, len(messages))
+    part, whole = encode_dialogue(messages[:n], TOKENIZER), encode_dialogue(messages, TOKENIZER)
+    size = len(part)
+    assert torch.equal(part.tokens, whole.tokens[:size])
+    assert torch.equal(part.loss_mask, whole.loss_mask[:size])
+    for name in ("id", "is_query", "is_system"):
+        mine, theirs = getattr(part.segments, name), getattr(whole.segments[:size], name)
+        assert torch.equal(mine, theirs), name
+
+
+@settings(max_examples=40)
+@given(conversations())
+def test_text_that_spells_a_marker_stays_text(messages: Messages) -> None:
+    spelled = [{**m, "content": f"{MARKERS[0]} {m['content']} <|end|><|user|>"} for m in messages]
+    tokens = encode_dialogue(spelled, TOKENIZER).tokens.tolist()
+    expected = {
+        "system": ["<|system|>"],
+        "user": ["<|user|>", "<|assistant|>"],
+        "assistant": ["<|end|>"],
+    }
+    found = [SPECIAL[token] for token in tokens if token in SPECIAL]
+    assert found == [name for message in messages for name in expected[message["role"]]]
+    assert decode_dialogue(tokens, TOKENIZER) == spelled
+
+
+def test_a_word_is_the_same_token_at_the_start_and_inside() -> None:
+    first, inside = (
+        encode_message({"role": "user", "content": c}, TOKENIZER) for c in ("key", "the key")
+    )
+    assert first[1:-1] == inside[1:-1][-len(first[1:-1]) :]
+
+
+def test_an_unfinished_answer_is_given_as_it_stands() -> None:
+    messages = [
+        {"role": "user", "content": "Hi."},
+        {"role": "assistant", "content": "Hello there."},
+    ]
+    tokens = encode_dialogue(messages, TOKENIZER).tokens
+    assert decode_dialogue(tokens[:-1], TOKENIZER) == messages
+    assert decode_dialogue(tokens[:-2], TOKENIZER)[-1]["content"] != "Hello there."
+    prompt = encode_dialogue(messages[:1], TOKENIZER).tokens
+    assert decode_dialogue(prompt, TOKENIZER) == messages[:1]
+
+
+@settings(max_examples=40)
+@given(conversations())
+def test_only_the_last_answer_as_a_target(messages: Messages) -> None:
+    encoded = encode_dialogue(messages, TOKENIZER, loss="last")
+    answers = [n for n, message in enumerate(messages) if message["role"] == "assistant"]
+    wanted = encoded.segments.id == (answers[-1] if answers else -1)
+    assert torch.equal(encoded.loss_mask, wanted)
+
+
+@settings(max_examples=40)
+@given(conversations())
+def test_expanded_turns(messages: Messages) -> None:
+    samples = expand_turns(messages)
+    answers = [n for n, message in enumerate(messages) if message["role"] == "assistant"]
+    assert samples == [messages[: n + 1] for n in answers]
+    targets = sum(int(encode_dialogue(m, TOKENIZER, loss="last").loss_mask.sum()) for m in samples)
+    assert targets == int(encode_dialogue(messages, TOKENIZER).loss_mask.sum())
+
+
+# -- batches ----------------------------------------------------------------------------------------------------------
+
+short = conversations(st.text(alphabet="abc ", max_size=4))
+
+
+def fields(encoded: EncodedDialogue) -> list[Tensor]:
+    s = encoded.segments
+    return [encoded.tokens, encoded.loss_mask, s.id, s.is_query, s.system]
+
+
+@settings(max_examples=40)
+@given(st.lists(short, min_size=1, max_size=5), st.integers(0, 40))
+def test_packing_loses_nothing(batch: list[Messages], spare: int) -> None:
+    dialogues = [encode_dialogue(messages, TOKENIZER) for messages in batch]
+    length = max(map(len, dialogues)) + spare
+    packed = pack(dialogues, TOKENIZER, length)
+    document = packed.segments.document
+    assert document is not None
+    assert packed.tokens.shape[1] == length
+    assert packed.tokens.shape[0] <= len(dialogues)
+    pad = document == -1
+    assert bool((packed.tokens[pad] == TOKENIZER.encode_single_token("<|pad|>")).all())
+    assert not bool(packed.loss_mask[pad].any())
+    assert not bool(packed.segments.is_query[pad].any())
+
+    found = []
+    for b in range(len(packed.tokens)):
+        row = document[b].tolist()
+        numbers = [n for n in row if n >= 0]
+        assert numbers == sorted(numbers)  # laid end to end ...
+        assert row == numbers + [-1] * (length - len(numbers))  # ... from the left
+        for number in range(max(numbers) + 1):
+            here = document[b] == number
+            found.append([field[b][here].tolist() for field in fields(packed)])
+    wanted = [[field.tolist() for field in fields(dialogue)] for dialogue in dialogues]
+    assert sorted(found) == sorted(wanted)
+
+
+@given(st.lists(short, min_size=1, max_size=4))
+def test_a_batch_of_one_a_row(batch: list[Messages]) -> None:
+    dialogues = [encode_dialogue(messages, TOKENIZER) for messages in batch]
+    padded = collate(dialogues, TOKENIZER)
+    assert padded.tokens.shape == (len(batch), max(map(len, dialogues)))
+    for b, dialogue in enumerate(dialogues):
+        for got, wanted in zip(fields(padded), fields(dialogue), strict=True):
+            assert torch.equal(got[b, : len(dialogue)], wanted)
+
+
+@settings(max_examples=20)
+@given(
+    st.lists(short, min_size=2, max_size=4), st.sampled_from(["causal", "prefix", "ism(sink=True)"])
+)
+def test_a_packed_batch_computes_what_each_dialogue_does(batch: list[Messages], name: str) -> None:
+    dialogues = [encode_dialogue(messages, TOKENIZER) for messages in batch]
+    total = sum(map(len, dialogues))
+    model, mask = random_model(vocab_size=TOKENIZER.n_vocab, context=max(96, total)), get_mask(name)
+    packed = pack(dialogues, TOKENIZER, total)  # all in one row
+    assert packed.tokens.shape[0] == 1
+    with torch.inference_mode():
+        together = model(packed.tokens, mask.dense(packed.segments))[0]
+        own = [model(d.tokens[None], mask.dense(d.segments))[0] for d in dialogues]
+    torch.testing.assert_close(together, torch.cat(own), atol=5e-5, rtol=0)
+
+
+def test_packing_fills_the_first_row_with_room() -> None:
+    sizes = [encode_dialogue([{"role": "user", "content": "a" * n}], TOKENIZER) for n in (1, 1, 1)]
+    assert pack(sizes, TOKENIZER, 2 * len(sizes[0])).tokens.shape[0] == 2
+    assert pack(sizes, TOKENIZER, 3 * len(sizes[0])).tokens.shape[0] == 1
+
+
+def test_bad_batches() -> None:
+    with pytest.raises(ValueError, match="nothing to batch: give at least one dialogue"):
+        pack([], TOKENIZER, 8)
+    with pytest.raises(ValueError, match="nothing to batch: give at least one dialogue"):
+        collate([], TOKENIZER)
+    long = encode_dialogue([{"role": "user", "content": "key " * 20}], TOKENIZER)
+    with pytest.raises(
+        ValueError, match=f"a dialogue of {len(long)} tokens does not fit a row of 8"
+    ):
+        pack([long], TOKENIZER, 8)
+
+
+# -- bad input --------------------------------------------------------------------------------------------------------
+
+USER = {"role": "user", "content": "Hi."}
+ANSWER = {"role": "assistant", "content": "Hello."}
+
+
+@pytest.mark.parametrize(
+    ("messages", "error", "message"),
+    [
+        ([], ValueError, "the dialogue is empty; give at least one user message"),
+        ("Hi.", TypeError, "a dialogue is a list of messages .*got 'Hi.'"),
+        (USER, TypeError, "a dialogue is a list of messages .*got {'role'"),
+        (None, TypeError, "a dialogue is a list of messages .*got None"),
+        (["Hi."], TypeError, "message 0 must be a mapping .*got 'Hi.'"),
+        ([{"role": "user"}], TypeError, 'message 0 must be a mapping with "role" and "content"'),
+        ([ANSWER], ValueError, "message 0 is from 'assistant', but here .*needs 'system' or 'user'"),
+        ([USER, USER], ValueError, "message 1 is from 'user', but here the dialogue needs 'assistant'"),
+        ([USER, ANSWER, ANSWER], ValueError, "message 2 is from 'assistant', .*needs 'user'"),
+        ([USER, {"role": "system", "content": "x"}], ValueError, "message 1 is from 'system'"),
+        ([{"role": "system", "content": "x"}] * 2, ValueError, "message 1 is from 'system', .*'user'"),
+        ([{"role": "bot", "content": "x"}], ValueError, "unknown role 'bot'; roles are system, user, a"),
+        ([{"role": ["user"], "content": "x"}], ValueError, r"unknown role \['user'\]"),
+        ([{"role": "user", "content": 3}], TypeError, r"content of message 0 \(user\) must be a string, got 3"),
+        ([USER, {"role": "assistant", "content": None}], TypeError, r"message 1 \(assistant\) .*got None"),
+    ],
+)  # fmt: skip
+def test_bad_dialogues(messages: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        encode_dialogue(messages, TOKENIZER)
+
+
+def test_bad_loss() -> None:
+    with pytest.raises(ValueError, match="loss must be 'all' or 'last', got 'first'"):
+        encode_dialogue([USER], TOKENIZER, loss="first")  # type: ignore[arg-type]
+
+
+def test_other_mappings_and_sequences_will_do() -> None:
+    messages: Sequence[dict[str, str]] = (USER, ANSWER | {"name": "extra"})
+    assert len(encode_dialogue(messages, TOKENIZER)) == len(
+        encode_dialogue([USER, ANSWER], TOKENIZER)
+    )
+
+
+# -- pictures ---------------------------------------------------------------------------------------------------------
+
+
+@given(conversations(st.text(alphabet="ab<&>", max_size=6)))
+def test_a_coloured_view_says_all_and_escapes_it(messages: Messages) -> None:
+    encoded = encode_dialogue(messages, TOKENIZER)
+    view = show_dialogue(encoded, TOKENIZER)
+    assert "".join(text for text, _, _ in view.pieces) == TOKENIZER.decode(encoded.tokens.tolist())
+    assert [target for _, _, target in view.pieces] == encoded.loss_mask.tolist()
+    roles = [messages[number]["role"] for number in encoded.segments.id.tolist()]
+    assert [role for _, role, _ in view.pieces] == roles
+    html = view._repr_html_()
+    assert html.count("<") == html.count(">") == 2 * (len(encoded) + 1)  # the page's own tags only
+    assert str(view).count("\x1b[0m") == len(encoded)

@@ -1,0 +1,352 @@
+"""The GPT: cached equals uncached for any rule, no path around the mask, honest maps, and bookkeeping that raises."""
+
+from dataclasses import asdict
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from mini_ism import GPT, GPTConfig, Mask, get_mask
+from mini_ism.devices import get_device
+from mini_ism.masks import borders
+from mini_ism.model import PRESETS, rotate
+from tests.strategies import (
+    SHAPES,
+    Layout,
+    any_mask,
+    build,
+    layouts,
+    random_model,
+    random_tokens,
+    segments_of,
+)
+
+SIZE = 40
+MODELS = [random_model(seed, **shape) for seed, shape in enumerate(SHAPES)]
+models = st.sampled_from(MODELS)
+CAUSAL_SHIFT = random_model(5)
+
+
+def close(got: Tensor, wanted: Tensor) -> None:
+    torch.testing.assert_close(got, wanted, atol=1e-5, rtol=0)
+
+
+# -- 1. cached equals uncached ----------------------------------------------------------------------------------------
+
+
+@settings(max_examples=80)
+@given(models, layouts(), any_mask(SIZE), st.data())
+def test_chunks_over_a_cache_equal_one_forward(
+    model: GPT, layout: Layout, mask: Mask, data: st.DataObject
+) -> None:
+    """For any rule, cut wherever the rule allows a cut."""
+    s = segments_of(layout)
+    tokens, dense = random_tokens(len(s), seed=len(s)), mask.dense(s)
+    cuts = [cut for cut, fine in enumerate(borders(dense).tolist()) if fine]
+    inner = [cut for cut in cuts[1:-1] if data.draw(st.booleans())]
+    cuts = [0, *inner, len(s)]
+    cache = model.new_cache(capacity=len(s))
+    with torch.inference_mode():
+        whole = model(tokens, dense)
+        parts = [model(tokens[:, a:b], dense[a:b, :b], cache) for a, b in pairwise(cuts)]
+    close(torch.cat(parts, dim=1), whole)
+    assert cache.length == len(s)
+    assert torch.equal(cache.tokens, tokens)
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 5, 11])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_causal_in_chunks_of_any_size(shape: dict[str, int], step: int) -> None:
+    """``mask=None`` is causal, over a warm cache as well (neither top-left nor bottom-right)."""
+    model, tokens = random_model(**shape), random_tokens(11)
+    cache = model.new_cache()
+    parts = [model(tokens[:, at : at + step], None, cache) for at in range(0, 11, step)]
+    close(torch.cat(parts, dim=1), model(tokens))
+    close(model(tokens), model(tokens, torch.ones(11, 11, dtype=torch.bool).tril()))
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_feeding_an_ism_query_token_by_token_is_wrong(shape: dict[str, int]) -> None:
+    """Each position would be computed without the rest of its query: that is why the engine refuses it."""
+    model = random_model(**shape)
+    s = segments_of([("user", 3), ("assistant", 2), ("user", 4)])
+    tokens, dense = random_tokens(9), get_mask("ism").dense(s)
+    cache = model.new_cache()
+    model(tokens[:, :5], dense[:5, :5], cache)
+    parts = [
+        model(tokens[:, at : at + 1], dense[at : at + 1, : at + 1], cache) for at in range(5, 9)
+    ]
+    gap = (torch.cat(parts, dim=1) - model(tokens, dense)[:, 5:])[0].abs().amax(-1)
+    # The last one's own row is whole, so that one layer gets it right; all the others never are.
+    wrong = gap if model.config.layers > 1 else gap[:3]
+    assert bool((wrong > 1e-3).all())
+
+
+def test_a_batch_equals_its_rows_with_a_mask_each() -> None:
+    model = random_model()
+    s = segments_of([("user", 4), ("assistant", 3)])
+    tokens = torch.cat([random_tokens(7, 1), random_tokens(7, 2)])
+    masks = torch.stack([get_mask("ism").dense(s), get_mask("causal").dense(s)])
+    together = model(tokens, masks)
+    for row in range(2):
+        close(together[row], model(tokens[row : row + 1], masks[row])[0])
+
+
+def test_rotary_positions() -> None:
+    """A query and a key turned by their positions know their distance, and nothing else of where they are."""
+    q, k = torch.randn(1, 1, 1, 8).expand(1, 1, 6, 8), torch.randn(1, 1, 1, 8).expand(1, 1, 6, 8)
+
+    def products(first: int) -> Tensor:
+        at = torch.arange(first, first + 6)
+        return (rotate(q, at, 100.0) @ rotate(k, at, 100.0).transpose(-2, -1))[0, 0]
+
+    torch.testing.assert_close(products(0), products(50), atol=1e-4, rtol=0)
+    distances = {gap: products(0).diagonal(gap) for gap in range(-5, 6)}
+    for same in distances.values():
+        torch.testing.assert_close(same, same[:1].expand_as(same), atol=1e-4, rtol=0)
+    values = torch.stack([same[0] for same in distances.values()])
+    assert len(values.mul(100).round().unique()) == len(values)
+    torch.testing.assert_close(rotate(q, torch.zeros(6), 100.0), q)
+
+
+# -- 2. no path around the mask ---------------------------------------------------------------------------------------
+
+
+def reach(model: GPT, dense: Tensor) -> Tensor:
+    """Who can hear of whom: a hop (or none) a layer, and before them one to the shifted neighbours."""
+    size = len(dense)
+    own = torch.eye(size, dtype=torch.bool)
+    heard = own.clone()
+    for back in range(1, model.config.token_shift + 1):
+        heard |= dense & torch.ones(size, size).tril(-back).triu(-back).bool()
+    for _ in range(model.config.layers):
+        heard = ((dense | own).float() @ heard.float()) > 0
+    return heard
+
+
+def influence(model: GPT, tokens: Tensor, dense: Tensor | None) -> Tensor:
+    """``[T, T]``: the size of the gradient of output i with respect to the embedding of input j."""
+    embedded: list[Tensor] = []
+    hook = model.embed.register_forward_hook(lambda *call: embedded.append(call[-1]))
+    logits = model(tokens, dense)
+    hook.remove()
+    weights = torch.randn(logits.shape[-1], generator=torch.Generator().manual_seed(1))
+    rows = [
+        torch.autograd.grad((logits[0, i] * weights).sum(), embedded[0], retain_graph=True)[0]
+        for i in range(tokens.shape[1])
+    ]
+    return torch.stack([row[0].abs().sum(-1) for row in rows])
+
+
+@settings(max_examples=40)
+@given(models, layouts(max_messages=4, max_length=3), any_mask(SIZE))
+def test_no_path_around_the_mask(model: GPT, layout: Layout, mask: Mask) -> None:
+    """Exactly zero wherever the rule forbids it through all layers, and something wherever it allows it."""
+    s = segments_of(layout)
+    dense = mask.dense(s)
+    felt = influence(model, random_tokens(len(s), seed=7), dense) > 0
+    hops = dense | torch.eye(len(s), dtype=torch.bool)
+    allowed = hops.clone()
+    for _ in range(model.config.layers - 1 + (model.config.token_shift > 0)):
+        allowed = (allowed.float() @ hops.float()) > 0
+    assert not bool(
+        (felt & ~allowed).any()
+    )  # the mask's own power, as the rule's reader would say it
+    assert torch.equal(felt, reach(model, dense))  # and exactly the paths there are
+
+
+def test_token_shift_alone_opens_no_path() -> None:
+    """A neighbour that the rule hides is not heard of, although its embedding is next door."""
+    model = random_model(layers=1, token_shift=2)
+    alone = get_mask("sliding_window(1)").dense(segments_of([("user", 6)]))
+    felt = influence(model, random_tokens(6), alone)
+    assert torch.equal(felt > 0, torch.eye(6, dtype=torch.bool))
+
+
+def test_the_causal_default_sees_no_future() -> None:
+    felt = influence(CAUSAL_SHIFT, random_tokens(8), None)
+    assert torch.equal(felt > 0, torch.ones(8, 8).tril().bool())
+
+
+# -- attention maps ---------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=40)
+@given(models, layouts(), any_mask(SIZE))
+def test_maps_are_those_of_the_real_forward(model: GPT, layout: Layout, mask: Mask) -> None:
+    s = segments_of(layout)
+    tokens, dense = random_tokens(len(s)), mask.dense(s)
+    with torch.inference_mode():
+        logits, maps = model(tokens, dense, attention_maps=True)
+        close(logits, model(tokens, dense))
+    c = model.config
+    assert maps.shape == (c.layers, 1, c.heads, len(s), len(s))
+    assert torch.equal(maps > 0, dense.expand_as(maps))
+    torch.testing.assert_close(maps.sum(-1), torch.ones(maps.shape[:-1]))
+
+
+def test_maps_over_a_warm_cache() -> None:
+    model, tokens = random_model(), random_tokens(9)
+    s = segments_of([("user", 3), ("assistant", 2), ("user", 4)])
+    dense = get_mask("ism").dense(s)
+    _, whole = model(tokens, dense, attention_maps=True)
+    cache = model.new_cache()
+    model(tokens[:, :5], dense[:5, :5], cache)
+    _, maps = model(tokens[:, 5:], dense[5:], cache, attention_maps=True)
+    torch.testing.assert_close(maps, whole[..., 5:, :], atol=1e-5, rtol=0)
+
+
+def test_logits_at_some_positions_only() -> None:
+    model = random_model()
+    tokens = torch.cat([random_tokens(6, 1), random_tokens(6, 2)])
+    at = torch.rand(2, 6) < 0.5
+    assert torch.equal(model(tokens, at=at), model(tokens)[at])
+
+
+# -- 5. bookkeeping ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shape", "cached", "message"),
+    [
+        ((4, 5), 0, r"shape \(4, 5\), but 4 new tokens after 0 cached ones need \[4, 4\]"),
+        ((4, 4), 3, r"shape \(4, 4\), but 4 new tokens after 3 cached ones need \[4, 7\]"),
+        ((7, 7), 3, r"a row for each new token, a column for each token so far"),
+        ((1, 7), 3, r"need \[4, 7\]"),
+        ((2, 4, 7), 3, r"need \[4, 7\] or \[1, 4, 7\]"),
+        ((7,), 3, r"shape \(7,\)"),
+        ((1, 1, 4, 7), 3, r"shape \(1, 1, 4, 7\)"),
+    ],
+)
+def test_a_mask_that_does_not_match_chunk_and_cache(
+    shape: tuple[int, ...], cached: int, message: str
+) -> None:
+    model = random_model()
+    cache = model.new_cache()
+    if cached:
+        model(random_tokens(cached), None, cache)
+    with pytest.raises(ValueError, match=message):
+        model(random_tokens(4), torch.ones(shape, dtype=torch.bool), cache)
+    assert cache.length == cached
+
+
+def test_a_mask_must_be_bool() -> None:
+    with pytest.raises(TypeError, match=r"a bool tensor \(True = may attend\), got torch.float32"):
+        random_model()(random_tokens(3), torch.zeros(3, 3))
+
+
+def test_the_context_is_the_limit() -> None:
+    model = random_model(context=6)
+    cache = model.new_cache(capacity=20)
+    model(random_tokens(4), None, cache)
+    with pytest.raises(
+        ValueError, match="4 cached \\+ 3 new positions exceed the model's context of 6"
+    ):
+        model(random_tokens(3), None, cache)
+    assert cache.length == 4
+    model(random_tokens(2), None, cache)
+    with pytest.raises(ValueError, match="0 cached \\+ 7 new"):
+        model(random_tokens(7))
+
+
+@pytest.mark.parametrize(
+    ("tokens", "error", "message"),
+    [
+        (torch.tensor([[3, 40]]), ValueError, "token 40 is out of range: the model knows 0 to 39; was the"),
+        (torch.tensor([[-1, 3]]), ValueError, "token -1 is out of range"),
+        (torch.tensor([1, 2]), ValueError, r"\[B, T\] .*got torch.int64 \(2,\); add a batch dimension"),
+        (torch.zeros(1, 0, dtype=torch.long), ValueError, r"with T >= 1, got torch.int64 \(1, 0\)"),
+        (torch.tensor([[1.0]]), TypeError, "must be a LongTensor .*got torch.float32"),
+    ],
+)  # fmt: skip
+def test_bad_tokens(tokens: Tensor, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        random_model()(tokens)
+
+
+# -- shape and cost ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"layers": 0}, "layers must be a whole number from 1 up, got 0"),
+        ({"vocab_size": -3}, "vocab_size must be a whole number from 1 up, got -3"),
+        ({"context": 2.5}, "context must be a whole number from 1 up, got 2.5"),
+        ({"token_shift": -1}, "token_shift must be a whole number from 0 up, got -1"),
+        ({"width": 90, "heads": 4}, "width 90 does not divide into 4 heads .*use a multiple of 8"),
+    ],
+)
+def test_bad_shapes(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        GPTConfig(**changes)
+
+
+def test_presets() -> None:
+    sizes = {name: GPT(GPTConfig.preset(name)).parameter_count() for name in PRESETS}
+    assert 2e5 < sizes["tiny"] < 5e5
+    assert 8e6 < sizes["small"] < 13e6
+    assert sorted(sizes, key=sizes.__getitem__) == ["tiny", "mini", "small"]
+    assert GPTConfig.preset("tiny", context=64, mask="ism").context == 64
+    with pytest.raises(ValueError, match="unknown preset 'huge'; presets are tiny, mini, small"):
+        GPTConfig.preset("huge")
+    assert GPTConfig(**asdict(GPTConfig.preset("tiny", mask="prefix"))).mask == "prefix"
+
+
+def test_a_fresh_model_starts_as_nothing_but_its_embeddings() -> None:
+    model = GPT(GPTConfig(vocab_size=40, width=16, heads=2, token_shift=0))
+    tokens = random_tokens(5)
+    stream = model.norm(model.embed(tokens))
+    close(model(tokens), stream @ model.embed.weight.T)
+
+
+def test_same_seed_same_model() -> None:
+    made = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        made.append(GPT(GPTConfig(width=16, heads=2)).state_dict())
+    assert all(torch.equal(made[0][name], made[1][name]) for name in made[0])
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_what_it_costs(shape: dict[str, int]) -> None:
+    """Counted by hand on the model's own maps: two operations a weight and token, four a pair and channel."""
+    model = random_model(**shape)
+    maps = sum(
+        p.numel() for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name
+    )
+    c = model.config
+    assert model.flops(7, 0, logits=0) == 2 * 7 * maps
+    assert model.flops(0, 10, logits=0) == 4 * 10 * c.width * c.layers
+    assert model.flops(0, 0, logits=3) == 2 * 3 * c.width * c.vocab_size
+    cache = model.new_cache()
+    model(random_tokens(5), None, cache)
+    assert model.kv_bytes(5) == cache.nbytes == 5 * 2 * c.layers * c.width * 4
+    assert cache.capacity == c.context
+
+
+@pytest.mark.parametrize("tree", [("ism", {}), ("prefix", {})], ids=str)
+def test_a_trained_mask_can_be_swapped(tree: tuple[str, dict[str, Any]]) -> None:
+    """The rule is an argument: the same weights give other logits under another rule."""
+    model, s = random_model(), segments_of([("user", 4), ("assistant", 2), ("user", 3)])
+    tokens = random_tokens(9)
+    assert bool(((model(tokens, build(tree).dense(s)) - model(tokens)).abs() > 1e-3).any())
+
+
+def test_devices() -> None:
+    assert get_device("cpu") == torch.device("cpu") == get_device(torch.device("cpu"))
+    assert get_device("auto").type in ("cpu", "cuda", "mps")
+    with pytest.raises(ValueError, match="unknown device 'tpu'; devices are auto, cpu, cuda, mps"):
+        get_device("tpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_a_device_that_is_not_there() -> None:
+    with pytest.raises(
+        ValueError, match="device 'cuda' is not available here; use 'cpu', or 'auto'"
+    ):
+        get_device("cuda")

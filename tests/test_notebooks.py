@@ -1,0 +1,146 @@
+"""The notebooks as a reader gets them: committed outputs that are true, and cells worth reading."""
+
+import re
+import statistics
+from functools import cache
+from pathlib import Path
+
+import pytest
+from nbformat import NotebookNode
+
+from tests.small_notebook import write_small_notebook
+from tools.run_notebooks import (
+    NOTEBOOKS,
+    VARIES,
+    WIDGET_VIEW,
+    execute,
+    is_tagged,
+    main,
+    normalise,
+    read,
+)
+
+PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
+EVERY_NOTEBOOK = pytest.mark.parametrize("path", PATHS, ids=[path.stem for path in PATHS])
+
+# Things that a second run or another machine would print differently.
+ABSOLUTE_PATH = re.compile(r"(?:(?<![\w.:/])/(?:home|root|tmp|usr|opt|Users|var)/)|\b[A-Z]:\\\\?\w")
+ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
+TIMESTAMP = re.compile(r"\b20\d\d-\d\d-\d\d[ T]\d\d:\d\d")
+# "<Figure size 640x480 with 1 Axes>" tells a reader nothing.
+REPR = re.compile(r"^\s*<.*>\s*$", re.DOTALL)
+
+MAX_MEDIAN_LINES = 6
+
+
+def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+
+
+def output_texts(cell: NotebookNode) -> list[str]:
+    """All that a cell's outputs say in words, in order."""
+    texts: list[str] = []
+    for output in cell.outputs:
+        if output.output_type == "stream":
+            texts.append(output.text)
+        elif output.output_type == "error":
+            texts.append(f"{output.ename}: {output.evalue}")
+        else:
+            data = output.data
+            texts += [data[kind] for kind in ("text/plain", "text/html") if kind in data]
+    return texts
+
+
+@cache
+def committed(path: Path) -> NotebookNode:
+    return read(path)
+
+
+def test_there_are_notebooks() -> None:
+    assert PATHS, "notebooks/ holds no notebook"
+
+
+@pytest.mark.notebook
+@EVERY_NOTEBOOK
+def test_a_fresh_run_says_what_is_committed(path: Path, tmp_path: Path, offline: Path) -> None:
+    fresh = execute(path, tmp_path / "run", offline=offline)
+    for number, cell in enumerate(code_cells(fresh), 1):
+        for output in cell.outputs:
+            assert output.output_type != "error", f"cell {number}: {output.get('evalue')}"
+            assert output.get("name") != "stderr", f"cell {number} warns: {output.text}"
+            data = output.get("data", {})
+            if WIDGET_VIEW in data:
+                assert "image/png" in data, f"cell {number}: a widget without a static picture"
+
+    normalise(fresh)
+    old, new = code_cells(committed(path)), code_cells(fresh)
+    assert [cell.source for cell in old] == [cell.source for cell in new]
+    for number, (before, after) in enumerate(zip(old, new, strict=True), 1):
+        if not is_tagged(after, VARIES):
+            assert output_texts(before) == output_texts(after), (
+                f"cell {number} prints something else than what is committed; run `make notebooks`"
+            )
+
+
+@EVERY_NOTEBOOK
+def test_committed_as_the_tool_writes_it(path: Path) -> None:
+    """Normalising a committed notebook changes nothing: no widget state, timings or random ids."""
+    notebook = read(path)
+    normalise(notebook)
+    assert notebook == committed(path), "run `make notebooks`"
+
+
+@EVERY_NOTEBOOK
+def test_committed_after_one_clean_run(path: Path) -> None:
+    cells = code_cells(committed(path))
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    assert any(cell.outputs for cell in cells), "no outputs: run `make notebooks`"
+
+
+@EVERY_NOTEBOOK
+def test_outputs_hold_nothing_of_the_machine_that_made_them(path: Path) -> None:
+    for number, cell in enumerate(code_cells(committed(path)), 1):
+        for text in output_texts(cell):
+            for pattern in (ABSOLUTE_PATH, ADDRESS, TIMESTAMP):
+                found = pattern.search(text)
+                assert found is None, f"cell {number} prints {found}"
+
+
+@EVERY_NOTEBOOK
+def test_every_picture_has_words(path: Path) -> None:
+    for number, cell in enumerate(code_cells(committed(path)), 1):
+        for output in cell.outputs:
+            if "image/png" in output.get("data", {}):
+                words = output.data.get("text/plain", "")
+                assert words.strip(), f"cell {number}: a picture without a text/plain description"
+                assert not REPR.match(words), f"cell {number}: {words!r} describes nothing"
+
+
+@EVERY_NOTEBOOK
+def test_cells_are_short(path: Path) -> None:
+    lengths = [len(cell.source.strip().splitlines()) for cell in code_cells(committed(path))]
+    assert statistics.median(lengths) <= MAX_MEDIAN_LINES, lengths
+
+
+@EVERY_NOTEBOOK
+def test_more_prose_than_code(path: Path) -> None:
+    notebook = committed(path)
+    code = sum(len(cell.source.split()) for cell in code_cells(notebook))
+    prose = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    prose = re.sub(r"```.*?```", "", prose, flags=re.DOTALL)  # a fenced block is code
+    assert len(prose.split()) >= code
+
+
+@pytest.mark.notebook
+def test_two_runs_write_the_same_bytes(tmp_path: Path) -> None:
+    """The tool itself, on a small notebook with a widget, a picture, a clock and a stream."""
+    path = tmp_path / "small.ipynb"
+    write_small_notebook(path)
+    assert main([str(path)]) == 0
+    first = path.read_bytes()
+    assert main([str(path)]) == 0
+    assert path.read_bytes() == first
+    assert b"\r" not in first
+    outputs = [output for cell in code_cells(read(path)) for output in cell.outputs]
+    assert len(outputs) == 3
+    assert not [output for output in outputs if WIDGET_VIEW in output.get("data", {})]
