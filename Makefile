@@ -25,7 +25,7 @@ lab: $(VENV)/lab.stamp
 	$(RUN) -m jupyterlab $(LAB_ARGS) notebooks/00_start_here.ipynb
 
 test: $(VENV)/test.stamp
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadgroup $(TEST_ARGS)
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist worksteal $(TEST_ARGS)
 
 quick: $(VENV)/test.stamp
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 -m "not slow and not browser and not notebook" $(TEST_ARGS)

@@ -106,7 +106,7 @@ class Attention(nn.Module):
     def forward(
         self, x: Tensor, positions: Tensor, mask: Tensor | None, cache: KVCache | None, layer: int, maps: bool
     ) -> tuple[Tensor, Tensor | None]:
-        """Attend from a chunk ``x [B, T, C]`` at ``positions [T]``; with ``maps``, also the weights ``[B, H, T, S]``."""
+        """Attend from a chunk ``x [B, T, C]`` at ``positions [T]``; with ``maps`` also the weights ``[B, H, T, S]``."""
         B, T, C = x.shape
         heads = self.qkv(x).view(B, T, 3 * self.heads, C // self.heads).transpose(1, 2)  # (B, 3H, T, D)
         q, k, v = heads.chunk(3, dim=1)  # (B, H, T, D) each
@@ -194,11 +194,12 @@ class GPT(nn.Module):
         self.apply(self._initialise)
 
     def _initialise(self, module: nn.Module) -> None:
-        """Embeddings N(0, 1), maps N(0, 1 / fan-in), and two head starts that make copying easy to learn.
+        """Embeddings N(0, 1), maps N(0, 1 / fan-in), and head starts that make copying easy to learn.
 
-        Embeddings are large, so that the first steps, which mostly learn how often each token is written, do
-        not wash out which token is which; the output scales them back. Attention starts by looking for
-        what resembles the reader, and by handing on what it finds (mimetic initialisation, 2305.09828).
+        Embeddings are large, so that the first steps, which mostly learn how often each token is written, do not wash
+        out which token is which; the output scales them back. Attention starts by looking for what resembles the
+        reader, and by handing on what it finds (mimetic initialisation, 2305.09828). A shifted token starts half
+        as itself, so that it resembles itself, too.
         """
         if isinstance(module, nn.Embedding):
             nn.init.normal_(module.weight)
@@ -206,6 +207,9 @@ class GPT(nn.Module):
             nn.init.normal_(module.weight, std=module.in_features**-0.5)
         elif isinstance(module, MLP):
             nn.init.zeros_(module.down.weight)
+        elif isinstance(module, TokenShift):
+            for project in module.maps:
+                project.weight.detach().mul_(0.7).add_(torch.eye(self.config.width) / 2)
         elif isinstance(module, Attention):
             q, k, v = module.qkv.weight.detach().chunk(3)
             k.copy_(q)

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from mini_ism.checkpoints import CheckpointError, save_model
-from mini_ism.corpus import Dialogue, generate
+from mini_ism.corpus import Dialogue, generate, load_split
 from mini_ism.devices import get_device
 from mini_ism.dialogue import EncodedDialogue, pack
 from mini_ism.evaluation import CONTROL_SKILLS, Score, evaluate, one_pass, samples
@@ -35,6 +36,9 @@ from mini_ism.files import write_atomically
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT, GPTConfig
 from mini_ism.tokenizer import load_tokenizer
+
+EASY_WEIGHTS = {"recall": 4.0, "persona": 1.0, "queue": 1.0}
+EASY_DRAWS = 3
 
 
 @dataclass(frozen=True)
@@ -47,26 +51,32 @@ class TrainingConfig:
         seed: of the weights and the dialogues.
         steps: optimiser steps.
         dialogues: drawn for each step.
-        lr: peak learning rate, reached after the ``warmup`` share of the steps; then cosine down to
-            a fiftieth.
-        control: the share of the steps, at the start, that sees the control skills only. What all
-            dialogues stand on is learned first; without it the long plateau before recall is
-            several times longer.
+        skills: what the dialogues are about: ``"all"``, or names joined by commas.
+        easy: the share of the steps, at the start, that sees short dialogues of the control skills only: of
+            ``EASY_DRAWS`` times as many, the shortest. What everything else stands on is learned first, where it is
+            cheap; without it the plateau before recall is several times longer.
+        lr: peak learning rate, reached after the ``warmup`` share of the steps; then cosine down to a fiftieth.
+        warmup: see ``lr``.
         weight_decay: of the matrices (AdamW, 1711.05101).
         clip: largest norm of the gradient.
-        validate: steps between two scores by skill on ``validation`` dialogues of the validation
-            split; the last step always.
+        validate: steps between two scores by skill on ``validation`` dialogues of the validation split; the last step
+            always.
+        validation: see ``validate``.
         save: steps between two checkpoints to resume from.
+
+    Raises:
+        ValueError: a value is out of its range, or a skill is unknown.
     """
 
     mask: str = "ism"
     preset: str = "tiny"
     seed: int = 0
-    steps: int = 1500
+    steps: int = 2000
     dialogues: int = 32
-    lr: float = 4e-3
+    skills: str = "all"
+    easy: float = 0.2
+    lr: float = 3e-3
     warmup: float = 0.05
-    control: float = 0.2
     weight_decay: float = 0.05
     clip: float = 1.0
     validate: int = 250
@@ -79,9 +89,10 @@ class TrainingConfig:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not self.lr > 0:
             raise ValueError(f"lr must be above 0, got {self.lr}")
-        for name in ("warmup", "control"):
+        for name in ("warmup", "easy"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is a share of the steps, 0 up to 1, got {getattr(self, name)}")
+        generate(self.seed, "train", self.skill_names)  # raises for an unknown skill
 
     def rate(self, step: int) -> float:
         """The learning rate of a step: linear warm-up, then cosine (1608.03983)."""
@@ -91,14 +102,20 @@ class TrainingConfig:
         through = (step - warm) / max(1, self.steps - warm)
         return self.lr * (0.02 + 0.98 * (1 + math.cos(math.pi * through)) / 2)
 
-    def draw(self, step: int) -> list[Dialogue]:
-        """The dialogues of a step, the same for every mask.
+    @property
+    def skill_names(self) -> list[str] | None:
+        """The skills to draw from, ``None`` for all."""
+        return None if self.skills == "all" else [name.strip() for name in self.skills.split(",")]
 
-        A function of the step alone, so that a run can resume at any.
-        """
-        skills = CONTROL_SKILLS if step < self.control * self.steps else None
-        endless = generate(self.seed, "train", skills, start=step * self.dialogues)
-        return [next(endless) for _ in range(self.dialogues)]
+    def draw(self, step: int) -> list[Dialogue]:
+        """The dialogues of a step, the same for every mask; a function of the step alone, so that a run can resume."""
+        if step >= self.easy * self.steps:
+            return list(
+                islice(generate(self.seed, "train", self.skill_names, start=step * self.dialogues), self.dialogues)
+            )
+        count = EASY_DRAWS * self.dialogues
+        drawn = islice(generate(self.seed, "train", CONTROL_SKILLS, EASY_WEIGHTS, start=step * count), count)
+        return sorted(drawn, key=lambda d: sum(len(m["content"]) for m in d.messages))[: self.dialogues]
 
 
 def make_batch(dialogues: list[Dialogue], tokenizer: tiktoken.Encoding, *, expand: bool) -> EncodedDialogue:
@@ -158,14 +175,17 @@ class Run:
         config: what to train.
         folder: where; a run found there goes on where it stopped.
         device: where to compute.
+        half: store the final weights as float16.
 
     Raises:
         CheckpointError: the folder holds a run with another config, or a damaged one.
         ValueError: an unknown mask, preset or device.
     """
 
-    def __init__(self, config: TrainingConfig, folder: str | Path, device: str | torch.device = "cpu") -> None:
-        self.config, self.folder, self.device = config, Path(folder), get_device(device)
+    def __init__(
+        self, config: TrainingConfig, folder: str | Path, device: str | torch.device = "cpu", *, half: bool = False
+    ) -> None:
+        self.config, self.folder, self.device, self.half = config, Path(folder), get_device(device), half
         self.mask, self.tokenizer = get_mask(config.mask), load_tokenizer()
         torch.manual_seed(config.seed)
         shape = GPTConfig.preset(config.preset, vocab_size=self.tokenizer.n_vocab, mask=self.mask.name)
@@ -225,13 +245,12 @@ class Run:
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
         }
-        save_model(self.model, self.folder, training=about)
+        save_model(self.model, self.folder, training=about, half=self.half)
         return self.model.eval()
 
     def validate(self) -> dict[str, Score]:
         """Exact match by skill on the first dialogues of the validation split."""
-        endless = generate(0, "validation")
-        dialogues = [next(endless) for _ in range(self.config.validation)]
+        dialogues = load_split("validation")[: self.config.validation]
         return evaluate(self.model, self.tokenizer, dialogues, self.mask)
 
     def save(self) -> None:

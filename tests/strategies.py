@@ -109,9 +109,7 @@ def trees() -> st.SearchStrategy[Tree]:
     leaf: st.SearchStrategy[Tree] = st.sampled_from(PRESETS)
     return st.recursive(
         leaf,
-        lambda inner: st.one_of(
-            st.tuples(st.sampled_from("&|"), inner, inner), st.tuples(st.just("~"), inner)
-        ),
+        lambda inner: st.one_of(st.tuples(st.sampled_from("&|"), inner, inner), st.tuples(st.just("~"), inner)),
         max_leaves=4,
     )
 
@@ -148,9 +146,7 @@ def tables(draw: st.DrawFn, size: int) -> Mask:
 
 def any_mask(size: int) -> st.SearchStrategy[Mask]:
     """A preset, a composition, or a random matrix for dialogues of up to ``size`` positions."""
-    return st.one_of(
-        st.sampled_from(NONEMPTY).map(build), safe_trees().map(build), tables(size=size)
-    )
+    return st.one_of(st.sampled_from(NONEMPTY).map(build), safe_trees().map(build), tables(size=size))
 
 
 # -- slow references --------------------------------------------------------------------------------------------------
@@ -247,10 +243,7 @@ def slow_reusable(before: list[list[bool]], after: list[list[bool]]) -> int:
 def slow_borders(matrix: list[list[bool]]) -> list[bool]:
     """Where no position before the cut sees one after it."""
     size = len(matrix)
-    return [
-        not any(matrix[i][j] for i in range(cut) for j in range(cut, size))
-        for cut in range(size + 1)
-    ]
+    return [not any(matrix[i][j] for i in range(cut) for j in range(cut, size)) for cut in range(size + 1)]
 
 
 # -- models -----------------------------------------------------------------------------------------------------------
@@ -270,7 +263,7 @@ def random_model(seed: int = 0, **changes: Any) -> GPT:
     chance = torch.Generator().manual_seed(seed)
     for module in model.modules():
         if isinstance(module, nn.Embedding):
-            nn.init.normal_(module.weight, std=0.5, generator=chance)
+            nn.init.normal_(module.weight, generator=chance)
         elif isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=module.in_features**-0.5, generator=chance)
         elif isinstance(module, nn.RMSNorm):

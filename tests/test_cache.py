@@ -24,9 +24,7 @@ def test_it_grows_and_hands_back_all_it_holds() -> None:
     cache.advance(torch.tensor([[1, 2]]))
     assert cache.length == cache.capacity == 5
     assert cache.tokens.tolist() == [[7, 8, 9, 1, 2]]
-    assert (
-        cache.nbytes == 2 * 2 * 2 * 5 * 4 * 4
-    )  # keys and values, layers, heads, positions, width, float32
+    assert cache.nbytes == 2 * 2 * 2 * 5 * 4 * 4  # keys and values, layers, heads, positions, width, float32
 
 
 def test_a_full_cache_says_so_and_stays_as_it_was() -> None:
@@ -34,9 +32,7 @@ def test_a_full_cache_says_so_and_stays_as_it_was() -> None:
     cache = model.new_cache(capacity=6)
     model(random_tokens(4), None, cache)
     held, bytes_before = cache.keys[:, :, :, :4].clone(), cache.nbytes
-    with pytest.raises(
-        ValueError, match="4 of 6 positions are filled and 3 more do not fit; truncate"
-    ):
+    with pytest.raises(ValueError, match="4 of 6 positions are filled and 3 more do not fit; truncate"):
         model(random_tokens(3), None, cache)
     assert (cache.length, cache.nbytes) == (4, bytes_before)
     assert torch.equal(cache.keys[:, :, :, :4], held)
@@ -77,9 +73,7 @@ def test_truncate_and_clone() -> None:
     assert torch.equal(cache.keys, kept)  # the copy is independent
     assert torch.equal(cache.tokens[:, :8], tokens)
     for length in (-1, 9):
-        with pytest.raises(
-            ValueError, match=f"cannot keep {length} positions of a cache that holds 8"
-        ):
+        with pytest.raises(ValueError, match=f"cannot keep {length} positions of a cache that holds 8"):
             cache.truncate(length)
 
 

@@ -18,9 +18,7 @@ TOKENIZER = load_tokenizer()
 VOCAB = TOKENIZER.n_vocab
 END = TOKENIZER.encode_single_token("<|end|>")
 CONTEXT = 96
-MODELS = [
-    random_model(n, vocab_size=VOCAB, context=CONTEXT, **shape) for n, shape in enumerate(SHAPES)
-]
+MODELS = [random_model(n, vocab_size=VOCAB, context=CONTEXT, **shape) for n, shape in enumerate(SHAPES)]
 models = st.sampled_from(MODELS)
 says = st.sampled_from(["Hi.", "Where is the key?", "the box", "My name is Zolta.", "a \u20ac"])
 words = st.integers(0, VOCAB - 6)  # any token but the markers
@@ -87,9 +85,7 @@ def test_cached_turns_equal_uncached_forwards(
     st.lists(says, min_size=2, max_size=3),
     st.integers(0, 99),
 )
-def test_sampled_turns_equal_uncached_forwards(
-    model: GPT, mask: Mask, texts: list[str], seed: int
-) -> None:
+def test_sampled_turns_equal_uncached_forwards(model: GPT, mask: Mask, texts: list[str], seed: int) -> None:
     chat = ChatSession(model, TOKENIZER, mask)
     for text in texts:
         reply = chat.send(text, max_new_tokens=4, temperature=1.0, seed=seed)
@@ -97,9 +93,7 @@ def test_sampled_turns_equal_uncached_forwards(
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 500])
-@pytest.mark.parametrize(
-    "name", ["causal", "causal & sliding_window(4)", "causal & sink(2) | sliding_window(1)"]
-)
+@pytest.mark.parametrize("name", ["causal", "causal & sliding_window(4)", "causal & sink(2) | sliding_window(1)"])
 def test_in_chunks_where_the_rule_allows_it(name: str, chunk: int) -> None:
     whole = ChatSession(MODELS[0], TOKENIZER, name, system="Be kind.")
     parts = ChatSession(MODELS[0], TOKENIZER, name, system="Be kind.", chunk=chunk)
@@ -128,9 +122,7 @@ def test_ism_may_be_cut_between_queries_but_not_inside_one() -> None:
     send(chat, "Hi.", [30, 31])
     chat.chunk = 2
     held = len(chat.tokens)
-    with pytest.raises(
-        ValueError, match=f"before position {held + 2}, .* position {held} reads on"
-    ):
+    with pytest.raises(ValueError, match=f"before position {held + 2}, .* position {held} reads on"):
         chat.send("Where is the key?")
     assert (chat.turn, len(chat.tokens), chat.cached) == (1, held, held)
     chat.chunk = 40  # a query whole is fine
@@ -142,9 +134,7 @@ def test_ism_may_be_cut_between_queries_but_not_inside_one() -> None:
 
 
 @settings(max_examples=20)
-@given(
-    models, any_mask(CONTEXT), st.lists(st.tuples(says, answers), min_size=2, max_size=3), st.data()
-)
+@given(models, any_mask(CONTEXT), st.lists(st.tuples(says, answers), min_size=2, max_size=3), st.data())
 def test_truncate_then_say_something_else(
     model: GPT, mask: Mask, turns: list[tuple[str, list[int]]], data: st.DataObject
 ) -> None:
@@ -253,9 +243,7 @@ def phase(chat: ChatSession, turn: int, name: str) -> list[Event]:
 
 def encode(chat: ChatSession, turn: int) -> Tensor:
     """The tokens up to a turn's assistant marker."""
-    query = int(
-        (chat.segments.id == 2 * turn - (chat.messages[0]["role"] != "system")).nonzero()[0]
-    )
+    query = int((chat.segments.id == 2 * turn - (chat.messages[0]["role"] != "system")).nonzero()[0])
     return chat.tokens[:query]
 
 
@@ -375,9 +363,7 @@ def test_a_message_that_does_not_fit_changes_nothing() -> None:
     send(chat, "Hi.", [30, 31])
     before, used = state(chat), len(chat.tokens)
     needed = len(encode_dialogue([{"role": "user", "content": "key " * 20}], TOKENIZER)) + 2
-    message = (
-        f"needs {needed} positions .* only {24 - used} of the context's 24 are left after {used}"
-    )
+    message = f"needs {needed} positions .* only {24 - used} of the context's 24 are left after {used}"
     with pytest.raises(ContextFull, match=message):
         chat.send("key " * 20)
     assert state(chat) == before
@@ -394,9 +380,7 @@ def test_the_shortest_answer_still_fits() -> None:
     with pytest.raises(ContextFull, match="only 0 of the context's"):
         tight.send("Hi.")
     with pytest.raises(ContextFull):
-        ChatSession(random_model(vocab_size=VOCAB, context=length + 1), TOKENIZER, "ism").send(
-            "Hi."
-        )
+        ChatSession(random_model(vocab_size=VOCAB, context=length + 1), TOKENIZER, "ism").send("Hi.")
 
 
 # -- interrupts -------------------------------------------------------------------------------------------------------
@@ -431,9 +415,7 @@ def interrupted(model: GPT, call: int, where: str) -> Iterator[None]:
     st.integers(1, 6),
     st.sampled_from(["before", "inside", "after"]),
 )
-def test_an_interrupt_leaves_a_usable_session(
-    model: GPT, mask: Mask, call: int, where: str
-) -> None:
+def test_an_interrupt_leaves_a_usable_session(model: GPT, mask: Mask, call: int, where: str) -> None:
     answer = [30, 31, 32]
     chat, calm = (ChatSession(model, TOKENIZER, mask, system="Be kind.") for _ in range(2))
     for session in (chat, calm):
@@ -509,9 +491,7 @@ def test_a_rule_that_fails_half_way_leaves_the_session_as_it_was() -> None:
 # -- sampling ---------------------------------------------------------------------------------------------------------
 
 
-def sampler(
-    temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None
-) -> Sampler:
+def sampler(temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None) -> Sampler:
     return Sampler(TOKENIZER, temperature, top_k, top_p, 0)
 
 
@@ -519,9 +499,7 @@ def scores(seed: int, size: int = VOCAB) -> Tensor:
     return 3 * torch.randn(size, generator=torch.Generator().manual_seed(seed))
 
 
-BARRED = [
-    TOKENIZER.encode_single_token(f"<|{name}|>") for name in ("system", "user", "assistant", "pad")
-]
+BARRED = [TOKENIZER.encode_single_token(f"<|{name}|>") for name in ("system", "user", "assistant", "pad")]
 
 
 def by_hand(logits: Tensor) -> list[int]:
@@ -571,13 +549,9 @@ def test_chance_follows_the_scores() -> None:
 def test_markers_are_never_written_but_the_end_may_be() -> None:
     for temperature in (0.0, 1.0):
         logits = torch.zeros(VOCAB + 10)
-        logits[[*BARRED, *range(VOCAB, VOCAB + 10)]] = (
-            100.0  # rows the tokenizer does not know, too
-        )
+        logits[[*BARRED, *range(VOCAB, VOCAB + 10)]] = 100.0  # rows the tokenizer does not know, too
         chance = sampler(temperature)
-        assert {chance.pick(logits) for _ in range(50)}.isdisjoint(
-            {*BARRED, *range(VOCAB, VOCAB + 10)}
-        )
+        assert {chance.pick(logits) for _ in range(50)}.isdisjoint({*BARRED, *range(VOCAB, VOCAB + 10)})
         logits[END] = 200.0
         assert chance.pick(logits) == END
 
@@ -595,9 +569,7 @@ def test_the_same_seed_gives_the_same_answer() -> None:
 
 
 def test_greedy_is_the_default_and_needs_no_seed() -> None:
-    one, two = (
-        ChatSession(MODELS[2], TOKENIZER, "ism").send("Hi.", max_new_tokens=5) for _ in "ab"
-    )
+    one, two = (ChatSession(MODELS[2], TOKENIZER, "ism").send("Hi.", max_new_tokens=5) for _ in "ab")
     assert torch.equal(one.tokens, two.tokens)
     for token, row in zip(one.tokens.tolist(), one.logits, strict=False):
         assert token == by_hand(row)[0]
@@ -646,9 +618,7 @@ def test_bad_sessions() -> None:
         ChatSession(MODELS[0], TOKENIZER, "imsm")
     with pytest.raises(ValueError, match="chunk must be at least 1 position, got 0"):
         ChatSession(MODELS[0], TOKENIZER, "causal", chunk=0)
-    with pytest.raises(
-        ValueError, match=f"the tokenizer has {VOCAB} tokens, the model only 40; use"
-    ):
+    with pytest.raises(ValueError, match=f"the tokenizer has {VOCAB} tokens, the model only 40; use"):
         ChatSession(random_model(), TOKENIZER)
     with pytest.raises(TypeError, match="a message must be a string, got 3"):
         ChatSession(MODELS[0], TOKENIZER, system=3)  # type: ignore[arg-type]

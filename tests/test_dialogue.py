@@ -93,9 +93,7 @@ def test_tokens_segments_and_targets_as_the_format_says(messages: Messages) -> N
 
 
 @given(conversations(), st.data())
-def test_a_prefix_of_messages_is_a_prefix_of_tokens(
-    messages: Messages, data: st.DataObject
-) -> None:
+def test_a_prefix_of_messages_is_a_prefix_of_tokens(messages: Messages, data: st.DataObject) -> None:
     n = data.draw(st.integers(1, len(messages)))
     if messages[0]["role"] == "system" and n == 1:
         n = min(2, len(messages))
@@ -124,9 +122,7 @@ def test_text_that_spells_a_marker_stays_text(messages: Messages) -> None:
 
 
 def test_a_word_is_the_same_token_at_the_start_and_inside() -> None:
-    first, inside = (
-        encode_message({"role": "user", "content": c}, TOKENIZER) for c in ("key", "the key")
-    )
+    first, inside = (encode_message({"role": "user", "content": c}, TOKENIZER) for c in ("key", "the key"))
     assert first[1:-1] == inside[1:-1][-len(first[1:-1]) :]
 
 
@@ -210,9 +206,7 @@ def test_a_batch_of_one_a_row(batch: list[Messages]) -> None:
 
 
 @settings(max_examples=20)
-@given(
-    st.lists(short, min_size=2, max_size=4), st.sampled_from(["causal", "prefix", "ism(sink=True)"])
-)
+@given(st.lists(short, min_size=2, max_size=4), st.sampled_from(["causal", "prefix", "ism(sink=True)"]))
 def test_a_packed_batch_computes_what_each_dialogue_does(batch: list[Messages], name: str) -> None:
     dialogues = [encode_dialogue(messages, TOKENIZER) for messages in batch]
     total = sum(map(len, dialogues))
@@ -237,9 +231,7 @@ def test_bad_batches() -> None:
     with pytest.raises(ValueError, match="nothing to batch: give at least one dialogue"):
         collate([], TOKENIZER)
     long = encode_dialogue([{"role": "user", "content": "key " * 20}], TOKENIZER)
-    with pytest.raises(
-        ValueError, match=f"a dialogue of {len(long)} tokens does not fit a row of 8"
-    ):
+    with pytest.raises(ValueError, match=f"a dialogue of {len(long)} tokens does not fit a row of 8"):
         pack([long], TOKENIZER, 8)
 
 
@@ -281,9 +273,7 @@ def test_bad_loss() -> None:
 
 def test_other_mappings_and_sequences_will_do() -> None:
     messages: Sequence[dict[str, str]] = (USER, ANSWER | {"name": "extra"})
-    assert len(encode_dialogue(messages, TOKENIZER)) == len(
-        encode_dialogue([USER, ANSWER], TOKENIZER)
-    )
+    assert len(encode_dialogue(messages, TOKENIZER)) == len(encode_dialogue([USER, ANSWER], TOKENIZER))
 
 
 # -- pictures ---------------------------------------------------------------------------------------------------------

@@ -34,15 +34,11 @@ def test_a_file_and_its_folder_are_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("where", ["os.fsync", "pathlib.Path.replace"])
-def test_a_full_disk_leaves_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
-) -> None:
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     path = tmp_path / "file.bin"
     path.write_bytes(b"old")
     monkeypatch.setattr(where, fail(1, FULL))
-    with pytest.raises(
-        OSError, match=r"could not save \(No space left on device\); .*Free some"
-    ) as caught:
+    with pytest.raises(OSError, match=r"could not save \(No space left on device\); .*Free some") as caught:
         write_atomically(path, b"new and longer")
     assert caught.value.errno == errno.ENOSPC
     assert caught.value.filename == str(path)
@@ -67,9 +63,7 @@ def test_an_interrupt_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mo
     assert [p.name for p in tmp_path.iterdir()] == ["file.bin"]
 
 
-def test_files_that_belong_together_are_written_together(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_that_belong_together_are_written_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     write_together({one: b"old 1", two: b"old 2"})
     monkeypatch.setattr("os.fsync", fail(2, FULL))  # the first fits, the second does not

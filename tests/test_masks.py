@@ -113,6 +113,20 @@ def test_flex_forms_of_batches(drawn: tuple[list[Row], int], mask: Mask) -> None
     assert torch.equal(flex[:, 0], mask.dense(s))
 
 
+def test_padding_sees_itself_even_where_the_rule_forbids_it() -> None:
+    """No softmax over nothing, in either form."""
+    s, mask = segments_of_rows([[[("user", 2)]], [[("user", 4)]]], 4), get_mask("same_query")
+    dense = mask.dense(s)
+    assert dense[0].tolist() == [
+        [True, True, False, False],
+        [True, True, False, False],
+        [False, False, True, False],
+        [False, False, False, True],
+    ]
+    flex = create_mask(mask.mask_mod(s), 2, None, 4, 4, device="cpu")
+    assert torch.equal(flex[:, 0], dense)
+
+
 @settings(max_examples=40)
 @given(layouts(), any_mask(SIZE))
 def test_flex_forms_of_one_dialogue(layout: Layout, mask: Mask) -> None:
@@ -178,9 +192,7 @@ def test_one_dialogue_by_hand() -> None:
     s = segments_of([("user", 2), ("assistant", 2), ("user", 2)])
 
     def picture(name: str) -> list[str]:
-        return [
-            "".join(".#"[allowed] for allowed in row) for row in get_mask(name).dense(s).tolist()
-        ]
+        return ["".join(".#"[allowed] for allowed in row) for row in get_mask(name).dense(s).tolist()]
 
     assert picture("causal") == ["#.....", "##....", "###...", "####..", "#####.", "######"]
     assert picture("ism") == ["##....", "##....", "###...", "####..", "######", "######"]
@@ -330,9 +342,7 @@ def test_a_registered_rule_works_wherever_a_preset_does() -> None:
     model = random_model(vocab_size=tokenizer.n_vocab)
     tokens = random_tokens(len(s))
     assert model(tokens, composed.dense(s)).shape == (1, len(s), tokenizer.n_vocab)
-    reply = ChatSession(model, tokenizer, mask="every_other | same_query").send(
-        "Hi.", max_new_tokens=2
-    )
+    reply = ChatSession(model, tokenizer, mask="every_other | same_query").send("Hi.", max_new_tokens=2)
     assert len(reply.logits) >= 1
     with pytest.raises(ValueError, match="known masks: bidirectional, causal, every_other,"):
         get_mask("every_one")

@@ -13,7 +13,7 @@ from torch import Tensor
 from mini_ism import GPT, GPTConfig, Mask, get_mask
 from mini_ism.devices import get_device
 from mini_ism.masks import borders
-from mini_ism.model import PRESETS, rotate
+from mini_ism.model import PRESETS, Block, rotate
 from tests.strategies import (
     SHAPES,
     Layout,
@@ -40,9 +40,7 @@ def close(got: Tensor, wanted: Tensor) -> None:
 
 @settings(max_examples=80)
 @given(models, layouts(), any_mask(SIZE), st.data())
-def test_chunks_over_a_cache_equal_one_forward(
-    model: GPT, layout: Layout, mask: Mask, data: st.DataObject
-) -> None:
+def test_chunks_over_a_cache_equal_one_forward(model: GPT, layout: Layout, mask: Mask, data: st.DataObject) -> None:
     """For any rule, cut wherever the rule allows a cut."""
     s = segments_of(layout)
     tokens, dense = random_tokens(len(s), seed=len(s)), mask.dense(s)
@@ -77,9 +75,7 @@ def test_feeding_an_ism_query_token_by_token_is_wrong(shape: dict[str, int]) -> 
     tokens, dense = random_tokens(9), get_mask("ism").dense(s)
     cache = model.new_cache()
     model(tokens[:, :5], dense[:5, :5], cache)
-    parts = [
-        model(tokens[:, at : at + 1], dense[at : at + 1, : at + 1], cache) for at in range(5, 9)
-    ]
+    parts = [model(tokens[:, at : at + 1], dense[at : at + 1, : at + 1], cache) for at in range(5, 9)]
     gap = (torch.cat(parts, dim=1) - model(tokens, dense)[:, 5:])[0].abs().amax(-1)
     # The last one's own row is whole, so that one layer gets it right; all the others never are.
     wrong = gap if model.config.layers > 1 else gap[:3]
@@ -153,9 +149,7 @@ def test_no_path_around_the_mask(model: GPT, layout: Layout, mask: Mask) -> None
     allowed = hops.clone()
     for _ in range(model.config.layers - 1 + (model.config.token_shift > 0)):
         allowed = (allowed.float() @ hops.float()) > 0
-    assert not bool(
-        (felt & ~allowed).any()
-    )  # the mask's own power, as the rule's reader would say it
+    assert not bool((felt & ~allowed).any())  # the mask's own power, as the rule's reader would say it
     assert torch.equal(felt, reach(model, dense))  # and exactly the paths there are
 
 
@@ -222,9 +216,7 @@ def test_logits_at_some_positions_only() -> None:
         ((1, 1, 4, 7), 3, r"shape \(1, 1, 4, 7\)"),
     ],
 )
-def test_a_mask_that_does_not_match_chunk_and_cache(
-    shape: tuple[int, ...], cached: int, message: str
-) -> None:
+def test_a_mask_that_does_not_match_chunk_and_cache(shape: tuple[int, ...], cached: int, message: str) -> None:
     model = random_model()
     cache = model.new_cache()
     if cached:
@@ -243,9 +235,7 @@ def test_the_context_is_the_limit() -> None:
     model = random_model(context=6)
     cache = model.new_cache(capacity=20)
     model(random_tokens(4), None, cache)
-    with pytest.raises(
-        ValueError, match="4 cached \\+ 3 new positions exceed the model's context of 6"
-    ):
+    with pytest.raises(ValueError, match="4 cached \\+ 3 new positions exceed the model's context of 6"):
         model(random_tokens(3), None, cache)
     assert cache.length == 4
     model(random_tokens(2), None, cache)
@@ -297,11 +287,17 @@ def test_presets() -> None:
     assert GPTConfig(**asdict(GPTConfig.preset("tiny", mask="prefix"))).mask == "prefix"
 
 
-def test_a_fresh_model_starts_as_nothing_but_its_embeddings() -> None:
-    model = GPT(GPTConfig(vocab_size=40, width=16, heads=2, token_shift=0))
-    tokens = random_tokens(5)
-    stream = model.norm(model.embed(tokens))
-    close(model(tokens), stream @ model.embed.weight.T)
+def test_how_a_fresh_model_starts() -> None:
+    """MLPs add nothing; attention looks for what resembles the reader; no logit is far from the others."""
+    model = GPT(GPTConfig(vocab_size=200, width=64, heads=2))
+    for block in model.blocks:
+        assert isinstance(block, Block)
+        q, k, v = block.attention.qkv.weight.chunk(3)
+        assert torch.equal(q, k)
+        assert torch.equal(block.attention.out.weight, v.T / 2)
+        assert not bool(block.mlp(torch.randn(3, 64)).any())
+    logits = model(random_tokens(20, vocab_size=200))
+    assert 0.3 < logits.std() < 3
 
 
 def test_same_seed_same_model() -> None:
@@ -316,9 +312,7 @@ def test_same_seed_same_model() -> None:
 def test_what_it_costs(shape: dict[str, int]) -> None:
     """Counted by hand on the model's own maps: two operations a weight and token, four a pair and channel."""
     model = random_model(**shape)
-    maps = sum(
-        p.numel() for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name
-    )
+    maps = sum(p.numel() for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name)
     c = model.config
     assert model.flops(7, 0, logits=0) == 2 * 7 * maps
     assert model.flops(0, 10, logits=0) == 4 * 10 * c.width * c.layers
@@ -346,7 +340,5 @@ def test_devices() -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
 def test_a_device_that_is_not_there() -> None:
-    with pytest.raises(
-        ValueError, match="device 'cuda' is not available here; use 'cpu', or 'auto'"
-    ):
+    with pytest.raises(ValueError, match="device 'cuda' is not available here; use 'cpu', or 'auto'"):
         get_device("cuda")

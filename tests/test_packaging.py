@@ -106,9 +106,7 @@ def test_every_direct_requirement_is_pinned_somewhere() -> None:
         *requirements(),
         *(r for e in project()["optional-dependencies"] for r in requirements(e)),
     ]
-    names = {
-        canonicalize_name(requirement.name) for requirement in needed if not requirement.marker
-    }
+    names = {canonicalize_name(requirement.name) for requirement in needed if not requirement.marker}
     assert names <= {canonicalize_name(pin.name) for pin in constraints()}
 
 
@@ -237,7 +235,6 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("packaging")
 def test_the_wheel_holds_package_data_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
@@ -251,10 +248,7 @@ def test_the_wheel_holds_package_data_and_nothing_else(wheel: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("packaging")
-def test_the_wheel_chats_offline_far_from_the_checkout(
-    wheel: Path, tmp_path: Path, offline: Path
-) -> None:
+def test_the_wheel_chats_offline_far_from_the_checkout(wheel: Path, tmp_path: Path, offline: Path) -> None:
     site, cwd = tmp_path / "site", tmp_path / "elsewhere"
     cwd.mkdir()
     install = ("-m", "pip", "install", "--no-deps", "--no-index", "--quiet")

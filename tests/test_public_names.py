@@ -69,14 +69,10 @@ def test_the_issue_s_lines_run() -> None:
     own = get_mask("causal") | Mask(lambda q, kv, s: s.id[q] == s.id[kv])
     assert own.dense(s).tolist() == [[True, True, False], [True, True, False], [True] * 3]
     assert reusable(own, s[:2], s) == 2
-    e = encode_dialogue(
-        [{"role": "user", "content": "Hi."}, {"role": "assistant", "content": "Yes."}], tokenizer
-    )
+    e = encode_dialogue([{"role": "user", "content": "Hi."}, {"role": "assistant", "content": "Yes."}], tokenizer)
     assert e.tokens.ndim == e.loss_mask.ndim == e.segments.id.ndim == 1
     model = random_model(vocab_size=tokenizer.n_vocab)
-    logits = model(
-        e.tokens[None], mask=e.segments and get_mask("ism").dense(e.segments), cache=None
-    )
+    logits = model(e.tokens[None], mask=e.segments and get_mask("ism").dense(e.segments), cache=None)
     assert logits.shape == (1, len(e), tokenizer.n_vocab)
     chat = ChatSession(model, tokenizer, mask="ism")
     reply = chat.send("where is the key?", max_new_tokens=3)

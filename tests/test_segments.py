@@ -44,9 +44,7 @@ def test_derived_fields_of_packed_rows(drawn: tuple[list[Row], int]) -> None:
 
 
 @given(layouts(), st.data())
-def test_a_slice_is_the_dialogue_as_if_nothing_else_had_been_said(
-    layout: Layout, data: st.DataObject
-) -> None:
+def test_a_slice_is_the_dialogue_as_if_nothing_else_had_been_said(layout: Layout, data: st.DataObject) -> None:
     s = segments_of(layout)
     n = data.draw(st.integers(0, len(s)))
     cut = s[:n]

@@ -33,8 +33,7 @@ def build(folder: str | Path | None = None) -> list[Path]:
     manifest = {
         "seed": SEED,
         "splits": {
-            name: {"dialogues": len(splits[name]), "sha256": sha256(content)}
-            for name, content in contents.items()
+            name: {"dialogues": len(splits[name]), "sha256": sha256(content)} for name, content in contents.items()
         },
     }
     about = describe(ranks, size=ranks.count(b"\n"))

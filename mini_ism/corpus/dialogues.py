@@ -142,9 +142,7 @@ def _choose(skills: Iterable[str] | None, weights: Mapping[str, float] | None) -
     return entries
 
 
-def _draw_all(
-    seed: str, shape: Shape, entries: list[Entry], start: int, coined: float
-) -> Iterator[Dialogue]:
+def _draw_all(seed: str, shape: Shape, entries: list[Entry], start: int, coined: float) -> Iterator[Dialogue]:
     index = start
     while True:
         rng = Random(f"{seed}/{index}")
@@ -163,9 +161,7 @@ def _draw_all(
         index += 1
 
 
-def _draw(
-    rng: Random, world: World, shape: Shape, entries: list[Entry]
-) -> tuple[list[Message], list[str]]:
+def _draw(rng: Random, world: World, shape: Shape, entries: list[Entry]) -> tuple[list[Message], list[str]]:
     """One dialogue, of whichever split its hash will say."""
     system = _system(rng, world) if chance(rng, SYSTEM_SHARE) else ""
     turns = _interleave(rng, _threads(rng, world, shape, entries, _length(system)))
@@ -187,9 +183,7 @@ def _system(rng: Random, world: World) -> str:
     return pick(rng, _PERSONAS).format(name=guide.name, manner=pick(rng, MANNERS), job=guide.job)
 
 
-def _threads(
-    rng: Random, world: World, shape: Shape, entries: list[Entry], used: int
-) -> list[list[Turn]]:
+def _threads(rng: Random, world: World, shape: Shape, entries: list[Entry], used: int) -> list[list[Turn]]:
     """Threads that together keep within the split's turns and words, of two turns if possible."""
     weights = [entry.weight for entry in entries]
     wanted = between(rng, *shape.threads)

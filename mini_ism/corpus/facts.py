@@ -21,7 +21,7 @@ class Facts:
     @classmethod
     def draw(cls, rng: Random, world: World, size: int) -> Facts:
         """Facts about places, or now and then about owners."""
-        return cls(rng, world, size, owned=chance(rng, 0.25))
+        return cls(rng, world, size, owned=chance(rng, 0.35))
 
     def tell(self, rng: Random) -> list[str]:
         """One sentence a fact."""
@@ -30,37 +30,45 @@ class Facts:
             return [phrases.tell_owner(name, thing) for thing, name in pairs]
         return [phrases.tell_place(rng, thing, place) for thing, place in pairs]
 
-    def ask(self, rng: Random, skill: str) -> Turn:
+    def ask(self, rng: Random) -> Turn:
         """Any fact, in either direction; asked before or not, so nothing can be eliminated."""
         index = int(rng.random() * len(self.things))
         thing, value = self.things[index], self.values[index]
-        question = self._question(rng, thing, value, forward := chance(rng, 0.8))
-        if not forward:
-            return Turn(question, phrases.answer_thing(thing), skill)
-        return self._answer(question, value, skill)
+        asks_thing = self._asks_thing(rng)
+        question = self._question(rng, thing, value, asks_thing)
+        if asks_thing:
+            return Turn(question, phrases.answer_thing(thing), self._label(asks_thing))
+        return self._answer(question, value, self._label(asks_thing))
 
-    def ask_thing(self, rng: Random, thing: str, skill: str) -> Turn:
-        """Where that thing is, or who has it."""
+    def ask_value(self, rng: Random, thing: str, skill: str = "") -> Turn:
+        """Where that thing is, or who has it, under a label of its own or that of a plain fact."""
         value = self.values[self.things.index(thing)]
-        return self._answer(self._question(rng, thing, value, True), value, skill)
+        return self._answer(self._question(rng, thing, value, False), value, skill or self._label(False))
 
     def ask_absent(self, rng: Random, world: World) -> Turn:
         """A question in the same words as `ask`, about what nobody said."""
         # The thing may be known, but not in this respect. Facts about owners are rarer than those
         # about places, hence the two shares: both questions go unanswered about equally often.
-        if chance(rng, 0.6 if self.owned else 0.08):
+        if chance(rng, 0.5 if self.owned else 0.2):
             thing = pick(rng, self.things)
             question = phrases.ask_where(rng, thing) if self.owned else phrases.ask_owner(thing)
         else:
             value = world.name() if self.owned else world.spot()
-            question = self._question(rng, world.thing(), value, chance(rng, 0.8))
+            question = self._question(rng, world.thing(), value, self._asks_thing(rng))
         return Turn(question, phrases.UNKNOWN_ANSWER, "unknown")
+
+    def _asks_thing(self, rng: Random) -> bool:
+        return chance(rng, 0.6 if self.owned else 0.2)
+
+    def _label(self, asks_thing: bool) -> str:
+        """Recall goes from what was told first to what was told second; reverse, the other way."""
+        return "recall" if asks_thing == self.owned else "reverse"
 
     def _answer(self, question: str, value: str, skill: str) -> Turn:
         answer = phrases.answer_name(value) if self.owned else phrases.answer_place(value)
         return Turn(question, answer, skill)
 
-    def _question(self, rng: Random, thing: str, value: str, forward: bool) -> str:
+    def _question(self, rng: Random, thing: str, value: str, asks_thing: bool) -> str:
         if self.owned:
-            return phrases.ask_owner(thing) if forward else phrases.ask_owned(value)
-        return phrases.ask_where(rng, thing) if forward else phrases.ask_inside(value)
+            return phrases.ask_owned(value) if asks_thing else phrases.ask_owner(thing)
+        return phrases.ask_inside(value) if asks_thing else phrases.ask_where(rng, thing)

@@ -11,7 +11,7 @@ from mini_ism.corpus.registry import Turn
 
 def question_count(rng: Random) -> int:
     """How many questions a thread asks."""
-    return pick_weighted(rng, (1, 2, 3), (0.5, 0.3, 0.2))
+    return pick_weighted(rng, (1, 2, 3), (0.4, 0.35, 0.25))
 
 
 def lay_out(rng: Random, statements: Sequence[str], questions: Sequence[Turn]) -> list[Turn]:

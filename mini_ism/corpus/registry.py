@@ -58,9 +58,7 @@ def register_skill(skill: Skill) -> Skill: ...
 def register_skill(*, weight: float = 1.0) -> Callable[[Skill], Skill]: ...
 
 
-def register_skill(
-    skill: Skill | None = None, *, weight: float = 1.0
-) -> Skill | Callable[[Skill], Skill]:
+def register_skill(skill: Skill | None = None, *, weight: float = 1.0) -> Skill | Callable[[Skill], Skill]:
     """Add `skill(rng, world, size) -> list[Turn]` to the corpus under its function's name.
 
     `size` is how many facts the skill should tell. `weight` is how often `generate` takes the
@@ -77,8 +75,7 @@ def register_skill(
         known = _REGISTRY.get(name)
         if known is not None and known.skill.__module__ != function.__module__:
             raise ValueError(
-                f"a skill named {name!r} exists already (in {known.skill.__module__}); "
-                "give the function another name"
+                f"a skill named {name!r} exists already (in {known.skill.__module__}); give the function another name"
             )
         _REGISTRY[name] = Entry(name, function, weight)
         return function

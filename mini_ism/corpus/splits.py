@@ -90,9 +90,7 @@ def _manifest_entry(path: Path, name: str) -> dict[str, Any]:
     except FileNotFoundError:
         raise
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{path} does not describe the split {name!r} ({error!r}). {_remedy(path)}"
-        ) from None
+        raise ValueError(f"{path} does not describe the split {name!r} ({error!r}). {_remedy(path)}") from None
 
 
 def _parse(line: str, where: str) -> Dialogue:

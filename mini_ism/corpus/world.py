@@ -128,9 +128,9 @@ class World:
     def _coin(self, capitalised: bool) -> str:
         while True:
             syllables = 3 if chance(self.rng, 0.15) else 2
-            word = "".join(
-                pick(self.rng, ONSETS) + pick(self.rng, VOWELS) for _ in range(syllables)
-            ) + pick(self.rng, CODAS)
+            word = "".join(pick(self.rng, ONSETS) + pick(self.rng, VOWELS) for _ in range(syllables)) + pick(
+                self.rng, CODAS
+            )
             if word not in WORDS and word not in self._dealt:
                 self._dealt.add(word)
                 return word.capitalize() if capitalised else word

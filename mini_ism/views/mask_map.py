@@ -19,6 +19,7 @@ STRIP = 6  # thickness of the bars that show the roles
 LEGEND = 58  # room below
 LABEL_STEP = 11.5  # least distance between two labels of 12 px (9 pt)
 LONGEST_LABEL = 12
+SHORT = 48  # tokens: a longer dialogue gets about 16 labels a side
 FINE = 9  # cells of so many pixels get lines between them
 
 
@@ -86,7 +87,8 @@ def mask_map(
 
 def shown_labels(total: int, cell: float, row: int | None) -> list[int]:
     """Which positions get a label: all where there is room, else about 16 of them, and always the selected one."""
-    step = 1 if cell >= LABEL_STEP else max(math.ceil(total / 16), math.ceil(LABEL_STEP / cell))
+    room = math.ceil(LABEL_STEP / cell)
+    step = room if total <= SHORT else max(math.ceil(total / 16), room)
     shown = list(range(0, total, step))
     if row is not None and row not in shown:
         shown = sorted([*(p for p in shown if abs(p - row) * cell >= LABEL_STEP), row])

@@ -70,9 +70,9 @@ class MaskExplorer(Panel):
     def _make_controls(self, mask: str) -> None:
         wide = w.Layout(width=WIDE)
         self.rows = w.VBox()
-        self.add_turn = w.Button(description="Add a turn", icon="plus", layout=w.Layout(width="110px"))
-        self.remove_turn = w.Button(description="Remove it", icon="minus", layout=w.Layout(width="104px"))
-        self.system = w.Checkbox(description="system prompt", indent=False, layout=w.Layout(width="116px"))
+        self.add_turn = w.Button(description="Add a turn", icon="plus", layout=w.Layout(width="136px"))
+        self.remove_turn = w.Button(description="Remove a turn", icon="minus", layout=w.Layout(width="136px"))
+        self.system = w.Checkbox(description="begin with a system prompt", indent=False)
         self.preset = w.Dropdown(options=[*PRESETS, OWN], description="Preset", layout=wide, style=LABEL)
         self.rule = w.Text(value=mask, description="Rule", layout=wide, style=LABEL)
         self.sink = w.Checkbox(description="sink: token 0 stays causal", indent=False)
@@ -94,13 +94,14 @@ class MaskExplorer(Panel):
             control.observe(lambda _: self._draw(), "value")
 
     def _lay_out(self) -> None:
-        column = w.Layout(width="350px", margin="0 16px 0 0")
+        column = w.Layout(flex="0 0 350px", margin="0 16px 0 0")
         controls = w.VBox(
             [
                 self._style,
                 heading("Dialogue"),
                 self.rows,
-                w.HBox([self.add_turn, self.remove_turn, self.system]),
+                w.HBox([self.add_turn, self.remove_turn]),
+                self.system,
                 heading("Mask"),
                 self.preset,
                 self.rule,
@@ -117,7 +118,7 @@ class MaskExplorer(Panel):
         )
         view = w.VBox(
             [self._error, self._status, self.picture, self.counters],
-            layout=w.Layout(min_width="520px"),
+            layout=w.Layout(flex="1 1 520px", min_width="0"),
         )
         self.box.children = [w.HBox([controls, view], layout=w.Layout(flex_flow="row wrap"))]
 

@@ -14,11 +14,10 @@ BROWSER_DIRECTORY = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything here needs the browser, and shares one server: keep it on one xdist worker."""
+    """Everything here needs the browser."""
     for item in items:
         if BROWSER_DIRECTORY in item.path.parents:
             item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 @pytest.fixture(scope="session")
@@ -44,9 +43,7 @@ def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def lab_server(
-    browser: Browser, tmp_path_factory: pytest.TempPathFactory, offline: Path
-) -> Iterator[LabServer]:
+def lab_server(browser: Browser, tmp_path_factory: pytest.TempPathFactory, offline: Path) -> Iterator[LabServer]:
     """JupyterLab over a copy of ``notebooks/``, or of ``MINI_ISM_NOTEBOOKS`` if set."""
     notebooks = Path(os.environ.get("MINI_ISM_NOTEBOOKS", NOTEBOOKS))
     if not notebooks.is_dir():

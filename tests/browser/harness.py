@@ -106,9 +106,7 @@ class LabServer:
         command += [f"--ip={HERE}", f"--port={port}", "--ServerApp.port_retries=0"]
         command += [f"--ServerApp.root_dir={self.root}", "--IdentityProvider.token="]
         with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                command, env=self._env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
+            self._process = subprocess.Popen(command, env=self._env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -200,9 +198,7 @@ class LabPage:
         # The status bar alone is not enough: it says Idle before the page has joined the kernel,
         # and cells run in that moment are skipped.
         self._wait_for_kernel()
-        expect(self.page.locator("#jp-main-statusbar")).to_contain_text(
-            "| Idle", timeout=1000 * KERNEL_SECONDS
-        )
+        expect(self.page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=1000 * KERNEL_SECONDS)
         self._wait_for_splash()
 
     def run_all(self) -> None:
@@ -256,9 +252,7 @@ class LabPage:
             '.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"], '
             '.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.stderr"]'
         )
-        return [
-            text.strip().splitlines()[-1] for text in outputs.all_text_contents() if text.strip()
-        ]
+        return [text.strip().splitlines()[-1] for text in outputs.all_text_contents() if text.strip()]
 
     def widgets(self, kind: str = "mi-widget") -> Locator:
         """The interactive views on the page, by CSS class."""
@@ -270,9 +264,7 @@ class LabPage:
         first, *rest = path
         self.page.get_by_role("menubar").get_by_role("menuitem", name=first, exact=True).click()
         for number, label in enumerate(rest):
-            item = self.page.locator(".lm-Menu-item").filter(
-                has=self.page.get_by_text(label, exact=True)
-            )
+            item = self.page.locator(".lm-Menu-item").filter(has=self.page.get_by_text(label, exact=True))
             # A submenu opens when its item is hovered over; a click would close it again.
             if number == len(rest) - 1:
                 item.click()

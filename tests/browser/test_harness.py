@@ -9,9 +9,7 @@ from playwright.sync_api import Browser, expect
 from tests.browser.harness import LabPage, LabServer
 from tests.small_notebook import write_small_notebook
 
-OUTSIDE = (
-    'from IPython.display import HTML\nHTML(\'<img src="http://outside.invalid/a.png" alt="">\')'
-)
+OUTSIDE = 'from IPython.display import HTML\nHTML(\'<img src="http://outside.invalid/a.png" alt="">\')'
 SLOW = 'import time\ntime.sleep(2)\nprint("last line")'
 
 

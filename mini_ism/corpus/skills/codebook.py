@@ -17,9 +17,7 @@ CODED = ("both", "thing", "place")
 CODED_WEIGHTS = (0.4, 0.3, 0.3)
 
 
-def coded_facts(
-    rng: Random, world: World, size: int, coded: str
-) -> tuple[list[str], list[str], Turn]:
+def coded_facts(rng: Random, world: World, size: int, coded: str) -> tuple[list[str], list[str], Turn]:
     """Facts in code, the shuffled book, and a question with its answer (not yet labelled).
 
     `coded` says which side of each fact is a code word: "thing", "place" or "both".

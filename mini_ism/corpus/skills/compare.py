@@ -35,7 +35,7 @@ def compare(rng: Random, world: World, size: int) -> list[Turn]:
     for _ in range(question_count(rng)):
         if chance(rng, 0.2):
             name = pick(rng, list(people))
-            questions.append(Turn(one.format(name), f"{people[name]}.", "recall"))
+            questions.append(Turn(one.format(name), f"{people[name]}.", "number"))
         elif chance(rng, 0.5):
             questions.append(Turn(highest, f"{max(people, key=people.__getitem__)}.", "compare"))
         else:

@@ -22,7 +22,7 @@ def ask_neighbour(rng: Random, line: list[str], skill: str) -> Turn:
     """Who stands behind, or in front of, somebody in the line."""
     index = below(rng, len(line) - 1)
     front, back = line[index], line[index + 1]
-    if chance(rng, 0.7):
+    if chance(rng, 0.5):
         return Turn(f"Who is behind {front}?", f"{back}.", skill)
     return Turn(f"Who is in front of {back}?", f"{front}.", skill)
 
@@ -31,7 +31,7 @@ def _ask(rng: Random, line: list[str], told: int) -> Turn:
     """A question about the line; `told` of its people stood in one sentence, the rest joined."""
     kind = pick(rng, ("first", "next", "last", "neighbour"))
     if kind == "neighbour" and told > 1:
-        return ask_neighbour(rng, line[:told], "queue")
+        return ask_neighbour(rng, line[:told], "neighbour")
     if kind == "last":
         return Turn("Who is last?", f"{line[-1]}.", "queue")
     return Turn(f"Who is {'next' if kind == 'next' else 'first'}?", f"{line[0]}.", "queue")

@@ -14,5 +14,5 @@ from mini_ism.corpus.world import World
 def recall(rng: Random, world: World, size: int) -> list[Turn]:
     """The key is in the box. Where is the key? -> In the box."""
     facts = Facts.draw(rng, world, size)
-    questions = [facts.ask(rng, "recall") for _ in range(question_count(rng))]
+    questions = [facts.ask(rng) for _ in range(question_count(rng))]
     return lay_out(rng, facts.tell(rng), questions)

@@ -36,8 +36,8 @@ def revision(rng: Random, world: World, size: int) -> list[Turn]:
     questions: list[Turn] = []
     for _ in range(question_count(rng)):
         thing = pick(rng, changed if chance(rng, 0.75) else facts.things)
-        skill = "revision" if thing in changed else "recall"
-        questions.append(facts.ask_thing(rng, thing, skill))
+        skill = "revision" if thing in changed else ""
+        questions.append(facts.ask_value(rng, thing, skill))
     return turns + lay_out(rng, [change], questions)
 
 
@@ -46,7 +46,7 @@ def _first_turn(rng: Random, facts: Facts) -> Turn:
     told = " ".join(facts.tell(rng))
     if chance(rng, 0.7):
         return Turn.told(told)
-    question = facts.ask(rng, "recall")
+    question = facts.ask(rng)
     return Turn(f"{told} {question.user}", question.assistant, question.skill)
 
 

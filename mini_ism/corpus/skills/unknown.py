@@ -33,7 +33,7 @@ def unknown(rng: Random, world: World, size: int) -> list[Turn]:
     if chance(rng, 0.08):
         return [_not_told(f"What does {world.name()} like?")]
     facts = Facts.draw(rng, world, size)
-    questions = [facts.ask(rng, "recall") for _ in range(question_count(rng))]
+    questions = [facts.ask(rng) for _ in range(question_count(rng))]
     # Known and unknown questions share a thread, so that the thread's shape tells nothing.
     questions.insert(below(rng, len(questions) + 1), facts.ask_absent(rng, world))
     if chance(rng, 0.6):

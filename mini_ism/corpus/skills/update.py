@@ -36,7 +36,7 @@ def update(rng: Random, world: World, size: int) -> list[Turn]:
     questions: list[Turn] = []
     for _ in range(question_count(rng)):
         thing = pick(rng, moved if chance(rng, 0.7) else facts.things)
-        questions.append(facts.ask_thing(rng, thing, "update" if thing in moved else "recall"))
+        questions.append(facts.ask_value(rng, thing, "update" if thing in moved else ""))
     return lay_out(rng, statements, questions)
 
 

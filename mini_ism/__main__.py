@@ -1,0 +1,200 @@
+"""The command line: ``python -m mini_ism train | eval | chat | bench | corpus``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import fields
+from itertools import islice
+from pathlib import Path
+
+import torch
+
+from mini_ism.chat import ChatSession
+from mini_ism.checkpoints import load_model, shipped_models
+from mini_ism.corpus import SPLITS, generate, load_split, skill_names
+from mini_ism.corpus.build import build
+from mini_ism.cost import cost_table, turn_costs
+from mini_ism.devices import DEVICES, get_device
+from mini_ism.dialogue import encode_dialogue, show_dialogue
+from mini_ism.evaluation import evaluate
+from mini_ism.masks import get_mask
+from mini_ism.model import GPT, PRESETS, GPTConfig
+from mini_ism.tokenizer import load_tokenizer
+from mini_ism.training import Run, TrainingConfig, train_with_progress
+
+BENCH_TURNS = 8
+BENCH_TEXT = "The key is in the box. The lamp is in the jar. The cup is in the oven. Where is the lamp?"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit status is 0, 1 after an error that the user can mend, or 130 after Ctrl-C."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    try:
+        options.run(options)
+    except (ValueError, OSError, ModuleNotFoundError) as error:
+        print(f"mini-ism: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mini-ism", description="A compact GPT with a mask you can swap.")
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--device", choices=DEVICES, default="cpu", help="where to compute (default: cpu)")
+    shared.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads (default: PyTorch's choice)")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    train = commands.add_parser("train", parents=[shared], help="train a model from scratch, or go on where it stopped")
+    train.set_defaults(run=_train)
+    for field in fields(TrainingConfig):
+        kind = type(field.default)
+        train.add_argument(f"--{field.name}", type=kind, default=field.default, help=f"default: {field.default}")
+    train.add_argument("--out", type=Path, metavar="FOLDER", help="default: runs/MASK-seedN")
+    train.add_argument("--half", action="store_true", help="store the final weights as float16")
+
+    evaluation = commands.add_parser("eval", parents=[shared], help="exact match by skill, with 95%% intervals")
+    evaluation.set_defaults(run=_eval)
+    evaluation.add_argument("model", nargs="+", help="a shipped model's name or a folder")
+    evaluation.add_argument("--mask", help="another rule than the model was trained with")
+    evaluation.add_argument("--split", choices=list(SPLITS), default="test")
+    evaluation.add_argument("--json", action="store_true", help="right and total by skill, a line a model")
+
+    chat = commands.add_parser("chat", parents=[shared], help="talk to a model, and see what each turn costs")
+    chat.set_defaults(run=_chat)
+    chat.add_argument("--mask", default="ism", help="a shipped model's name, or 'all' side by side (default: ism)")
+    chat.add_argument("--model", help="a folder, instead of the shipped model")
+    chat.add_argument("--system", help="a system prompt")
+    chat.add_argument("--temperature", type=float, default=0.0, help="0 = always the likeliest token")
+    chat.add_argument("--seed", type=int, help="for the same answers again")
+
+    bench = commands.add_parser("bench", parents=[shared], help="tokens, FLOPs, bytes and seconds of a turn, by mask")
+    bench.set_defaults(run=_bench)
+    bench.add_argument("--preset", choices=list(PRESETS), default="small")
+    bench.add_argument("--answer", type=int, default=16, metavar="N", help="tokens of an answer (default: 16)")
+
+    corpus = commands.add_parser("corpus", parents=[shared], help="look at dialogues, or build the frozen splits")
+    what = corpus.add_subparsers(required=True, metavar="build | show")
+    made = what.add_parser("build", help="write tokenizer, splits and data card again, byte for byte the same")
+    made.set_defaults(run=_corpus_build)
+    made.add_argument("--out", type=Path, metavar="FOLDER", help="default: the package's own data")
+    shown = what.add_parser("show", help="print some dialogues in colour")
+    shown.set_defaults(run=_corpus_show)
+    shown.add_argument("-n", type=int, default=3, help="how many (default: 3)")
+    shown.add_argument("--seed", type=int, default=0)
+    shown.add_argument("--split", choices=list(SPLITS), default="train")
+    shown.add_argument("--skill", choices=skill_names(), action="append", help="only this one; may be repeated")
+    return parser
+
+
+def _train(options: argparse.Namespace) -> None:
+    config = TrainingConfig(**{field.name: getattr(options, field.name) for field in fields(TrainingConfig)})
+    name = "".join(c if c.isalnum() else "-" for c in config.mask)
+    folder = options.out or Path("runs") / f"{name}-seed{config.seed}"
+    run = Run(config, folder, options.device, half=options.half)
+    p = run.progress
+    print(
+        f"{config.mask}: {run.model.parameter_count():,} parameters on {run.device}, step {p.step} of {config.steps}, "
+        f"{'one sample a turn' if run.expand else 'all turns of a dialogue in one pass'}; writing to {folder}",
+        file=sys.stderr,
+    )
+    try:
+        train_with_progress(run)
+    except KeyboardInterrupt:
+        print(f"\nsaved at step {p.step}; the same command goes on from there", file=sys.stderr)
+        raise
+    print(
+        f"{config.mask}: {p.step} steps in {p.seconds:.0f} s, {p.tokens:,} tokens of {p.dialogues:,} dialogues; "
+        f"saved to {folder}"
+    )
+
+
+def _eval(options: argparse.Namespace) -> None:
+    dialogues = load_split(options.split)
+    for name in options.model:
+        model, tokenizer = load_model(name, options.device)
+        mask = get_mask(options.mask or model.config.mask)
+        scores = evaluate(model, tokenizer, dialogues, mask)
+        if options.json:
+            right = {skill: [s.right, s.total] for skill, s in scores.items()}
+            print(json.dumps({"model": str(name), "mask": mask.name, "split": options.split, "exact": right}))
+            continue
+        print(f"{name}, mask {mask.name}, split {options.split}: exact match, 95% interval, answers")
+        for skill, score in scores.items():
+            low, high = score.interval
+            print(f"  {skill:16} {score.share:7.1%}   {low:6.1%} to {high:6.1%}   {score.total:5}")
+
+
+def _chat(options: argparse.Namespace) -> None:
+    names = [options.model or options.mask] if options.mask != "all" else shipped_models()
+    chats = {}
+    for name in names:
+        model, tokenizer = load_model(name, options.device)
+        chats[name] = ChatSession(model, tokenizer, system=options.system)
+    print("Say something; an empty line or Ctrl-D ends.", file=sys.stderr)
+    while True:
+        try:
+            text = input("you> ")
+        except EOFError:
+            return
+        if not text.strip():
+            return
+        for name, chat in chats.items():
+            print(f"{name}> ", end="", flush=True)
+            try:
+                for piece in chat.stream(text, temperature=options.temperature, seed=options.seed):
+                    print(piece, end="", flush=True)
+            except ValueError as error:  # the context is full: the conversation is as before
+                print(f"({error})")
+                continue
+            turn = turn_costs(chat.trace)[-1]
+            print(
+                f"\n    reused {turn.reused}, read {turn.prefilled}, wrote {turn.decoded} tokens, "
+                f"first token after {turn.first_token * 1e3:.1f} ms"
+            )
+
+
+def _bench(options: argparse.Namespace) -> None:
+    tokenizer = load_tokenizer()
+    torch.manual_seed(0)
+    config = GPTConfig.preset(options.preset, vocab_size=tokenizer.n_vocab, context=2048)
+    model = GPT(config).to(get_device(options.device)).eval()
+    traces = {}
+    for name in ("causal", "ism", "prefix"):
+        for _ in range(2):  # the first round warms up
+            chat = ChatSession(model, tokenizer, name)
+            for _ in range(BENCH_TURNS):
+                chat.send(BENCH_TEXT, max_new_tokens=options.answer)
+        traces[name] = chat.trace
+    print(
+        f"{options.preset}, {model.parameter_count():,} parameters (random: the cost does not depend on them), "
+        f"{model.device}, {torch.get_num_threads()} threads"
+    )
+    print(cost_table(traces, seconds=True))
+    last = {name: turn_costs(trace)[-1].first_token for name, trace in traces.items()}
+    for name in ("causal", "prefix"):
+        print(f"time to first token in turn {BENCH_TURNS}, {name} / ism: {last[name] / last['ism']:.2f}")
+
+
+def _corpus_build(options: argparse.Namespace) -> None:
+    for path in build(options.out):
+        print(path)
+
+
+def _corpus_show(options: argparse.Namespace) -> None:
+    tokenizer = load_tokenizer()
+    for dialogue in islice(generate(options.seed, options.split, options.skill), options.n):
+        print(show_dialogue(encode_dialogue(dialogue.messages, tokenizer), tokenizer))
+        print(f"  skills: {', '.join(dialogue.skills)}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
