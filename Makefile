@@ -16,6 +16,7 @@ help:
 	@echo "make test       every test: unit, slow, notebooks, browser (when Chromium is found)"
 	@echo "make quick      the tests that take seconds"
 	@echo "make notebooks  execute the notebooks and write their outputs back"
+	@echo "make checkpoints train the shipped models again (an hour or two)"
 	@echo "make bench      tokens, FLOPs, bytes and seconds of a turn, by mask"
 	@echo "make lint       ruff and mypy"
 	@echo "make format     let ruff rewrite the sources"
@@ -32,6 +33,9 @@ quick: $(VENV)/test.stamp
 
 notebooks: $(VENV)/test.stamp
 	$(RUN) -m tools.run_notebooks
+
+checkpoints: $(VENV)/test.stamp
+	$(RUN) -m tools.train_checkpoints
 
 bench: $(VENV)/lab.stamp
 	$(RUN) -m mini_ism bench $(BENCH_ARGS)
@@ -61,4 +65,4 @@ $(VENV)/test.stamp: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
 	$(INSTALL) ".[test]"
 	@touch $@
 
-.PHONY: help lab test quick notebooks bench lint format clean
+.PHONY: help lab test quick notebooks checkpoints bench lint format clean

@@ -112,7 +112,7 @@ def _train(options: argparse.Namespace) -> None:
         print(f"\nsaved at step {p.step}; the same command goes on from there", file=sys.stderr)
         raise
     print(
-        f"{config.mask}: {p.step} steps in {p.seconds:.0f} s, {p.tokens:,} tokens of {p.dialogues:,} dialogues; "
+        f"{config.mask}: {p.step} steps in {p.seconds:.0f} s, {p.tokens:,} tokens of {p.seen:,} dialogues; "
         f"saved to {folder}"
     )
 

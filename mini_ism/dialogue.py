@@ -69,13 +69,15 @@ def check_messages(messages: Sequence[Message]) -> None:
         ValueError: no message, an unknown role, or roles out of order (an optional system message,
             then user and assistant in turn, user first).
     """
-    if isinstance(messages, str | Mapping) or not isinstance(messages, Sequence):
+    given: object = messages
+    if isinstance(given, str | Mapping) or not isinstance(given, Sequence):
         raise TypeError(f'a dialogue is a list of messages like {{"role": "user", "content": "Hi."}}, got {messages!r}')
     if not messages:
         raise ValueError("the dialogue is empty; give at least one user message")
     expected: tuple[str, ...] = ("system", "user")
     for number, message in enumerate(messages):
-        if not isinstance(message, Mapping) or not {"role", "content"} <= message.keys():
+        entry: object = message
+        if not isinstance(entry, Mapping) or not {"role", "content"} <= entry.keys():
             raise TypeError(f'message {number} must be a mapping with "role" and "content", got {message!r}')
         role, content = message["role"], message["content"]
         if role not in ROLES:

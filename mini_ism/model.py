@@ -208,8 +208,8 @@ class GPT(nn.Module):
         elif isinstance(module, MLP):
             nn.init.zeros_(module.down.weight)
         elif isinstance(module, TokenShift):
-            for project in module.maps:
-                project.weight.detach().mul_(0.7).add_(torch.eye(self.config.width) / 2)
+            for weight in module.parameters():
+                weight.detach().mul_(0.7).add_(torch.eye(self.config.width) / 2)
         elif isinstance(module, Attention):
             q, k, v = module.qkv.weight.detach().chunk(3)
             k.copy_(q)

@@ -48,8 +48,7 @@ def load_tokenizer(path: str | Path | None = None) -> tiktoken.Encoding:
     ranks = _parse_ranks(content, ranks_path)
     if about != (expected := describe(content, len(ranks))):
         raise ValueError(
-            f"{about_path} does not fit its ranks: expected {expected}, found {about}. "
-            f"{_remedy(about_path)}"
+            f"{about_path} does not fit its ranks: expected {expected}, found {about}. {_remedy(about_path)}"
         )
     return tiktoken.Encoding(
         NAME,
@@ -120,7 +119,5 @@ def _parse_ranks(content: bytes, path: Path) -> dict[bytes, int]:
             ) from None
     counting = list(ranks.values()) == list(range(len(ranks)))
     if not counting or any(bytes([byte]) not in ranks for byte in range(256)):
-        raise ValueError(
-            f"{path} does not hold ranks 0, 1, 2, ... for all 256 bytes and more. {_remedy(path)}"
-        )
+        raise ValueError(f"{path} does not hold ranks 0, 1, 2, ... for all 256 bytes and more. {_remedy(path)}")
     return ranks

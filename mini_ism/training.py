@@ -71,15 +71,15 @@ class TrainingConfig:
     mask: str = "ism"
     preset: str = "tiny"
     seed: int = 0
-    steps: int = 2000
+    steps: int = 3500
     dialogues: int = 32
     skills: str = "all"
     easy: float = 0.2
-    lr: float = 3e-3
+    lr: float = 2e-3
     warmup: float = 0.05
     weight_decay: float = 0.05
     clip: float = 1.0
-    validate: int = 250
+    validate: int = 500
     validation: int = 200
     save: int = 250
 
@@ -156,13 +156,13 @@ class Progress:
         step: steps done.
         seconds: time spent in steps, over all sittings.
         tokens: positions computed so far, padding left out.
-        dialogues: dialogues seen so far.
+        seen: dialogues seen so far.
     """
 
     step: int = 0
     seconds: float = 0.0
     tokens: int = 0
-    dialogues: int = 0
+    seen: int = 0
 
 
 class Run:
@@ -226,7 +226,7 @@ class Run:
 
                 p.step += 1
                 p.tokens += int((batch.segments.id >= 0).sum())  # padding has no segment
-                p.dialogues += len(dialogues)
+                p.seen += len(dialogues)
                 p.seconds += time.perf_counter() - clock
                 line: dict[str, Any] = {**asdict(p), "loss": value, "lr": c.rate(p.step - 1)}
                 if p.step % c.validate == 0 or p.step == c.steps:
@@ -242,6 +242,7 @@ class Run:
         about = {
             **asdict(c),
             **asdict(p),
+            "parameters": self.model.parameter_count(),
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
         }

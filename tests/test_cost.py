@@ -10,9 +10,7 @@ from mini_ism.cost import TurnCost, cost_table, plan, turn_costs, visible_pairs
 from mini_ism.masks import MASKS
 
 RULES = [
-    *sorted(
-        set(MASKS) - {"sink", "same_query", "sliding_window"}
-    ),  # these three alone leave rows empty or are windows
+    *sorted(set(MASKS) - {"sink", "same_query", "sliding_window"}),  # these three alone leave rows empty or are windows
     "ism(sink=True)",
     "ism(system_as_query=False)",
     "causal & (sliding_window(6) | sink(2))",
@@ -41,9 +39,7 @@ class EndsAfter(ChatSession):
         scores = super()._compute(phase)
         written = sum(kind[0] == self._kinds[-1][0] and not kind[1] for kind in self._kinds)
         scores = scores.clone()
-        scores[self.tokenizer.encode_single_token("<|end|>")] = (
-            1e9 if written >= self.answer else -1e9
-        )
+        scores[self.tokenizer.encode_single_token("<|end|>")] = 1e9 if written >= self.answer else -1e9
         return scores
 
 
@@ -81,15 +77,11 @@ def segments(*lengths: int) -> Segments:
 
 def test_turn_costs_by_hand() -> None:
     s = segments(5, 2, 4, 3)
-    assert [
-        (c.reused, c.discarded, c.prefilled, c.decoded) for c in turn_costs(plan("ism", s))
-    ] == [
+    assert [(c.reused, c.discarded, c.prefilled, c.decoded) for c in turn_costs(plan("ism", s))] == [
         (0, 0, 5, 2),
         (7, 0, 4, 3),
     ]
-    assert [
-        (c.reused, c.discarded, c.prefilled, c.decoded) for c in turn_costs(plan("prefix", s))
-    ] == [
+    assert [(c.reused, c.discarded, c.prefilled, c.decoded) for c in turn_costs(plan("prefix", s))] == [
         (0, 0, 5, 2),
         (0, 7, 11, 3),
     ]

@@ -174,9 +174,7 @@ def test_nothing_is_sent_that_did_not_change() -> None:
     assert changes == []
 
 
-@pytest.mark.parametrize(
-    "messages", [[], [{"role": "assistant", "content": "Hi."}], [{"role": "user", "content": 3}]]
-)
+@pytest.mark.parametrize("messages", [[], [{"role": "assistant", "content": "Hi."}], [{"role": "user", "content": 3}]])
 def test_a_bad_dialogue_is_refused_at_once(messages: list[dict[str, Any]]) -> None:
     with pytest.raises((TypeError, ValueError)):
         MaskExplorer(messages)
@@ -207,14 +205,9 @@ def test_the_player_counts_what_the_rules_say() -> None:
 def models() -> dict[str, tuple[GPT, tiktoken.Encoding]]:
     def model(rule: str, seed: int) -> GPT:
         torch.manual_seed(seed)
-        return GPT(
-            GPTConfig(TOKENIZER.n_vocab, layers=1, heads=2, width=16, context=200, mask=rule)
-        )
+        return GPT(GPTConfig(TOKENIZER.n_vocab, layers=1, heads=2, width=16, context=200, mask=rule))
 
-    return {
-        rule: (model(rule, seed), TOKENIZER)
-        for seed, rule in enumerate(("causal", "prefix", "ism"))
-    }
+    return {rule: (model(rule, seed), TOKENIZER) for seed, rule in enumerate(("causal", "prefix", "ism"))}
 
 
 def test_the_player_plays_real_conversations(
@@ -228,9 +221,7 @@ def test_the_player_plays_real_conversations(
         session.send("Why?", max_new_tokens=2)
     player = CachePlayer(sessions=sessions)
     for name, session in sessions.items():
-        assert player.film[-1].lanes[name].computed == sum(
-            cost.computed for cost in turn_costs(session.trace)
-        )
+        assert player.film[-1].lanes[name].computed == sum(cost.computed for cost in turn_costs(session.trace))
     player.step.value = len(player.film) - 1
     assert "Turn 2" in player.status
     with pytest.raises(ValueError, match="not both"):
@@ -260,14 +251,10 @@ def test_enter_sends_to_every_model(models: dict[str, tuple[GPT, tiktoken.Encodi
     assert chat.status.startswith("Turn 2: causal kept")
     assert "prefix kept 0 and" in chat.status
     expected = plan("ism", chat.sessions["ism"].segments)
-    assert [c.reused for c in turn_costs(expected)] == [
-        c.reused for c in turn_costs(chat.sessions["ism"].trace)
-    ]
+    assert [c.reused for c in turn_costs(expected)] == [c.reused for c in turn_costs(chat.sessions["ism"].trace)]
 
 
-@pytest.mark.parametrize(
-    ("text", "complaint"), [("", "empty"), ("  ", "empty"), ("cup " * 1250, "were left|are left")]
-)
+@pytest.mark.parametrize(("text", "complaint"), [("", "empty"), ("  ", "empty"), ("cup " * 1250, "were left|are left")])
 def test_a_message_that_cannot_be_sent_is_told_in_place(
     text: str, complaint: str, models: dict[str, tuple[GPT, tiktoken.Encoding]]
 ) -> None:

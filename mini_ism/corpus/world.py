@@ -44,7 +44,7 @@ POOLS = {
 }
 WORDS = frozenset(word.lower() for pool in POOLS.values() for word in pool)
 
-COINED = 0.12  # share of names, things, places, foods and codes that no list holds
+COINED = 0.08  # share of names, things, places, foods and codes that no list holds
 COINABLE = frozenset({"name", "thing", "place", "food", "code"})
 CAPITALISED = frozenset({"name", "code"})
 

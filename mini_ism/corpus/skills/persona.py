@@ -50,19 +50,19 @@ def persona(rng: Random, world: World, size: int) -> list[Turn]:
     """My name is Lena. What is my name? -> Your name is Lena."""
     count = max(1, size // 2)
     statements: list[str] = []
-    askable: list[tuple[str, str]] = []
+    askable: list[tuple[str, str, str]] = []
     free = [field for field in shuffled(rng, tuple(TELL_USER)) if chance(rng, 0.75)]
     for field in free[:count]:
         if world.claim(field):
             value = _deal(world, field)
             statements.append(pick(rng, TELL_USER[field]).format(value))
-            askable += [(ask, answer.format(value)) for ask, answer in ASK_USER[field]]
+            askable += [(ask, answer.format(value), "persona") for ask, answer in ASK_USER[field]]
     while len(statements) < count:
         name, food = world.name(), world.food()
         statements.append(f"{name} likes {food}.")
-        askable.append((f"What does {name} like?", f"{name} likes {food}."))
-        askable.append((f"Who likes {food}?", f"{name} likes {food}."))
-    questions = [Turn(*pick(rng, askable), "persona") for _ in range(question_count(rng))]
+        askable.append((f"What does {name} like?", f"{name} likes {food}.", "persona"))
+        askable.append((f"Who likes {food}?", f"{name} likes {food}.", "reverse"))
+    questions = [Turn(*pick(rng, askable)) for _ in range(question_count(rng))]
     if world.guide is not None and chance(rng, 0.6):
         questions.append(ask_guide(rng, world.guide))
     return lay_out(rng, statements, questions)

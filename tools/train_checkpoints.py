@@ -1,0 +1,93 @@
+"""Train the shipped models, or pick up where training stopped, and write them with their card: `make checkpoints`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from mini_ism.checkpoints import load_model, read_checkpoint, save_model
+from mini_ism.corpus import load_split
+from mini_ism.evaluation import CONTROL_SKILLS, Score, evaluate
+from mini_ism.files import write_atomically
+from mini_ism.paths import data_dir
+from mini_ism.training import Run, TrainingConfig, train_with_progress
+
+MASKS = ("causal", "prefix", "ism")
+COMMAND = "python -m tools.train_checkpoints"
+
+
+def main() -> None:
+    """Train each mask with the default recipe, score it on the frozen splits, and write models and card."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the runs are kept (default: runs)")
+    options = parser.parse_args()
+    folder = data_dir() / "checkpoints"
+    about: dict[str, dict[str, Any]] = {}
+    scores: dict[str, dict[str, dict[str, Score]]] = {"test": {}, "long": {}}
+    for mask in MASKS:
+        run = Run(TrainingConfig(mask=mask), options.runs / f"{mask}-seed0")
+        trained = train_with_progress(run)
+        about[mask], _ = read_checkpoint(run.folder)
+        save_model(trained, folder / mask, training=about[mask]["training"], half=True)
+        model, tokenizer = load_model(folder / mask)  # as shipped, rounding included
+        for split in scores:
+            scores[split][mask] = evaluate(model, tokenizer, load_split(split))
+    write_atomically(folder / "README.md", card(about, scores).encode())
+
+
+def card(about: dict[str, dict[str, Any]], scores: dict[str, dict[str, dict[str, Score]]]) -> str:
+    """The model card, every figure from the runs themselves."""
+    first = about[MASKS[0]]
+    model, recipe = first["model"], first["training"]
+    lines = [
+        "# Model card: the shipped checkpoints",
+        "",
+        f"Three GPTs of one shape ({model['layers']} layers, {model['heads']} heads, width {model['width']}, "
+        f"token shift {model['token_shift']}, context {model['context']}, {recipe['parameters']:,} parameters), one for "
+        "each mask, for study. They speak only the small English of the [corpus](../dialogues/README.md).",
+        "",
+        f"Made by one command, `{COMMAND}` (`make checkpoints`), from seed {recipe['seed']}: {recipe['steps']:,} steps of "
+        f"{recipe['dialogues']} dialogues, the same dialogues for each mask, AdamW at {recipe['lr']:g}, loss on answers "
+        f"only, stored as float16. Prefix needs one sample a turn, so it computes more tokens for the same dialogues. "
+        "One seed and one learning rate: **these figures do not compare the masks**; an experiment for that needs several "
+        "seeds and each mask's own best rate.",
+        "",
+        "| mask | dialogues | tokens computed | seconds | CPU threads |",
+        "|---|---:|---:|---:|---:|",
+        *(
+            f"| {mask} | {t['seen']:,} | {t['tokens']:,} | {t['seconds']:,.0f} | {t['threads']} |"
+            for mask, t in ((mask, about[mask]["training"]) for mask in MASKS)
+        ),
+        "",
+        "Seconds are wall-clock time, and other work ran beside the training.",
+    ]
+    titles = {
+        "test": "Test split",
+        "long": "Long split: longer lists and more turns than in training",
+    }
+    for split, by_mask in scores.items():
+        skills = sorted(by_mask[MASKS[0]], key=lambda name: (name not in CONTROL_SKILLS, name))
+        lines += [
+            "",
+            f"## {titles[split]}",
+            "",
+            "Exact match of the whole answer, greedy, true history; in brackets Wilson's 95% interval over the answers. "
+            f"Control skills in bold. `python -m mini_ism eval causal prefix ism --split {split}`",
+            "",
+            "| skill | answers | " + " | ".join(MASKS) + " |",
+            "|---|---:|" + "---:|" * len(MASKS),
+        ]
+        for skill in skills:
+            cells = []
+            for mask in MASKS:
+                score = by_mask[mask][skill]
+                low, high = score.interval
+                cells.append(f"{score.share:.1%} ({low:.1%} to {high:.1%})")
+            name = f"**{skill}**" if skill in CONTROL_SKILLS else skill
+            lines.append(f"| {name} | {by_mask[MASKS[0]][skill].total} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()
