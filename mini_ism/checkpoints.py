@@ -13,6 +13,7 @@ from typing import Any
 
 import tiktoken
 import torch
+from safetensors import safe_open
 from safetensors.torch import load, save
 from torch import Tensor
 
@@ -53,10 +54,14 @@ def save_model(
     """
     folder = Path(folder)
     dtype = torch.float16 if half else torch.float32
-    weights = save({name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()})
+    shape = asdict(model.config)
+    weights = save(
+        {name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()},
+        {"model": json.dumps(shape)},  # so that the weights' hash covers it, too
+    )
     about = {
         "format": FORMAT,
-        "model": asdict(model.config),
+        "model": shape,
         "weights_sha256": sha256(weights),
         "tokenizer_sha256": tokenizer_hash(),
         "training": dict(training or {}),
@@ -144,4 +149,9 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise CheckpointError(
             f"{folder / 'model.safetensors'} does not fit its config.json: {', '.join(odd[:4])}{again}"
         )
+    with safe_open(folder / "model.safetensors", "pt") as file:
+        saved = json.loads((file.metadata() or {}).get("model", "{}"))
+    changed = sorted(name for name, value in about["model"].items() if saved.get(name) != value)
+    if changed:
+        raise CheckpointError(f"{folder / 'config.json'} says another {', '.join(changed)} than was saved{again}")
     return about, weights

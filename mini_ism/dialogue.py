@@ -270,6 +270,9 @@ class DialogueView:
             f"\x1b[{'4;' if target else ''}{COLOURS[role][0]}m{text}\x1b[0m" for text, role, target in self.pieces
         )
 
+    def __repr__(self) -> str:
+        return "".join(text for text, _, _ in self.pieces)
+
     def _repr_html_(self) -> str:
         spans = (
             f'<span title="{role}" style="border-bottom:{2 if target else 0}px solid currentColor;'

@@ -239,15 +239,19 @@ class Run:
             self.save()
             raise
         self.save()
-        about = {
-            **asdict(c),
-            **asdict(p),
+        save_model(self.model, self.folder, training=self.about, half=self.half)
+        return self.model.eval()
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What made the model: the config, how far it came, and on what."""
+        return {
+            **asdict(self.config),
+            **asdict(self.progress),
             "parameters": self.model.parameter_count(),
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
         }
-        save_model(self.model, self.folder, training=about, half=self.half)
-        return self.model.eval()
 
     def validate(self) -> dict[str, Score]:
         """Exact match by skill on the first dialogues of the validation split."""

@@ -99,6 +99,8 @@ DAMAGES: list[tuple[Callable[[Path], Any], str]] = [
     (lambda f: edit(f, lambda a: a.update(weights_sha256=3)), "has no 'weights_sha256' of type str"),
     (lambda f: edit(f, lambda a: a.pop("tokenizer_sha256")), "has no 'tokenizer_sha256' of type str"),
     (lambda f: edit(f, lambda a: a.update(tokenizer_sha256="0" * 64)), "trained with another tokenizer"),
+    (lambda f: edit(f, lambda a: a["model"].update(heads=1)), "config.json says another heads than was saved"),
+    (lambda f: edit(f, lambda a: a["model"].update(mask="ism", rope_base=9.0)), "says another mask, rope_base than"),
     (other_layers, r"model.safetensors does not fit its config.json: blocks\.2\."),
 ]  # fmt: skip
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mini_ism.checkpoints import load_model, read_checkpoint, save_model
+import torch
+
+from mini_ism.checkpoints import load_model, save_model
 from mini_ism.corpus import load_split
 from mini_ism.evaluation import CONTROL_SKILLS, Score, evaluate
 from mini_ism.files import write_atomically
@@ -25,11 +28,12 @@ def main() -> None:
     folder = data_dir() / "checkpoints"
     about: dict[str, dict[str, Any]] = {}
     scores: dict[str, dict[str, dict[str, Score]]] = {"test": {}, "long": {}}
+    torch.set_num_threads(1)  # more pay little at this size, and three masks can be trained side by side
     for mask in MASKS:
         run = Run(TrainingConfig(mask=mask), options.runs / f"{mask}-seed0")
         trained = train_with_progress(run)
-        about[mask], _ = read_checkpoint(run.folder)
-        save_model(trained, folder / mask, training=about[mask]["training"], half=True)
+        about[mask] = {"model": asdict(trained.config), "training": run.about}
+        save_model(trained, folder / mask, training=run.about, half=True)
         model, tokenizer = load_model(folder / mask)  # as shipped, rounding included
         for split in scores:
             scores[split][mask] = evaluate(model, tokenizer, load_split(split))
@@ -43,15 +47,15 @@ def card(about: dict[str, dict[str, Any]], scores: dict[str, dict[str, dict[str,
     lines = [
         "# Model card: the shipped checkpoints",
         "",
-        f"Three GPTs of one shape ({model['layers']} layers, {model['heads']} heads, width {model['width']}, "
-        f"token shift {model['token_shift']}, context {model['context']}, {recipe['parameters']:,} parameters), one for "
-        "each mask, for study. They speak only the small English of the [corpus](../dialogues/README.md).",
+        f"Three GPTs of one shape ({model['layers']} layers, {model['heads']} heads, width {model['width']}, token "
+        f"shift {model['token_shift']}, context {model['context']}, {recipe['parameters']:,} parameters), one a mask, "
+        "for study. They speak only the small English of the [corpus](../dialogues/README.md).",
         "",
-        f"Made by one command, `{COMMAND}` (`make checkpoints`), from seed {recipe['seed']}: {recipe['steps']:,} steps of "
-        f"{recipe['dialogues']} dialogues, the same dialogues for each mask, AdamW at {recipe['lr']:g}, loss on answers "
-        f"only, stored as float16. Prefix needs one sample a turn, so it computes more tokens for the same dialogues. "
-        "One seed and one learning rate: **these figures do not compare the masks**; an experiment for that needs several "
-        "seeds and each mask's own best rate.",
+        f"Made by one command, `{COMMAND}` (`make checkpoints`), from seed {recipe['seed']}: {recipe['steps']:,} "
+        f"steps of {recipe['dialogues']} dialogues, the same for each mask, AdamW at {recipe['lr']:g}, loss on answers "
+        "only, stored as float16. Prefix needs one sample a turn, so it computes more tokens for the same dialogues. "
+        "One seed and one learning rate: **these figures do not compare the masks**; an experiment for that needs "
+        "several seeds, and each mask's own best rate.",
         "",
         "| mask | dialogues | tokens computed | seconds | CPU threads |",
         "|---|---:|---:|---:|---:|",
@@ -72,8 +76,8 @@ def card(about: dict[str, dict[str, Any]], scores: dict[str, dict[str, dict[str,
             "",
             f"## {titles[split]}",
             "",
-            "Exact match of the whole answer, greedy, true history; in brackets Wilson's 95% interval over the answers. "
-            f"Control skills in bold. `python -m mini_ism eval causal prefix ism --split {split}`",
+            "Exact match of the whole answer, greedy, true history; in brackets Wilson's 95% interval over the "
+            f"answers. Control skills in bold. `python -m mini_ism eval causal prefix ism --split {split}`",
             "",
             "| skill | answers | " + " | ".join(MASKS) + " |",
             "|---|---:|" + "---:|" * len(MASKS),

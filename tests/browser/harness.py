@@ -91,7 +91,7 @@ class LabServer:
     """
 
     def __init__(self, notebooks: Path, scratch: Path, offline: Path) -> None:
-        self.root = scratch / "notebooks"
+        self.source, self.root = notebooks, scratch / "notebooks"
         self.log = scratch / "jupyterlab.log"
         self.url = ""
         self._process: subprocess.Popen[bytes] | None = None
@@ -194,6 +194,8 @@ class LabPage:
         self.name = name if name.endswith(".ipynb") else f"{name}.ipynb"
         if not (self.server.root / self.name).is_file():
             raise FileNotFoundError(f"no notebook {self.name!r} among those served")
+        # JupyterLab saves by itself, widgets of a kernel that is gone included: start from the committed file.
+        shutil.copy2(self.server.source / self.name, self.server.root / self.name)
         self.page.goto(f"{self.server.url}/lab/tree/{self.name}?reset")
         # The status bar alone is not enough: it says Idle before the page has joined the kernel,
         # and cells run in that moment are skipped.

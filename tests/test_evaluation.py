@@ -1,0 +1,58 @@
+"""Exact match: the same verdict as really chatting, for every kind of mask, and sound intervals."""
+
+import pytest
+import torch
+
+from mini_ism import GPT, ChatSession, GPTConfig, load_tokenizer
+from mini_ism.corpus import load_split
+from mini_ism.dialogue import encode_message
+from mini_ism.evaluation import Score, evaluate
+from mini_ism.training import Run, TrainingConfig
+
+
+@pytest.fixture(scope="module")
+def half_trained(tmp_path_factory: pytest.TempPathFactory) -> GPT:
+    """A model that gets the acknowledgements right and the rest wrong."""
+    config = TrainingConfig(steps=40, dialogues=6, validate=40, validation=2, save=40, easy=0)
+    return Run(config, tmp_path_factory.mktemp("run")).train()
+
+
+@pytest.mark.parametrize("mask", ["causal", "prefix", "ism", "bidirectional"])
+def test_agrees_with_chatting(half_trained: GPT, mask: str) -> None:
+    tokenizer, dialogues = load_tokenizer(), load_split("test")[:12]
+    right: dict[str, list[bool]] = {}
+    for dialogue in dialogues:
+        system = dialogue.messages[0]["content"] if dialogue.messages[0]["role"] == "system" else None
+        texts = [m["content"] for m in dialogue.messages if m["role"] == "user"]
+        answers = [m for m in dialogue.messages if m["role"] == "assistant"]
+        for turn, (answer, skill) in enumerate(zip(answers, dialogue.skills, strict=True)):
+            chat = ChatSession(half_trained, tokenizer, mask, system=system)
+            for text, said in zip(texts[:turn], answers[:turn], strict=True):  # the true history
+                chat._add("user", text)
+                chat._add("assistant", said["content"])
+            reply = chat.send(texts[turn], max_new_tokens=40)
+            written = [*reply.tokens.tolist(), *([tokenizer.n_vocab] if reply.stopped != "end" else [])]
+            right.setdefault(skill, []).append(written == encode_message(answer, tokenizer)[:-1])
+    scores = evaluate(half_trained, tokenizer, dialogues, mask, batch=5)
+    assert {skill: [s.right, s.total] for skill, s in scores.items()} == {
+        skill: [sum(found), len(found)] for skill, found in sorted(right.items())
+    }
+    assert 0 < sum(s.right for s in scores.values()) < sum(s.total for s in scores.values())
+
+
+def test_intervals() -> None:
+    low, high = Score(95, 100).interval
+    assert [low, high] == pytest.approx([0.8882, 0.9785], abs=1e-4)  # by hand, Wilson
+    for right in (0, 10):
+        low, high = Score(right, 10).interval
+        assert 0 <= low <= right / 10 + 1e-9
+        assert right / 10 - 1e-9 <= high <= 1
+    assert Score(1, 2) + Score(3, 5) == Score(4, 7)
+
+
+def test_nothing_to_evaluate() -> None:
+    tokenizer = load_tokenizer()
+    model = GPT(GPTConfig(vocab_size=tokenizer.n_vocab, width=16, heads=2, layers=1))
+    with pytest.raises(ValueError, match="nothing to evaluate"):
+        evaluate(model, tokenizer, [])
+    assert torch.is_grad_enabled()

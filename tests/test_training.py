@@ -1,0 +1,188 @@
+"""Training: the same numbers however often it is stopped, the loss on answers only, and errors that say what to do."""
+
+import errno
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mini_ism import GPT, GPTConfig, encode_dialogue, get_mask, load_model, load_tokenizer
+from mini_ism.checkpoints import CheckpointError
+from mini_ism.corpus import Dialogue
+from mini_ism.dialogue import collate
+from mini_ism.evaluation import one_pass
+from mini_ism.training import Run, TrainingConfig, loss_on_answers, make_batch
+
+TINY: dict[str, Any] = {"steps": 6, "dialogues": 2, "validate": 3, "validation": 4, "save": 2}
+MESSAGES = [
+    {"role": "user", "content": "The key is in the box. Where is the key?"},
+    {"role": "assistant", "content": "In the box."},
+    {"role": "user", "content": "The key is in the jar now. Where is the key?"},
+    {"role": "assistant", "content": "In the jar."},
+]
+
+
+def weights(run: Run) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in run.model.state_dict().items()}
+
+
+def without_seconds(metrics: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{key: value for key, value in line.items() if key != "seconds"} for line in metrics]
+
+
+def stop_at(step: int) -> Any:
+    def report(line: dict[str, Any]) -> None:
+        if line["step"] == step:
+            raise KeyboardInterrupt
+
+    return report
+
+
+@pytest.mark.parametrize("mask", ["ism", "prefix"])
+def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path: Path, mask: str) -> None:
+    whole = Run(TrainingConfig(mask=mask, **TINY), tmp_path / "whole")
+    whole.train()
+    for stop in (1, 4):
+        with pytest.raises(KeyboardInterrupt):
+            Run(TrainingConfig(mask=mask, **TINY), tmp_path / "parts").train(stop_at(stop))
+    resumed = Run(TrainingConfig(mask=mask, **TINY), tmp_path / "parts")
+    assert resumed.progress.step == 4
+    resumed.train()
+    for name, value in weights(whole).items():
+        assert torch.equal(value, weights(resumed)[name]), name
+    assert without_seconds(resumed.metrics) == without_seconds(whole.metrics)
+    lines = (tmp_path / "parts" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_run_killed_without_warning_goes_on_from_its_last_save(tmp_path: Path) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(line: dict[str, Any]) -> None:
+        if line["step"] == 5:
+            raise Killed
+
+    whole = Run(TrainingConfig(**TINY), tmp_path / "whole")
+    whole.train()
+    with pytest.raises(Killed):
+        Run(TrainingConfig(**TINY), tmp_path / "parts").train(kill)
+    resumed = Run(TrainingConfig(**TINY), tmp_path / "parts")
+    assert resumed.progress.step == 4  # saved every 2 steps
+    resumed.train()
+    assert all(torch.equal(value, weights(resumed)[name]) for name, value in weights(whole).items())
+
+
+def test_other_seeds_are_other_runs(tmp_path: Path) -> None:
+    runs = [Run(TrainingConfig(seed=seed, **TINY), tmp_path / str(seed)) for seed in (0, 1)]
+    assert not torch.equal(runs[0].model.embed.weight, runs[1].model.embed.weight)
+    assert runs[0].config.draw(5) != runs[1].config.draw(5)
+    assert runs[0].config.draw(5) == TrainingConfig(mask="prefix", **TINY).draw(5)  # the mask changes nothing
+
+
+def test_prefix_needs_one_sample_a_turn_and_counts_what_it_costs(tmp_path: Path) -> None:
+    tokenizer = load_tokenizer()
+    dialogues = [Dialogue(MESSAGES, ["recall", "update"])]
+    assert one_pass(get_mask("causal"), dialogues, tokenizer)
+    assert one_pass(get_mask("ism & sliding_window(8)"), dialogues, tokenizer)
+    assert not one_pass(get_mask("prefix"), dialogues, tokenizer)
+    assert not one_pass(get_mask("bidirectional"), dialogues, tokenizer)
+    whole = make_batch(dialogues, tokenizer, expand=False)
+    expanded = make_batch(dialogues, tokenizer, expand=True)
+    assert int(expanded.loss_mask.sum()) == int(whole.loss_mask.sum())  # each target once
+    first, both = (len(encode_dialogue(MESSAGES[:n], tokenizer)) for n in (2, 4))
+    assert int((expanded.segments.id >= 0).sum()) == first + both
+    runs = {mask: Run(TrainingConfig(mask=mask, **TINY), tmp_path / mask) for mask in ("ism", "prefix")}
+    for run in runs.values():
+        run.train()
+    assert runs["prefix"].progress.seen == runs["ism"].progress.seen == 12
+    assert runs["prefix"].progress.tokens > runs["ism"].progress.tokens
+
+
+def test_the_loss_is_the_mean_over_answer_tokens_and_their_ends() -> None:
+    tokenizer = load_tokenizer()
+    model = GPT(GPTConfig(vocab_size=tokenizer.n_vocab, width=32))
+    encoded = encode_dialogue(MESSAGES, tokenizer)
+    batch = collate([encoded, encode_dialogue(MESSAGES[:2], tokenizer)], tokenizer)
+    dense = get_mask("ism").dense(batch.segments)
+    logits = model(batch.tokens, dense).log_softmax(-1)
+    losses = [
+        -logits[b, t - 1, batch.tokens[b, t]]
+        for b in range(2)
+        for t in range(1, batch.tokens.shape[1])
+        if batch.loss_mask[b, t]
+    ]
+    assert loss_on_answers(model, batch, dense).item() == pytest.approx(torch.stack(losses).mean().item(), rel=1e-5)
+
+
+def test_a_finished_run_loads_as_a_model(tmp_path: Path) -> None:
+    run = Run(TrainingConfig(mask="causal & sliding_window(16)", **TINY), tmp_path, half=True)
+    run.train()
+    model, _ = load_model(tmp_path)
+    assert model.config.mask == run.mask.name
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, run.model.state_dict()[name].half().float())
+
+
+def test_training_lowers_the_loss(tmp_path: Path) -> None:
+    run = Run(TrainingConfig(steps=30, dialogues=4, validate=30, validation=2, save=30), tmp_path)
+    run.train()
+    losses = [line["loss"] for line in run.metrics]
+    assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
+
+
+def test_a_folder_with_another_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        Run(TrainingConfig(**TINY), tmp_path).train(stop_at(1))
+    with pytest.raises(CheckpointError, match=r"lr=0.002 there, 0.1 now; choose another folder"):
+        Run(TrainingConfig(lr=0.1, **TINY), tmp_path)
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"{}" + b])
+def test_a_damaged_run_is_refused(tmp_path: Path, damage: Any) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        Run(TrainingConfig(**TINY), tmp_path).train(stop_at(1))
+    state = tmp_path / "state.safetensors"
+    state.write_bytes(damage(state.read_bytes()))
+    with pytest.raises(CheckpointError, match=r"state\.safetensors is damaged or not a training run"):
+        Run(TrainingConfig(**TINY), tmp_path)
+
+
+def test_a_full_disk_leaves_the_last_save_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        Run(TrainingConfig(**TINY), tmp_path).train(stop_at(2))
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    run = Run(TrainingConfig(**TINY), tmp_path)
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("mini_ism.files.os.fsync", full)
+    with pytest.raises(OSError, match=r"No space left on device.*Free some space"):
+        run.train()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": 0}, "steps must be at least 1, got 0"),
+        ({"lr": 0.0}, "lr must be above 0, got 0.0"),
+        ({"easy": 1.5}, "easy is a share of the steps, 0 up to 1, got 1.5"),
+        ({"skills": "recall,juggling"}, "no skill named 'juggling'"),
+    ],
+)
+def test_bad_configs(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TrainingConfig(**changes)
+
+
+def test_bad_runs(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="unknown mask 'izm'"):
+        Run(TrainingConfig(mask="izm"), tmp_path)
+    with pytest.raises(ValueError, match="unknown preset 'huge'"):
+        Run(TrainingConfig(preset="huge"), tmp_path)
+    with pytest.raises(ValueError, match="unknown device 'abacus'"):
+        Run(TrainingConfig(), tmp_path, "abacus")
