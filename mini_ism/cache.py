@@ -1,6 +1,6 @@
 """The KV cache.
 
-the keys and values of the positions a model has already read, so that it need not read them again.
+The keys and values of the positions a model has already read, so that it need not read them again.
 """
 
 from __future__ import annotations

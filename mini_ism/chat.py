@@ -167,7 +167,7 @@ class ChatSession:
     def send(self, text: str, **options: Any) -> Reply:
         """Say something and wait for the whole reply.
 
-        see :meth:`stream` for the options and the errors.
+        See :meth:`stream` for the options and the errors.
         """
         for _ in self.stream(text, **options):
             pass
@@ -292,7 +292,7 @@ class ChatSession:
     def _compute(self, phase: Phase) -> Tensor:
         """Read all tokens that are not in the cache yet.
 
-        return the last one's logits ``[V]`` on the CPU.
+        Return the last one's logits ``[V]`` on the CPU.
         """
         clock = time.perf_counter()
         dense = self.mask.dense(self.segments)  # (T, T)
@@ -382,7 +382,7 @@ class ChatSession:
 class Sampler:
     """Picks a token from scores.
 
-    greedy, or by chance among the likeliest. Markers other than the end are never picked.
+    Greedy, or by chance among the likeliest. Markers other than the end are never picked.
     """
 
     def __init__(

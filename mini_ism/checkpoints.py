@@ -86,8 +86,8 @@ def load_model(name: str | Path = "ism", device: str | torch.device = "cpu") -> 
         The model, in float32 and ready for use, and its tokenizer.
 
     Raises:
-        CheckpointError: there is no such model, or its files are damaged, foreign, or of another
-        tokenizer. ValueError: the device is unknown or not there.
+        CheckpointError: there is no such model, or its files are damaged, foreign, or of another tokenizer.
+        ValueError: the device is unknown or not there.
     """
     place = get_device(device)
     folder = data_dir() / "checkpoints" / name if str(name) in shipped_models() else Path(name)

@@ -153,7 +153,7 @@ def encode_message(message: Message, tokenizer: tiktoken.Encoding) -> list[int]:
 def decode_dialogue(tokens: Sequence[int] | Tensor, tokenizer: tiktoken.Encoding) -> list[dict[str, str]]:
     """The messages that tokens spell.
 
-    the reverse of :func:`encode_dialogue`. An unfinished answer is given as it stands.
+    The reverse of :func:`encode_dialogue`. An unfinished answer is given as it stands.
     """
     markers = {tokenizer.encode_single_token(m): m for m in (SYSTEM, USER, ASSISTANT, END, PAD)}
     roles = {SYSTEM: "system", USER: "user", ASSISTANT: "assistant"}
@@ -259,7 +259,7 @@ COLOURS = {"system": ("35", "#cc79a7"), "user": ("34", "#56b4e9"), "assistant": 
 class DialogueView:
     """A dialogue's tokens in the colours of their roles.
 
-    text in a terminal, HTML in a notebook. Targets are underlined.
+    Text in a terminal, HTML in a notebook. Targets are underlined.
     """
 
     pieces: tuple[tuple[str, str, bool], ...]
@@ -285,7 +285,7 @@ class DialogueView:
 def show_dialogue(encoded: EncodedDialogue, tokenizer: tiktoken.Encoding) -> DialogueView:
     """A coloured view of one encoded dialogue ``[T]``.
 
-    system, user and assistant tokens, targets underlined.
+    System, user and assistant tokens, targets underlined.
     """
     s = encoded.segments
     roles = [

@@ -227,7 +227,7 @@ def causal(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
 def prefix(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
     """All up to the end of the last query is read both ways.
 
-    the answer after it, backwards (T5's prefix-LM, 1910.10683).
+    The answer after it, backwards (T5's prefix-LM, 1910.10683).
     """
     return (kv <= q) | (kv < s.last_query_end[q])
 

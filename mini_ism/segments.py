@@ -116,7 +116,7 @@ class Segments:
     def last_query_end(self) -> Tensor:
         """One past the last query token of a token's dialogue.
 
-        what a prefix mask reads both ways. 0 without a query.
+        What a prefix mask reads both ways. 0 without a query.
         """
         here = torch.arange(len(self), device=self.id.device).expand(self.id.shape)
         end = torch.where(self.is_query, here + 1, torch.zeros_like(here))

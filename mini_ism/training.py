@@ -121,7 +121,7 @@ class TrainingConfig:
 def make_batch(dialogues: list[Dialogue], tokenizer: tiktoken.Encoding, *, expand: bool) -> EncodedDialogue:
     """Dialogues as packed rows ``[B, T]``, T the longest's.
 
-    longest first, so that they pack well.
+    Longest first, so that they pack well.
     """
     encoded = sorted((s for s, _ in samples(dialogues, tokenizer, expand=expand)), key=len, reverse=True)
     return pack(encoded, tokenizer, length=len(encoded[0]))
@@ -130,7 +130,7 @@ def make_batch(dialogues: list[Dialogue], tokenizer: tiktoken.Encoding, *, expan
 def loss_on_answers(model: GPT, batch: EncodedDialogue, mask: Tensor) -> Tensor:
     """Mean cross-entropy of the target tokens.
 
-    logits are computed where one is predicted, nowhere else.
+    Logits are computed where one is predicted, nowhere else.
     """
     predicts = batch.loss_mask.roll(-1, dims=1)  # position t - 1 predicts target t; no row starts with one
     logits = model(batch.tokens, mask, at=predicts)  # (N, V)
