@@ -13,6 +13,9 @@ from safetensors.torch import save_file
 
 from mini_ism import ChatSession, load_model, load_tokenizer
 from mini_ism.checkpoints import CheckpointError, read_checkpoint, save_model, shipped_models
+from mini_ism.corpus import load_split
+from mini_ism.evaluation import evaluate
+from mini_ism.paths import data_dir
 from tests.strategies import random_model, random_tokens
 
 TOKENIZER = load_tokenizer()
@@ -152,3 +155,16 @@ def test_shipped_models(name: str) -> None:
     chat.send("My name is Ada. The cup is in the box. Where is the cup?")
     assert "box" in chat.messages[-1]["content"]
     assert "Ada" in chat.send("What is my name?").text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("column", enumerate(["causal", "prefix", "ism"]), ids=["causal", "prefix", "ism"])
+def test_the_model_card_tells_what_an_evaluation_finds(column: tuple[int, str]) -> None:
+    index, name = column
+    card = (data_dir() / "checkpoints" / "README.md").read_text(encoding="utf-8")
+    table = card.split("## Test split")[1].split("##")[0]
+    rows = [[cell.strip(" *") for cell in line.split("|")[1:-1]] for line in table.splitlines() if "%)" in line]
+    told = {row[0]: float(row[2 + index].split("%")[0]) / 100 for row in rows}
+    model, tokenizer = load_model(name)
+    found = {skill: score.share for skill, score in evaluate(model, tokenizer, load_split("test")).items()}
+    assert told == pytest.approx(found, abs=0.03)  # another processor may round an answer or two the other way
