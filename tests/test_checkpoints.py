@@ -158,7 +158,7 @@ def test_shipped_models(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("column", enumerate(["causal", "prefix", "ism"]), ids=["causal", "prefix", "ism"])
+@pytest.mark.parametrize("column", [(0, "causal"), (1, "prefix"), (2, "ism")])
 def test_the_model_card_tells_what_an_evaluation_finds(column: tuple[int, str]) -> None:
     index, name = column
     card = (data_dir() / "checkpoints" / "README.md").read_text(encoding="utf-8")
