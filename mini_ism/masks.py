@@ -130,10 +130,7 @@ class Mask:
         total = len(segments)
         here = torch.arange(total, device=segments.id.device)
         q, kv = here[rows if rows is not None else slice(None)][:, None], here[None, :]
-        allowed = self._checked(self.rule(q, kv, segments), (q.shape[0], total))
-        if segments.document is not None:
-            allowed = allowed & (segments.document[q] == segments.document[kv])
-            allowed = allowed | ((q == kv) & (segments.document[q] == PADDING))
+        allowed = _confined(self._checked(self.rule(q, kv, segments), (q.shape[0], total)), q, kv, segments)
         empty = ~allowed.any(-1)
         if bool(empty.any()):
             raise ValueError(
@@ -162,11 +159,7 @@ class Mask:
 
         def mod(b: Tensor, h: Tensor, q: Tensor, kv: Tensor) -> Tensor:
             s: Any = segments if segments.id.ndim == 1 else _Row(segments, b)
-            allowed = self.rule(q, kv, s)
-            if segments.document is not None:
-                allowed = allowed & (s.document[q] == s.document[kv])
-                allowed = allowed | ((q == kv) & (s.document[q] == PADDING))
-            return allowed
+            return _confined(self.rule(q, kv, s), q, kv, s)
 
         return mod
 
@@ -192,15 +185,22 @@ class Mask:
         return svg.bool_grid(self.dense(segments).tolist(), title=title, ids=ids.tolist())
 
 
+def _confined(allowed: Tensor, q: Tensor, kv: Tensor, s: Segments) -> Tensor:
+    """What a rule allows, inside each dialogue of a packed row; padding always sees itself."""
+    if s.document is None:
+        return allowed
+    return (allowed & (s.document[q] == s.document[kv])) | ((q == kv) & (s.document[q] == PADDING))
+
+
 class _Row:
     """One batch row of segments, where the row's number may be one of FlexAttention's symbolic indices."""
 
     def __init__(self, segments: Segments, b: Tensor) -> None:
         self._segments, self._b = segments, b
 
-    def __getattr__(self, name: str) -> Tensor:
-        field: Tensor = getattr(self._segments, name)
-        return field[self._b]
+    def __getattr__(self, name: str) -> Tensor | None:
+        field: Tensor | None = getattr(self._segments, name)
+        return None if field is None else field[self._b]
 
 
 # -- the registry ----------------------------------------------------------------------------------

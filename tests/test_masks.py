@@ -365,3 +365,10 @@ def test_a_mask_draws_itself() -> None:
     assert "<svg" in html
     assert "ism: row = reader" in html
     assert get_mask("causal & sliding_window(3)")._repr_html_() != html
+
+
+def test_same_document_on_a_batch_without_documents() -> None:
+    ids = torch.tensor([[0, 0, 1], [0, 1, 1]])
+    segments = Segments(ids, ids == 0)
+    mod = get_mask("same_document").mask_mod(segments)
+    assert bool(create_mask(mod, 2, 1, 3, 3, device="cpu").all())
