@@ -30,11 +30,13 @@ class GPTConfig:
             Recall trains ten times faster with 2. It never goes round the mask: see
             :class:`TokenShift`.
         mask: the rule the model was trained with, for the record; :meth:`GPT.forward` takes any.
+        rotary: share of each head's channels that turn with the position; the others match by content
+            at any distance. A quarter, as in GPT-NeoX (2204.06745, section 2.1): look-ups are learned sooner.
         rope_base: wavelength base of the rotary positions.
 
     Raises:
-        ValueError: a size is not positive, or ``width`` does not divide into heads of an even
-        width.
+        ValueError: a size is not positive, ``width`` does not divide into heads of an even width, or ``rotary`` is no
+            share.
     """
 
     vocab_size: int = 512
@@ -44,6 +46,7 @@ class GPTConfig:
     width: int = 80
     token_shift: int = 4
     mask: str = "causal"
+    rotary: float = 0.25
     rope_base: float = 10_000.0
 
     def __post_init__(self) -> None:
@@ -52,6 +55,8 @@ class GPTConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or value < bound:
                 raise ValueError(f"GPTConfig.{name} must be a whole number from {bound} up, got {value!r}")
+        if not 0 <= self.rotary <= 1:
+            raise ValueError(f"GPTConfig.rotary is a share, from 0 to 1, got {self.rotary!r}")
         if self.width % (2 * self.heads):
             raise ValueError(
                 f"width {self.width} does not divide into {self.heads} heads of an even width (rotary positions "
@@ -60,7 +65,7 @@ class GPTConfig:
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> GPTConfig:
-        """A named size, ``"tiny"`` (0.4M parameters) to ``"small"`` (10M), with other fields
+        """A named size, ``"tiny"`` (0.3M parameters) to ``"small"`` (10M), with other fields
         changed.
 
         Raises:
@@ -79,19 +84,20 @@ PRESETS: dict[str, dict[str, int]] = {
 """The named sizes of :meth:`GPTConfig.preset`."""
 
 
-def rotate(x: Tensor, positions: Tensor, base: float) -> Tensor:
-    """Turn each pair of channels by an angle that grows with the position (RoFormer, 2104.09864,
-    section 3.2).
+def rotate(x: Tensor, positions: Tensor, base: float, channels: int | None = None) -> Tensor:
+    """Turn each pair of the first ``channels`` channels (default: all) by an angle that grows with the position.
 
-    The product of a turned query and a turned key depends on their distance only. ``[B, H, T, D]``,
-    ``[T]`` -> ``[B, H, T, D]``.
+    The product of a turned query and a turned key depends on their distance only (RoFormer, 2104.09864, section 3.2).
+    ``[B, H, T, D]``, ``[T]`` -> ``[B, H, T, D]``.
     """
-    half = x.shape[-1] // 2
+    half = (x.shape[-1] if channels is None else channels) // 2
+    if half == 0:
+        return x
     speeds = base ** (-torch.arange(half, device=x.device, dtype=torch.float32) / half)  # (D/2)
     angles = positions.float()[:, None] * speeds  # (T, D/2)
     cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
-    left, right = x[..., :half], x[..., half:]
-    return torch.cat([left * cos - right * sin, right * cos + left * sin], dim=-1)  # (B, H, T, D)
+    left, right, rest = x[..., :half], x[..., half : 2 * half], x[..., 2 * half :]
+    return torch.cat([left * cos - right * sin, right * cos + left * sin, rest], dim=-1)  # (B, H, T, D)
 
 
 class Attention(nn.Module):
@@ -100,6 +106,7 @@ class Attention(nn.Module):
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         self.heads, self.base = config.heads, config.rope_base
+        self.turning = int(config.rotary * config.width / config.heads) // 2 * 2  # channels of a head, in pairs
         self.qkv = nn.Linear(config.width, 3 * config.width, bias=False)
         self.out = nn.Linear(config.width, config.width, bias=False)
 
@@ -108,9 +115,7 @@ class Attention(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """Attend from a chunk ``x [B, T, C]`` at ``positions [T]``; with ``maps`` also the weights ``[B, H, T, S]``."""
         B, T, C = x.shape
-        heads = self.qkv(x).view(B, T, 3 * self.heads, C // self.heads).transpose(1, 2)  # (B, 3H, T, D)
-        q, k, v = heads.chunk(3, dim=1)  # (B, H, T, D) each
-        q, k = rotate(q, positions, self.base), rotate(k, positions, self.base)
+        q, k, v = self.project(x, positions)  # (B, H, T, D) each
         if cache is not None:
             k, v = cache.write(layer, k, v)  # (B, H, S, D)
         weights = None
@@ -121,6 +126,13 @@ class Attention(nn.Module):
         else:
             y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)  # (B, H, T, D)
         return self.out(y.transpose(1, 2).reshape(B, T, C)), weights  # (B, T, C)
+
+    def project(self, x: Tensor, positions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries and keys, turned to their positions, and values of a chunk: ``[B, H, T, D]`` each."""
+        B, T, C = x.shape
+        heads = self.qkv(x).view(B, T, 3 * self.heads, C // self.heads).transpose(1, 2)  # (B, 3H, T, D)
+        q, k, v = heads.chunk(3, dim=1)
+        return rotate(q, positions, self.base, self.turning), rotate(k, positions, self.base, self.turning), v
 
 
 class MLP(nn.Module):

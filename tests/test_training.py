@@ -136,7 +136,7 @@ def test_training_lowers_the_loss(tmp_path: Path) -> None:
 def test_a_folder_with_another_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         Run(TrainingConfig(**TINY), tmp_path).train(stop_at(1))
-    with pytest.raises(CheckpointError, match=r"lr=0.002 there, 0.1 now; choose another folder"):
+    with pytest.raises(CheckpointError, match=rf"lr={TrainingConfig.lr} there, 0.1 now; choose another folder"):
         Run(TrainingConfig(lr=0.1, **TINY), tmp_path)
 
 
