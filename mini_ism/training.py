@@ -73,8 +73,8 @@ class TrainingConfig:
     mask: str = "ism"
     preset: str = "tiny"
     seed: int = 0
-    steps: int = 6500
-    dialogues: int = 32
+    steps: int = 10000
+    dialogues: int = 16
     skills: str = "all"
     coined: float = 0.16
     easy: float = 0.2
