@@ -1,0 +1,109 @@
+"""Regression tasks as prompts: examples of a linear function, in segments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mini_ism.segments import Segments
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Prompts of n examples of a linear function each, one function a draw, in float64.
+
+    Args:
+        x: inputs ``[B, n, d]``.
+        y: labels ``[B, n]``, ``x @ w`` and noise.
+        w: the functions ``[B, d]``, which the examples are to give away.
+        query: an input ``[B, d]`` to predict the label of.
+        shift: mean of the inputs, the same in every direction.
+    """
+
+    x: Tensor
+    y: Tensor
+    w: Tensor
+    query: Tensor
+    shift: float = 0.0
+
+    def __len__(self) -> int:
+        """n, the number of examples."""
+        return int(self.x.shape[1])
+
+    @property
+    def width(self) -> int:
+        """d, the number of directions."""
+        return int(self.x.shape[2])
+
+    def first(self, examples: int) -> Task:
+        """The same prompts, cut after so many examples."""
+        return Task(self.x[:, :examples], self.y[:, :examples], self.w, self.query, self.shift)
+
+    def query_error(self, weights: Tensor) -> Tensor:
+        """Squared error at the query, noise aside: weights ``[..., B, d]`` -> ``[..., B]``."""
+        return ((weights - self.w) * self.query).sum(-1) ** 2
+
+    def risk(self, weights: Tensor) -> Tensor:
+        """The same, in the mean over all queries there could be: weights ``[..., B, d]`` -> ``[..., B]``.
+
+        Directions are independent, each with variance 1/3 about the shift.
+        """
+        off = weights - self.w
+        return off.square().sum(-1) / 3 + (self.shift * off.sum(-1)) ** 2
+
+
+def draw_tasks(
+    draws: int = 64, *, examples: int = 40, width: int = 16, noise: float = 0.0, shift: float = 0.0, seed: int = 0
+) -> Task:
+    """Tasks as in 2308.06912, its sizes by default: x ~ U(-1, 1) in each of d directions, w ~ N(0, 1), y = <w, x>.
+
+    Args:
+        draws: B, functions, with a prompt each.
+        examples: n, in each prompt.
+        width: d.
+        noise: standard deviation of the noise on the labels.
+        shift: added to each direction of each input.
+        seed: the same seed, the same tasks.
+
+    Raises:
+        ValueError: a size is less than 1, or the noise is negative.
+    """
+    for name, value in (("draws", draws), ("examples", examples), ("width", width)):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
+    if noise < 0:
+        raise ValueError(f"noise is a standard deviation, at least 0, got {noise}")
+    chance = torch.Generator().manual_seed(seed)
+
+    def uniform(*shape: int) -> Tensor:
+        return 2 * torch.rand(*shape, generator=chance, dtype=torch.float64) - 1 + shift
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=chance, dtype=torch.float64)
+
+    x, w = uniform(draws, examples, width), normal(draws, width)
+    y = (x @ w[:, :, None])[..., 0] + noise * normal(draws, examples)
+    return Task(x, y, w, uniform(draws, width), shift)
+
+
+def example_segments(sizes: Sequence[int]) -> Segments:
+    """Examples as a dialogue: one position an example, and each group of so many examples a query.
+
+    Raises:
+        ValueError: no size, or one that is less than 1.
+    """
+    if len(sizes) == 0 or min(sizes) < 1:
+        raise ValueError(f"each segment holds at least one example, got sizes {list(sizes)}")
+    ids = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
+    return Segments(id=ids, is_query=torch.ones_like(ids, dtype=torch.bool))
+
+
+def split_evenly(examples: int, segments: int) -> list[int]:
+    """Sizes of so many segments that differ by one at most: ``(40, 3)`` -> ``[14, 13, 13]``."""
+    if not 1 <= segments <= examples:
+        raise ValueError(f"{examples} examples can be split into 1 to {examples} segments, not {segments}")
+    small, extra = divmod(examples, segments)
+    return [small + 1] * extra + [small] * (segments - extra)
