@@ -277,6 +277,15 @@ def same_segment(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
 
 
 @register_mask
+def inside(q: Tensor, kv: Tensor, s: Segments, *, n: int = 0) -> Tensor:
+    """Inside segment number ``n`` of the dialogue, whoever speaks in it.
+
+    ``causal | inside(0)`` reads the first message both ways, ``ism & (causal | ~inside(2))`` the third one backwards.
+    """
+    return (s.id[q] == n) & (s.id[kv] == n)
+
+
+@register_mask
 def same_document(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
     """Inside one dialogue of a packed row.
 

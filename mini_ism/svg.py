@@ -32,6 +32,7 @@ LIGHT = {
     "computed": "#e69f00",
     "decoded": "#0072b2",
     "discarded": "#b3261e",
+    "stale": "#f0e442",
 }
 DARK = {
     "back": "#4aa3df",
@@ -44,6 +45,7 @@ DARK = {
     "computed": "#e69f00",
     "decoded": "#4aa3df",
     "discarded": "#ff8a80",
+    "stale": "#d1c21f",
 }
 """Named colours on light and on dark pages, from Okabe and Ito's palette, which the colour-blind can tell apart,
 darkened or lightened until text in them is legible. Pictures use them as CSS variables: ``colour("user")``."""
@@ -51,7 +53,9 @@ darkened or lightened until text in them is legible. Pictures use them as CSS va
 
 def escape(text: str) -> str:
     """Any text as it may stand inside SVG: no markup, and no control character, which XML cannot hold."""
-    return _escape("".join(letter if letter.isprintable() else "�" for letter in text))
+    if not text.isprintable():
+        text = "".join(letter if letter.isprintable() else "�" for letter in text)
+    return _escape(text)
 
 
 def colour(name: str) -> str:

@@ -10,7 +10,7 @@ from mini_ism.cost import TurnCost, cost_table, plan, turn_costs, visible_pairs
 from mini_ism.masks import MASKS
 
 RULES = [  # all but those that leave a row empty, or are composed below
-    *sorted(set(MASKS) - {"sink", "same_query", "sliding_window"}),
+    *sorted(set(MASKS) - {"sink", "same_query", "sliding_window", "inside"}),
     "ism(sink=True)",
     "ism(system_as_query=False)",
     "causal & (sliding_window(6) | sink(2))",

@@ -28,7 +28,7 @@ from mini_ism.views import (
     token_roles,
     turn_cost_figure,
 )
-from mini_ism.views.mask_map import shown_labels
+from mini_ism.views.axes import shown_labels
 
 TOKENIZER = load_tokenizer()
 NASTY = st.text(max_size=12) | st.sampled_from(["<script>alert(1)</script>", "a & b", "\x00\x0b", "]]>", "$x_1$", "🦊"])

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 
 from mini_ism import svg
-from mini_ism.svg import FAINT, FONT, INK, PAPER, escape
+from mini_ism.svg import FAINT, FONT, INK, escape
+from mini_ism.views.cache_looks import LOOKS, legend, paint, patterns, scope_of, shown_looks
 from mini_ism.views.picture import Picture
 from mini_ism.views.timeline import Frame, State
 from mini_ism.views.words import ranges
@@ -14,16 +15,8 @@ from mini_ism.views.words import ranges
 LEFT, RIGHT = 78, 128  # room for a lane's name and for its counter
 TOP = 92  # room for the tokens above the lanes
 LANE, GAP = 34, 20  # a lane's height, and the space below it
+NARROWEST = 520  # so that a legend has room
 STEP = 11  # least distance between two labels
-
-LOOKS: dict[State, str] = {
-    "waiting": "not read yet",
-    "reused": "kept from an earlier turn",
-    "computed": "read in this turn",
-    "decoded": "written",
-    "discarded": "thrown away",
-}
-"""What the legend says of each state."""
 
 
 def cache_strip(
@@ -33,11 +26,14 @@ def cache_strip(
     *,
     most: int | None = None,
     width: int = 936,
+    blind: bool = False,
+    scope: str = "",
 ) -> Picture:
     """One step of a film (:func:`~mini_ism.views.timeline.frames`) as a picture.
 
     States differ in colour and in pattern: kept cells carry a tick, freshly read ones are hatched, written ones
-    carry a dot, thrown-away ones are crossed out. What changed in this step has a dark outline.
+    carry a dot, thrown-away ones are crossed out, wrongly kept ones carry an exclamation mark. What changed in
+    this step has a dark outline.
 
     Args:
         frame: the step.
@@ -45,6 +41,8 @@ def cache_strip(
         roles: of the labelled positions.
         most: the largest count of computed tokens in the film, so that bars can be compared between steps.
         width: in pixels, at most.
+        blind: explain stale cells, too, even where this step has none.
+        scope: a name that no other picture on the page has; default, one made from what it shows.
     """
     total = max(len(lane.states) for lane in frame.lanes.values())
     cell = round(max(min((width - LEFT - RIGHT) / max(total, 1), 22.0), 2.0), 2)
@@ -52,12 +50,15 @@ def cache_strip(
     alt = "Cache lanes. " + "; ".join(
         f"{name}: {_summary(lane.states)}, {lane.computed} tokens computed so far" for name, lane in frame.lanes.items()
     )
-    height = TOP + len(frame.lanes) * (LANE + GAP) + 44
-    full = LEFT + total * cell + RIGHT
+    scope = scope or scope_of(f"strip {cell:g} {alt}")
+    full = max(LEFT + total * cell + RIGHT, NARROWEST)
+    below = TOP + len(frame.lanes) * (LANE + GAP)
+    meaning, high = legend(LOOKS if blind else shown_looks(frame), full)
+    height = below + high + 8
     parts = [
         f'<svg class="mi" role="img" aria-label="{escape(alt)}" width="{full:g}" height="{height}" '
         f'viewBox="0 0 {full:g} {height}" style="{FONT};max-width:100%;height:auto" '
-        f'xmlns="http://www.w3.org/2000/svg">{svg.STYLE}{_patterns(cell)}',
+        f'xmlns="http://www.w3.org/2000/svg">{svg.STYLE}{patterns(cell, LANE, scope)}',
         f'<g transform="translate({LEFT} {TOP})">{_labels(labels, roles, cell)}</g>',
     ]
     for number, (name, lane) in enumerate(frame.lanes.items()):
@@ -67,12 +68,11 @@ def cache_strip(
             f'<text x="-10" y="{LANE / 2}" text-anchor="end" dominant-baseline="central" '
             f'font-size="14" font-weight="600" fill="{INK}">{escape(name)}</text>'
         )
-        parts.append(_cells(lane.states, cell))
+        parts.append(_cells(lane.states, cell, scope))
         parts.append(_touched(sorted(lane.touched), cell))
         parts.append(_counter(lane.computed, most, total * cell))
         parts.append("</g>")
-    parts.append(_legend(height - 16))
-    parts.append("</svg>")
+    parts.append(f'<g transform="translate(0 {below + 4})">{meaning}</g></svg>')
     return Picture("".join(parts), alt)
 
 
@@ -88,44 +88,11 @@ def _runs(values: Sequence[object]) -> list[tuple[int, int]]:
     return list(zip(starts, [*starts[1:], len(values)], strict=True))
 
 
-def _patterns(cell: float) -> str:
-    """The patterns that tell states apart without colour; each is as wide as a cell."""
-
-    def tile(state: State, drawn: str) -> str:
-        return (
-            f'<pattern id="mi-{state}" width="{cell:g}" height="{LANE}" patternUnits="userSpaceOnUse">'
-            f'<rect width="{cell:g}" height="{LANE}" fill="{_fill(state)}"/>{drawn}</pattern>'
-        )
-
-    middle, y = cell / 2, LANE / 2
-    arm = min(cell * 0.32, 5)
-    hatch = "".join(f"M0 {at}L{cell:g} {at - cell:g}" for at in range(0, LANE + int(cell) + 7, 7))
-    tick = f"M{middle - arm:g} {y:g}L{middle - arm / 3:g} {y + arm:g}L{middle + arm:g} {y - arm:g}"
-    cross = f"M{middle - arm:g} {y - arm:g}l{2 * arm:g} {2 * arm:g}m0 {-2 * arm:g}l{-2 * arm:g} {2 * arm:g}"
-
-    def line(path: str, stroke: str, weight: float = 1.5) -> str:
-        return f'<path d="{path}" fill="none" stroke="{stroke}" stroke-width="{weight}"/>'
-
-    return (
-        "<defs>"
-        + tile("waiting", "")
-        + tile("reused", line(tick, INK))
-        + tile("computed", line(hatch, "#5c3d00", 1))
-        + tile("decoded", f'<circle cx="{middle:g}" cy="{y:g}" r="{min(arm, 2.6):g}" fill="{PAPER}"/>')
-        + tile("discarded", line(cross, svg.colour("discarded"), 2))
-        + "</defs>"
-    )
-
-
-def _fill(state: State) -> str:
-    return PAPER if state in ("waiting", "discarded") else svg.colour(state)
-
-
-def _cells(states: Sequence[State], cell: float) -> str:
+def _cells(states: Sequence[State], cell: float, scope: str) -> str:
     """A box for each run of equal states, and lines between the cells."""
     boxes = "".join(
         f'<rect class="mi-{states[start]}" x="{start * cell:g}" width="{(stop - start) * cell:g}" '
-        f'height="{LANE}" fill="url(#mi-{states[start]})"/>'
+        f'height="{LANE}" fill="{paint(states[start], scope)}"/>'
         for start, stop in _runs(states)
     )
     side = len(states) * cell
@@ -175,30 +142,3 @@ def _labels(labels: Sequence[str], roles: Sequence[str], cell: float) -> str:
         for start, stop in _runs(roles)
     )
     return texts + bars
-
-
-def _legend(y: float) -> str:
-    x, parts = 12, []
-    for state, text in LOOKS.items():
-        parts.append(
-            f'<svg x="{x}" y="{y - 16}" width="20" height="20" viewBox="0 {LANE / 2 - 10} 20 20">'
-            f"{_swatch(state)}</svg>"
-            f'<text x="{x + 27}" y="{y - 2}" font-size="12" fill="{INK}">{text}</text>'
-        )
-        x += 48 + round(6.6 * len(text))
-    return "".join(parts)
-
-
-def _swatch(state: State) -> str:
-    """One cell of a state, drawn by itself, since a pattern's tile need not start where the swatch does."""
-    y = LANE / 2
-    drawn = {
-        "waiting": "",
-        "reused": f'<path d="M5 {y}l3.5 4.5l6.5 -9" fill="none" stroke="{INK}" stroke-width="1.5"/>',
-        "computed": f'<path d="M0 {y - 3}l8 -7M0 {y + 4}l16 -14M2 {y + 10}l18 -16M10 {y + 10}l10 -9" '
-        'stroke="#5c3d00"/>',
-        "decoded": f'<circle cx="10" cy="{y}" r="2.6" fill="{PAPER}"/>',
-        "discarded": f'<path d="M5 {y - 5}l10 10m0 -10l-10 10" stroke="{svg.colour("discarded")}" stroke-width="2"/>',
-    }[state]
-    box = f'x=".5" y="{y - 9.5}" width="19" height="19"'
-    return f'<rect {box} fill="{_fill(state)}" stroke="{FAINT}"/>{drawn}'

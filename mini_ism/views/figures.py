@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure as MatplotlibFigure
 from matplotlib.patches import Patch, Rectangle
 
 from mini_ism.cost import TurnCost
 from mini_ism.svg import LIGHT
-from mini_ism.views.cache_strip import LOOKS
-from mini_ism.views.mask_map import shown_labels
+from mini_ism.views.axes import shown_labels
+from mini_ism.views.cache_looks import shown_looks
+from mini_ism.views.mask_map import reach
 from mini_ism.views.picture import bundle
 from mini_ism.views.timeline import Frame, State
 
@@ -24,6 +26,7 @@ HATCHES: dict[State, str] = {
     "computed": "////",
     "decoded": "..",
     "discarded": "xx",
+    "stale": "oo",
 }
 BARS = (("#0072b2", ""), ("#d55e00", "//"), ("#009e73", ".."), ("#cc79a7", "xx"), ("#f0e442", "oo"))
 """Colour and hatch of each mask's bars."""
@@ -52,6 +55,7 @@ def mask_figure(
     ids: Sequence[int],
     *,
     row: int | None = None,
+    staircase: bool = False,
 ) -> Figure:
     """One mask or several, side by side, over one dialogue.
 
@@ -61,6 +65,7 @@ def mask_figure(
         roles: of the positions.
         ids: the segment of each position.
         row: a position to point out.
+        staircase: draw how far each row reaches.
     """
     total, panels = len(labels), len(masks)
     side = 5.2 if panels == 1 else 3.3
@@ -72,29 +77,58 @@ def mask_figure(
         kinds = np.tril(allowed) + 2 * np.triu(allowed, 1)  # [T, T]: 0 hidden, 1 back, 2 ahead
         axes = figure.add_subplot(1, panels, number + 1)
         axes.imshow(kinds, cmap=colours, vmin=0, vmax=2, interpolation="nearest")
-        cuts = [i - 0.5 for i in range(1, total) if ids[i] != ids[i - 1]]
-        axes.hlines(cuts, -0.5, total - 0.5, colors="white", linewidth=1)
-        axes.vlines(cuts, -0.5, total - 0.5, colors="white", linewidth=1)
-        ticks = shown_labels(total, side * 72 / total, row)
-        names = [labels[i] if len(labels[i]) <= 12 else labels[i][:11] + "…" for i in ticks]
-        names = [name.replace("$", r"\$") for name in names]  # no mathematics in tokens
-        axes.set_xticks(ticks, names, rotation=90, fontsize=9)
-        axes.set_yticks(ticks, names if number == 0 else [], fontsize=9)
-        for texts in (axes.get_xticklabels(), axes.get_yticklabels()):
-            for tick, text in zip(ticks, texts, strict=False):
-                text.set_color(LIGHT[roles[tick]])
-        axes.tick_params(length=0)
-        for spine in axes.spines.values():
-            spine.set_visible(False)
+        label_axes(axes, labels, roles, ids, row, cell=side * 72 / total, rows=number == 0)
+        if staircase:
+            axes.stairs(
+                reach(allowed) - 0.5, np.arange(total + 1) - 0.5, orientation="horizontal", color="#333", lw=1.6
+            )
         axes.set_title(title, fontsize=12)
-        if row is not None:
-            axes.add_patch(Rectangle((-0.5, row - 0.5), total, 1, fill=False, edgecolor="black", linewidth=1.5))
         said.append(f"{title}: {int(allowed.sum())} visible pairs, {int(np.triu(allowed, 1).sum())} of them look ahead")
     swatches = {"reads back": "back", "looks ahead": "ahead", "hidden": "hidden"}
     handles = [Patch(facecolor=LIGHT[c], edgecolor="#777", linewidth=0.5, label=t) for t, c in swatches.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=10)
     figure.alt = f"Attention masks over {total} tokens. " + "; ".join(said) + "."
     return figure
+
+
+def label_axes(
+    axes: Axes,
+    labels: Sequence[str],
+    roles: Sequence[str],
+    ids: Sequence[int],
+    row: int | None,
+    *,
+    cell: float,
+    rows: bool = True,
+) -> None:
+    """Write the tokens along both sides of a picture of a matrix ``[T, T]``, with lines between segments.
+
+    Args:
+        axes: holds the picture already.
+        labels: what to call each position; see :func:`~mini_ism.views.mask_map.mask_map` for this and the next three.
+        roles: of the positions.
+        ids: the segment of each position.
+        row: a position to frame.
+        cell: the side of a cell in points, which says how many labels there is room for.
+        rows: name the rows, too; the second of two pictures side by side need not.
+    """
+    total = len(labels)
+    cuts = [i - 0.5 for i in range(1, total) if ids[i] != ids[i - 1]]
+    axes.hlines(cuts, -0.5, total - 0.5, colors="white", linewidth=1)
+    axes.vlines(cuts, -0.5, total - 0.5, colors="white", linewidth=1)
+    ticks = shown_labels(total, cell, row)
+    names = [labels[i] if len(labels[i]) <= 12 else labels[i][:11] + "…" for i in ticks]
+    names = [name.replace("$", r"\$") for name in names]  # no mathematics in tokens
+    axes.set_xticks(ticks, names, rotation=90, fontsize=9)
+    axes.set_yticks(ticks, names if rows else [], fontsize=9)
+    for texts in (axes.get_xticklabels(), axes.get_yticklabels()):
+        for tick, text in zip(ticks, texts, strict=False):
+            text.set_color(LIGHT[roles[tick]])
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    if row is not None:
+        axes.add_patch(Rectangle((-0.5, row - 0.5), total, 1, fill=False, edgecolor="black", linewidth=1.5))
 
 
 def turn_cost_figure(lanes: Mapping[str, Sequence[TurnCost]]) -> Figure:
@@ -160,7 +194,7 @@ def cache_figure(frame: Frame, labels: Sequence[str], roles: Sequence[str]) -> F
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    handles = [Patch(label=text, **_look(state)) for state, text in LOOKS.items()]
+    handles = [Patch(label=text, **_look(state)) for state, text in shown_looks(frame).items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)
     figure.alt = frame.describe()
     return figure

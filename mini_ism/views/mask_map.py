@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,15 +10,11 @@ import numpy as np
 from mini_ism import svg
 from mini_ism.dialogue import ROLES
 from mini_ism.svg import AHEAD, BACK, FAINT, FONT, HIDDEN, INK, PAPER, escape
+from mini_ism.views.axes import GUTTER, STRIP, role_bars, side_labels
 from mini_ism.views.picture import Picture
 from mini_ism.views.words import describe_row
 
-GUTTER = 92  # room for the labels, left and above
-STRIP = 6  # thickness of the bars that show the roles
 LEGEND = 58  # room below
-LABEL_STEP = 11.5  # least distance between two labels of 12 px (9 pt)
-LONGEST_LABEL = 12
-SHORT = 48  # tokens: a longer dialogue gets about 16 labels a side
 FINE = 9  # cells of so many pixels get lines between them
 
 
@@ -74,10 +69,10 @@ def mask_map(
         svg.cells(allowed, cell),
         _fine_lines(total, cell) if cell >= FINE else "",
         svg.borders(ids, cell),
-        _role_bars(roles, cell),
+        role_bars(roles, cell),
         _staircase(allowed, cell) if staircase else "",
         _hover_rows(labels, allowed, cell),
-        _labels(labels, roles, cell, row),
+        side_labels(labels, roles, cell, row),
         _selection(row, cell, side) if row is not None else "",
         _legend(roles, side, staircase),
         "</g></svg>",
@@ -85,49 +80,10 @@ def mask_map(
     return Picture("".join(parts), alt)
 
 
-def shown_labels(total: int, cell: float, row: int | None) -> list[int]:
-    """Which positions get a label: all where there is room, else about 16 of them, and always the selected one."""
-    room = math.ceil(LABEL_STEP / cell)
-    step = room if total <= SHORT else max(math.ceil(total / 16), room)
-    shown = list(range(0, total, step))
-    if row is not None and row not in shown:
-        shown = sorted([*(p for p in shown if abs(p - row) * cell >= LABEL_STEP), row])
-    return shown
-
-
 def _fine_lines(total: int, cell: float) -> str:
     side = total * cell
     lines = "".join(f"M{i * cell:g} 0V{side:g}M0 {i * cell:g}H{side:g}" for i in range(1, total))
     return f'<path d="{lines}" stroke="{PAPER}" stroke-width=".5" opacity=".55" fill="none"/>'
-
-
-def _labels(labels: Sequence[str], roles: Sequence[str], cell: float, row: int | None) -> str:
-    texts = []
-    for position in shown_labels(len(labels), cell, row):
-        middle = f"{(position + 0.5) * cell:g}"
-        text = labels[position]
-        text = escape(text if len(text) <= LONGEST_LABEL else text[: LONGEST_LABEL - 1] + "…")
-        bold = ' font-weight="700" text-decoration="underline"' if position == row else ""
-        common = f'font-size="12" fill="{svg.colour(roles[position])}"{bold}'
-        texts.append(
-            f'<text x="{-STRIP - 4}" y="{middle}" text-anchor="end" dominant-baseline="central" {common}>{text}</text>'
-            f'<text transform="translate({middle} {-STRIP - 4}) rotate(-90)" dominant-baseline="central" '
-            f"{common}>{text}</text>"
-        )
-    return "".join(texts)
-
-
-def _role_bars(roles: Sequence[str], cell: float) -> str:
-    """The roles as thin bars along both sides."""
-    bars = []
-    starts = [i for i in range(len(roles)) if i == 0 or roles[i] != roles[i - 1]]
-    for start, stop in zip(starts, [*starts[1:], len(roles)], strict=True):
-        a, length, fill = start * cell, (stop - start) * cell, svg.colour(roles[start])
-        bars.append(
-            f'<rect x="{-STRIP + 1}" y="{a:g}" width="{STRIP - 2}" height="{length:g}" fill="{fill}"/>'
-            f'<rect x="{a:g}" y="{-STRIP + 1}" width="{length:g}" height="{STRIP - 2}" fill="{fill}"/>'
-        )
-    return "".join(bars)
 
 
 def _hover_rows(labels: Sequence[str], allowed: np.ndarray, cell: float) -> str:
@@ -143,11 +99,16 @@ def _hover_rows(labels: Sequence[str], allowed: np.ndarray, cell: float) -> str:
     )
 
 
+def reach(allowed: np.ndarray) -> np.ndarray:
+    """One past the last position that each row of a mask ``[T, T]`` sees, f(j) + 1 where it has an f: ints ``[T]``."""
+    ends: np.ndarray = len(allowed) - np.argmax(allowed[:, ::-1], axis=1)
+    return ends
+
+
 def _staircase(allowed: np.ndarray, cell: float) -> str:
     """The right-hand end of each row's reach, as one line from top to bottom."""
-    total = len(allowed)
-    reach = total - np.argmax(allowed[:, ::-1], axis=1)
-    path = "".join(f"{'M' if y == 0 else 'L'}{x * cell:g} {y * cell:g}V{(y + 1) * cell:g}" for y, x in enumerate(reach))
+    ends = enumerate(reach(allowed))
+    path = "".join(f"{'M' if y == 0 else 'L'}{x * cell:g} {y * cell:g}V{(y + 1) * cell:g}" for y, x in ends)
     return f'<path class="mi-staircase" d="{path}" fill="none" stroke="{INK}" stroke-width="2"/>'
 
 
@@ -164,7 +125,7 @@ def _legend(roles: Sequence[str], side: float, staircase: bool) -> str:
     """Two lines below the map: what the cells mean, and what the colours of the labels mean."""
     items = [(BACK, "reads back"), (AHEAD, "looks ahead"), (HIDDEN, "hidden")]
     if staircase:
-        items.append((INK, "line: how far a row sees"))
+        items.append((INK, "line: f(j), how far row j sees"))
     x, parts = 0, []
     for fill, text in items:
         parts.append(

@@ -22,6 +22,9 @@ class Picture(str):
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"text/plain": self.alt, "text/html": str(self)}
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(self.alt)  # or IPython would print it as the string that it also is
+
 
 def bundle(alt: str, png: bytes, model_id: str | None = None) -> dict[str, Any]:
     """One output in all its forms: a sentence, a still picture, and the live widget where there is a kernel.

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from mini_ism.chat import Event, Phase
+from mini_ism.cost import TurnCost, turn_costs
 
-State = Literal["waiting", "reused", "computed", "decoded", "discarded"]
+State = Literal["waiting", "reused", "computed", "decoded", "discarded", "stale"]
 BECOMES: dict[Phase, State] = {
     "reuse": "reused",
     "prefill": "computed",
     "decode": "decoded",
     "discard": "discarded",
 }
+Stale = Mapping[str, Mapping[int, Collection[int]]]
+"""By lane and turn, the positions that are kept although they are no longer right (:mod:`mini_ism.stale`)."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +28,13 @@ class Lane:
         states: of each position.
         touched: the positions that changed in this step.
         computed: positions computed so far, all turns together; one that was computed twice counts twice.
+        spent: what each turn has cost so far.
     """
 
     states: tuple[State, ...]
     touched: frozenset[int]
     computed: int
+    spent: tuple[TurnCost, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,15 +62,17 @@ class Frame:
 def _did(lane: Lane) -> str:
     verbs: dict[State, str] = {
         "reused": "keeps",
+        "stale": "blindly keeps",
         "computed": "reads",
         "decoded": "writes",
         "discarded": "throws away",
     }
     counts = {verb: sum(lane.states[position] == state for position in lane.touched) for state, verb in verbs.items()}
-    return " and ".join(f"{verb} {count}" for verb, count in counts.items() if count) or "has nothing to do"
+    said = (f"{verb} {count}{' stale' if verb == 'blindly keeps' else ''}" for verb, count in counts.items() if count)
+    return " and ".join(said) or "has nothing to do"
 
 
-def frames(traces: Mapping[str, Sequence[Event]]) -> list[Frame]:
+def frames(traces: Mapping[str, Sequence[Event]], stale: Stale | None = None) -> list[Frame]:
     """The steps of several conversations in lockstep: what is kept, what is read, then a token at a time.
 
     A lane whose answer is shorter waits for the others. Conversations that went back (``truncate``) have no
@@ -73,6 +80,7 @@ def frames(traces: Mapping[str, Sequence[Event]]) -> list[Frame]:
 
     Args:
         traces: by name, from :func:`~mini_ism.cost.plan` or ``ChatSession.trace``.
+        stale: which of the reused positions of a lane should not have been.
 
     Returns:
         The frames, the first with nothing read yet.
@@ -86,21 +94,31 @@ def frames(traces: Mapping[str, Sequence[Event]]) -> list[Frame]:
     moments = sorted({moment for script in scripts.values() for moment in script})
     total = max((event.stop for trace in traces.values() for event in trace), default=0)
     states: dict[str, list[State]] = {name: ["waiting"] * total for name in traces}
-    computed = dict.fromkeys(traces, 0)
+    done: dict[str, list[Event]] = {name: [] for name in traces}
     film = [Frame(0, "start", {name: Lane(tuple(states[name]), frozenset(), 0) for name in traces})]
     actions: tuple[Literal["keep", "read", "write"], ...] = ("keep", "read", "write")
     for turn, action, number in moments:
         lanes = {}
         for name, script in scripts.items():
-            touched: set[int] = set()
-            for event in script.get((turn, action, number), []):
-                span = range(event.start, event.stop)
-                states[name][event.start : event.stop] = [BECOMES[event.phase]] * len(span)
-                touched.update(span)
-                computed[name] += len(span) if event.phase in ("prefill", "decode") else 0
-            lanes[name] = Lane(tuple(states[name]), frozenset(touched), computed[name])
+            now = script.get((turn, action, number), [])
+            done[name] += now
+            wrong = (stale or {}).get(name, {}).get(turn, ())
+            touched = _play(now, states[name], wrong)
+            spent = tuple(turn_costs(done[name]))
+            lanes[name] = Lane(tuple(states[name]), touched, sum(cost.computed for cost in spent), spent)
         film.append(Frame(turn, actions[action], lanes))
     return film
+
+
+def _play(events: Sequence[Event], states: list[State], wrong: Collection[int]) -> frozenset[int]:
+    """Let events change the states of a lane; which positions they touched."""
+    touched: set[int] = set()
+    for event in events:
+        for position in range(event.start, event.stop):
+            is_stale = event.phase == "reuse" and position in wrong
+            states[position] = "stale" if is_stale else BECOMES[event.phase]
+            touched.add(position)
+    return frozenset(touched)
 
 
 Moment = tuple[int, int, int]

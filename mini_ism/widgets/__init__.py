@@ -3,8 +3,10 @@
 Core ipywidgets only, versions 7.7.1 and 8, so that they work in JupyterLab and Colab, offline.
 """
 
+from mini_ism.widgets.attention_explorer import AttentionExplorer
 from mini_ism.widgets.cache_player import CachePlayer
 from mini_ism.widgets.chat import ChatWidget
 from mini_ism.widgets.mask_explorer import MaskExplorer
+from mini_ism.widgets.training_monitor import TrainingMonitor
 
-__all__ = ["CachePlayer", "ChatWidget", "MaskExplorer"]
+__all__ = ["AttentionExplorer", "CachePlayer", "ChatWidget", "MaskExplorer", "TrainingMonitor"]

@@ -7,18 +7,26 @@ from collections.abc import Mapping, Sequence
 import ipywidgets as w
 import tiktoken
 
-from mini_ism.chat import ChatSession
-from mini_ism.cost import plan
+from mini_ism.chat import ChatSession, Event
+from mini_ism.checkpoints import CheckpointError, load_model, shipped_models
+from mini_ism.cost import as_model, plan
 from mini_ism.dialogue import Message, encode_dialogue
+from mini_ism.masks import Mask, get_mask
+from mini_ism.model import GPT
+from mini_ism.segments import Segments
+from mini_ism.stale import StaleTurn, answer_blindly, blind_trace, stale_positions
 from mini_ism.tokenizer import load_tokenizer
 from mini_ism.views import (
     Figure,
     Frame,
     cache_figure,
     cache_strip,
+    describe_stale,
     frames,
+    stale_proof,
     token_labels,
     token_roles,
+    turn_bars,
 )
 from mini_ism.widgets.panel import EXAMPLE, Panel, put
 
@@ -27,13 +35,19 @@ MASKS = ("causal", "prefix", "ism")
 
 
 class CachePlayer(Panel):
-    """A film of KV caches: a lane for each mask, a cell for each token.
+    """A film of KV caches: a lane for each mask, a cell for each token, and what each turn has cost so far.
+
+    Where a rule makes a cache throw something away, "break it" keeps it instead: the film shows what is stale then,
+    and the lane's model answers the turn's question both ways.
 
     Args:
         messages: the dialogue; what each lane does with it follows from the rules, exactly, and no model runs.
         tokenizer: default, the package's own.
         masks: the lanes, as text for :func:`~mini_ism.masks.get_mask`.
-        sessions: real conversations by name, instead of ``messages``: their traces are played.
+        sessions: real conversations by name, instead of ``messages``: their traces are played, with their times.
+        models: what to break, a model and its tokenizer by lane; default, the shipped model of a lane's name, loaded
+            when it is first asked for. Sessions bring their own.
+        broken: begin with the switch on.
 
     Raises:
         TypeError, ValueError: the dialogue or a mask is not valid; both ``messages`` and ``sessions`` were given;
@@ -47,8 +61,11 @@ class CachePlayer(Panel):
         *,
         masks: Sequence[str] = MASKS,
         sessions: Mapping[str, ChatSession] | None = None,
+        models: Mapping[str, tuple[GPT, tiktoken.Encoding]] | None = None,
+        broken: bool = False,
     ) -> None:
         super().__init__("mi-cache")
+        self._models = dict(models or {})
         if sessions is None:
             self._plan(
                 list(EXAMPLE if messages is None else messages),
@@ -59,19 +76,29 @@ class CachePlayer(Panel):
             self._play(sessions)
         else:
             raise ValueError("give a dialogue (messages) or conversations that took place (sessions), not both")
-        self._most = max(lane.computed for lane in self.film[-1].lanes.values())
-        self._make_controls()
+        self._prepare()
+        self._make_controls(broken)
         self._redraw()
+
+    # -- what is played -------------------------------------------------------------------------
 
     def _plan(self, messages: list[Message], tokenizer: tiktoken.Encoding, masks: Sequence[str]) -> None:
         encoded = encode_dialogue(messages, tokenizer)
-        self.film = frames({mask: plan(mask, encoded.segments) for mask in masks})
+        self._traces: dict[str, list[Event]] = {mask: plan(mask, encoded.segments) for mask in masks}
+        self._sources: dict[str, tuple[Mask, Segments, list[Message]]] = {
+            mask: (get_mask(mask), encoded.segments, messages) for mask in masks
+        }
         self.labels, self.roles = token_labels(encoded, tokenizer), token_roles(encoded.segments)
 
     def _play(self, sessions: Mapping[str, ChatSession]) -> None:
-        self.film = frames({name: session.trace for name, session in sessions.items()})
-        if len(self.film) == 1:
+        if not any(session.trace for session in sessions.values()):
             raise ValueError("the sessions have said nothing yet; send() each of them a message first")
+        self._traces = {name: list(session.trace) for name, session in sessions.items()}
+        self._sources = {
+            name: (session.mask, session.segments, [dict(message) for message in session.messages])
+            for name, session in sessions.items()
+        }
+        self._models |= {name: (session.model, session.tokenizer) for name, session in sessions.items()}
         written = []
         for session in sessions.values():
             encoded = encode_dialogue(session.messages, session.tokenizer)
@@ -83,31 +110,115 @@ class CachePlayer(Panel):
         self.labels = [label if same else "…" for (label, _), same in zip(longest, agree, strict=True)]
         self.roles = [role for _, role in longest]
 
-    def _make_controls(self) -> None:
-        last = len(self.film) - 1
+    def _prepare(self) -> None:
+        """Both films: as it was, and with nothing thrown away."""
+        blind = dict(self._traces)
+        self._stale: dict[str, dict[int, tuple[int, ...]]] = {}
+        for name, trace in self._traces.items():
+            if any(event.phase == "discard" for event in trace):
+                mask, segments, _ = self._sources[name]
+                blind[name] = blind_trace(trace, self._models[name][0] if name in self._models else as_model(None))
+                self._stale[name] = stale_positions(mask, segments, blind[name])
+        self._films = (frames(self._traces), frames(blind, self._stale))
+        self._proofs: dict[str, list[StaleTurn]] = {}
+        ends = [lane for film in self._films for lane in film[-1].lanes.values()]
+        self._most = max(lane.computed for lane in ends)
+        self._fullest = max(cost.reused + cost.computed for lane in ends for cost in lane.spent)
+        self._turns = max(cost.turn for lane in ends for cost in lane.spent)
+
+    # -- what is on it --------------------------------------------------------------------------
+
+    def _make_controls(self, broken: bool) -> None:
+        last = max(map(len, self._films)) - 1
         self.player = w.Play(min=0, max=last, value=0, interval=MILLISECONDS)
         self.step = w.IntSlider(min=0, max=last, value=0, description="Step", layout=w.Layout(width="420px"))
         self.back = w.Button(description="Back", icon="step-backward", layout=w.Layout(width="90px"))
         self.forward = w.Button(description="Step", icon="step-forward", layout=w.Layout(width="90px"))
-        self.picture = w.HTML()
+        names = " and ".join(self._stale)
+        offer = f"break it: {names} keeps its stale cache" if names else "nothing to break: no cache goes stale"
+        self.breaker = w.Checkbox(
+            value=broken and bool(self._stale),
+            description=offer,
+            disabled=not self._stale,
+            indent=False,
+            layout=w.Layout(width="auto"),
+        )
+        self.picture, self.bars, self.proof = w.HTML(), w.HTML(), w.HTML()
         self._link = w.jslink((self.player, "value"), (self.step, "value"))
         self.step.observe(lambda _: self._redraw(), "value")
+        self.breaker.observe(lambda _: self._redraw(), "value")
         self.back.on_click(lambda _: self._move(-1))
         self.forward.on_click(lambda _: self._move(1))
         bar = w.HBox([self.player, self.back, self.forward, self.step], layout=w.Layout(flex_flow="row wrap"))
-        self.box.children = [self._style, bar, self._status, self.picture]
+        self.box.children = [
+            self._style,
+            bar,
+            self.breaker,
+            self._error,
+            self._status,
+            self.picture,
+            self.proof,
+            self.bars,
+        ]
 
     def _move(self, steps: int) -> None:
-        self.step.value = min(max(self.step.value + steps, 0), len(self.film) - 1)
+        self.step.value = min(max(self.step.value + steps, 0), self.step.max)
+
+    @property
+    def film(self) -> list[Frame]:
+        """The frames that are played: as it was, or with nothing thrown away."""
+        return self._films[bool(self.breaker.value)]
 
     @property
     def frame(self) -> Frame:
         """The step that is shown."""
-        return self.film[int(self.step.value)]
+        return self.film[min(int(self.step.value), len(self.film) - 1)]
 
     def _redraw(self) -> None:
-        self._say(self.frame.describe())
-        put(self.picture, str(cache_strip(self.frame, self.labels, self.roles, most=self._most)))
+        frame, broken = self.frame, bool(self.breaker.value)
+        said, proofs = [frame.describe()], []
+        self._complain("")
+        if broken and frame.turn:
+            for name in self._stale:
+                turn = self._proof(name, frame.turn)
+                if turn is not None:
+                    said.append(describe_stale(turn, name))
+                    proofs.append(str(stale_proof(turn, name)))
+        self._say(" ".join(said))
+        strip = cache_strip(
+            frame, self.labels, self.roles, most=self._most, blind=broken, scope=f"strip-{self.box.model_id}"
+        )
+        put(self.picture, str(strip))
+        put(self.proof, "".join(proofs))
+        lanes = {name: lane.spent for name, lane in frame.lanes.items()}
+        drawn = turn_bars(
+            lanes,
+            stale=self._stale if broken else None,
+            turns=self._turns,
+            most=self._fullest,
+            now=frame.turn or None,
+            scope=f"bars-{self.box.model_id}",
+        )
+        put(self.bars, str(drawn))
+
+    def _proof(self, name: str, turn: int) -> StaleTurn | None:
+        """A turn's question answered both ways; ``None``, with a message in place, where no model can."""
+        if name not in self._proofs:
+            mask, _, messages = self._sources[name]
+            try:
+                model, tokenizer = self._model(name)
+                self._proofs[name] = answer_blindly(model, tokenizer, messages, mask)
+            except ValueError as error:  # no such checkpoint, or the dialogue is too long for it
+                self._complain(f"no answers to compare for {name}: {error}")
+                return None
+        return next((each for each in self._proofs[name] if each.turn == turn), None)
+
+    def _model(self, name: str) -> tuple[GPT, tiktoken.Encoding]:
+        if name not in self._models:
+            if name not in shipped_models():
+                raise CheckpointError(f"no model of that name is shipped; give one with models={{{name!r}: ...}}")
+            self._models[name] = load_model(name)
+        return self._models[name]
 
     def figure(self) -> Figure:
         """The last step as a still picture: what was kept, read and written by the end."""

@@ -1,4 +1,4 @@
-"""Chat with several models side by side, and see what each turn cost each of them."""
+"""Chat with several models, or with one under several masks, side by side, and see what each turn cost each of them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import tiktoken
 
 from mini_ism.chat import ChatSession
 from mini_ism.cost import TurnCost, turn_costs
+from mini_ism.masks import get_mask
 from mini_ism.model import GPT
 from mini_ism.svg import FAINT, FONT, INK, STYLE, colour
-from mini_ism.views import Figure
-from mini_ism.views.figures import turn_cost_figure
+from mini_ism.views import Figure, turn_bars, turn_cost_figure
 from mini_ism.widgets.panel import Panel, put
 
 LONGEST_ANSWER = 40
@@ -29,36 +29,58 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "Who is next?",
     ),
 }
+MASKS = ("causal", "prefix", "ism")
+OWN = "models, each under its own mask"
 HELLO = "Nobody has said anything yet. Type a message and press Enter, or pick an example."
 
 
 class ChatWidget(Panel):
-    """One text box, and a conversation with each model.
+    """One text box, and a conversation with each model, or with one model's weights under each of several masks.
 
     Args:
-        models: a model and its tokenizer by name; each runs under the mask it was trained with.
+        models: a model and its tokenizer by name.
         examples: users' messages by the name on their button.
+        masks: what one model's weights can be read under, side by side, as text for :func:`~mini_ism.masks.get_mask`.
+        weights: begin with this model under all ``masks``; default, with all models, each under the mask it was
+            trained with. A menu changes it.
 
     Attributes:
         sessions: the conversations by name, as :class:`~mini_ism.chat.ChatSession`.
 
     Raises:
-        ValueError: no model.
+        TypeError, ValueError: no model; a mask that cannot be read; ``weights`` names no model.
     """
 
     def __init__(
         self,
         models: Mapping[str, tuple[GPT, tiktoken.Encoding]],
         examples: Mapping[str, Sequence[str]] | None = None,
+        *,
+        masks: Sequence[str] = MASKS,
+        weights: str | None = None,
     ) -> None:
         super().__init__("mi-chat")
         if not models:
             raise ValueError('no model to chat with; give some by name: {"ism": load_model("ism")}')
-        self.models = dict(models)
-        self._make_controls(EXAMPLES if examples is None else examples)
+        if weights is not None and weights not in models:
+            raise ValueError(f"weights={weights!r} names no model; models are {', '.join(models)}")
+        for mask in masks:
+            get_mask(mask)
+        self.models, self.masks = dict(models), tuple(masks)
+        self._make_controls(EXAMPLES if examples is None else examples, weights)
+        self._line_up()
         self.reset()
 
-    def _make_controls(self, examples: Mapping[str, Sequence[str]]) -> None:
+    def _make_controls(self, examples: Mapping[str, Sequence[str]], weights: str | None) -> None:
+        choices = [(OWN, "")] + [(f"{name}'s weights, under {', '.join(self.masks)}", name) for name in self.models]
+        self.line_up = w.Dropdown(
+            options=choices if self.masks else choices[:1],
+            value=weights or "",
+            description="Side by side",
+            style={"description_width": "90px"},
+            layout=w.Layout(width="520px", max_width="100%"),
+        )
+        self.line_up.observe(lambda _: self._change_line_up(), "value")
         # A text area, because its newline says that Enter was pressed, in order with the letters before it.
         self.text = w.Textarea(
             placeholder="Type a message, and press Enter.",
@@ -67,26 +89,57 @@ class ChatWidget(Panel):
         )
         self.button = w.Button(description="Send", icon="paper-plane", button_style="primary")
         self.again = w.Button(description="Start over", icon="undo")
-        self.columns = {name: w.HTML(layout=w.Layout(width="300px", margin="0 12px 0 0")) for name in self.models}
+        self.lanes, self.bars = w.HBox(layout=w.Layout(flex_flow="row wrap")), w.HTML()
         self.text.observe(lambda change: self._typed(change["new"]), "value")
         self.button.on_click(lambda _: self._send_typed())
         self.again.on_click(lambda _: self.reset())
         self.examples = {name: w.Button(description=name) for name in examples}
         for name, button in self.examples.items():
             button.on_click(lambda _, said=tuple(examples[name]): self.play(said))
-        entry = w.VBox([w.HTML(_label("Message to all models")), self.text])
+        entry = w.VBox([w.HTML(_label("Message to all of them")), self.text])
         buttons = w.HBox(
             [self.button, self.again, *self.examples.values()],
             layout=w.Layout(flex_flow="row wrap"),
         )
-        lanes = w.HBox(list(self.columns.values()), layout=w.Layout(flex_flow="row wrap"))
-        self.box.children = [self._style, lanes, entry, buttons, self._error, self._status]
+        self.box.children = [
+            self._style,
+            self.line_up,
+            self.lanes,
+            entry,
+            buttons,
+            self._error,
+            self._status,
+            self.bars,
+        ]
+
+    # -- who talks ------------------------------------------------------------------------------
+
+    def _line_up(self) -> None:
+        """A column for each conversation that the menu asks for."""
+        names = self.masks if self.line_up.value else self.models
+        self.columns = {name: w.HTML(layout=w.Layout(width="300px", margin="0 12px 0 0")) for name in names}
+        self.lanes.children = list(self.columns.values())
+
+    def _change_line_up(self) -> None:
+        """Others take over, and hear what has been said so far."""
+        said = [message["content"] for message in self._longest if message["role"] == "user"]
+        self._line_up()
+        self.play(said)
+
+    @property
+    def _longest(self) -> list[dict[str, str]]:
+        return max((session.messages for session in self.sessions.values()), key=len)
+
+    def _start(self, name: str) -> ChatSession:
+        weights = self.line_up.value
+        model, tokenizer = self.models[weights or name]
+        return ChatSession(model, tokenizer, name if weights else None)
 
     # -- talking --------------------------------------------------------------------------------
 
     def reset(self) -> None:
         """Forget everything that was said."""
-        self.sessions = {name: ChatSession(model, tok) for name, (model, tok) in self.models.items()}
+        self.sessions = {name: self._start(name) for name in self.columns}
         self._complain("")
         self._say(HELLO)
         self._show()
@@ -113,6 +166,8 @@ class ChatWidget(Panel):
             for reply in replies.values():
                 cast(Generator[str, None, None], reply).close()
             self._complain("Stopped. The conversation goes on from what was written.")
+        except (TypeError, ValueError) as error:  # a mask that leaves a position of this very dialogue with nothing
+            self._complain(str(error))
         self._show()
         self._report()
 
@@ -157,10 +212,14 @@ class ChatWidget(Panel):
     def _show(self) -> None:
         for name, column in self.columns.items():
             put(column, self._column(name))
+        costs = {name: turn_costs(session.trace) for name, session in self.sessions.items()}
+        drawn = turn_bars(costs, scope=f"bars-{self.box.model_id}")
+        put(self.bars, str(drawn) if any(costs.values()) else "")
 
     def _column(self, name: str, writing: str | None = None) -> str:
         """One conversation as HTML; ``writing`` is the answer that is being written."""
         session = self.sessions[name]
+        whose = f"{name}: {self.line_up.value}'s weights" if self.line_up.value else name
         costs = {cost.turn: cost for cost in turn_costs(session.trace)}
         messages = [(message["role"], message["content"]) for message in session.messages]
         if writing is not None and messages:
@@ -175,7 +234,7 @@ class ChatWidget(Panel):
         # The newest message stays in view: a reversed column scrolls from its end.
         return (
             f'<div class="mi" style="{FONT};font-size:14px;color:{INK}">{STYLE}'
-            f'<div style="font-weight:700;padding-bottom:6px">{escape(name)}</div>'
+            f'<div style="font-weight:700;padding-bottom:6px">{escape(whose)}</div>'
             f'<div tabindex="0" role="log" aria-label="Conversation with {escape(name)}" style="{_LOG}">'
             f"<div>{''.join(parts) or empty}</div></div></div>"
         )
@@ -184,7 +243,8 @@ class ChatWidget(Panel):
         """Tokens computed in each turn so far, as a still picture; before the first turn, an empty one."""
         lanes = {name: turn_costs(session.trace) for name, session in self.sessions.items()}
         figure = turn_cost_figure(lanes)
-        figure.alt = f"Chat with {', '.join(lanes)}. {self.status}"
+        whose = f"{self.line_up.value}'s weights under " if self.line_up.value else ""
+        figure.alt = f"Chat with {whose}{', '.join(lanes)}. {self.status}"
         return figure
 
 

@@ -2,36 +2,57 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
-from typing import Any
 
 import ipywidgets as w
 import tiktoken
+from torch import Tensor
 
 from mini_ism.cost import as_model
 from mini_ism.dialogue import EncodedDialogue, Message, check_messages, encode_dialogue
-from mini_ism.masks import Mask, get_mask, reusable
+from mini_ism.masks import Mask, get_mask, unchanged_prefix
+from mini_ism.segments import Segments
 from mini_ism.svg import FAINT, FONT, INK, bool_grid
 from mini_ism.tokenizer import load_tokenizer
-from mini_ism.views import Figure, describe_row, mask_figure, mask_map, token_labels, token_roles
+from mini_ism.views import (
+    Figure,
+    Picture,
+    describe_row,
+    mask_figure,
+    mask_map,
+    png_bytes,
+    row_strip,
+    standalone,
+    token_labels,
+    token_roles,
+)
+from mini_ism.widgets import icons
+from mini_ism.widgets.dialogue_editor import DialogueEditor
+from mini_ism.widgets.edits import grown
 from mini_ism.widgets.panel import EXAMPLE, Panel, heading, put
+from mini_ism.widgets.rule_panel import PRESETS, RulePanel
+from mini_ism.widgets.rule_text import directions, turned
 
 MOST_TOKENS = 512
-PRESETS = {
-    "causal": "causal",
-    "prefix": "prefix",
-    "ISM": "ism",
-    "bidirectional": "bidirectional",
-    "causal in a window, with a sink": "causal & (sliding_window(8) | sink(2))",
-    "ISM in a window": "ism & (sliding_window(12) | same_query)",
-    "own segment only": "causal & same_segment",
-}
-OWN = "your own rule"
-WIDE = "330px"
-LABEL = {"description_width": "76px"}
-LETTERS = 30  # in a line of a text box
+THREE = ("causal", "prefix", "ism")
 FIRST_ROW = 4
+
+
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """A dialogue as it is drawn: its tokens, and what stands beside them."""
+
+    encoded: EncodedDialogue
+    labels: list[str]
+    roles: list[str]
+    ids: list[int]
+    coming: Segments
+    """The same dialogue when the next question has come."""
+    presets: dict[str, Tensor]
+    """The matrix ``[T, T]`` of each preset."""
 
 
 class MaskExplorer(Panel):
@@ -40,212 +61,161 @@ class MaskExplorer(Panel):
     Args:
         messages: the dialogue to begin with.
         tokenizer: default, the package's own.
-        mask: the rule to begin with, as text for :func:`~mini_ism.masks.get_mask`.
+        mask: the rule to begin with, a registered mask or text for :func:`~mini_ism.masks.get_mask`.
 
     Raises:
-        TypeError, ValueError: the dialogue or the mask is not valid.
+        TypeError, ValueError: the dialogue or the mask is not valid, or the mask is not registered.
     """
 
     def __init__(
         self,
         messages: Sequence[Message] | None = None,
         tokenizer: tiktoken.Encoding | None = None,
-        mask: str = "ism",
+        mask: str | Mask = "ism",
     ) -> None:
         super().__init__("mi-mask")
         start = list(EXAMPLE if messages is None else messages)
         check_messages(start)
-        get_mask(mask)
+        rule = get_mask(mask).name if isinstance(mask, Mask) else mask
+        try:
+            get_mask(rule)
+        except ValueError as error:
+            remedy = "; the explorer knows registered masks only: put @register_mask above your rule"
+            raise ValueError(f"{error}{remedy if isinstance(mask, Mask) else ''}") from None
         self.tokenizer = load_tokenizer() if tokenizer is None else tokenizer
         self._shape = as_model(None)
         self._quiet = False
-        self._make_controls(mask)
-        self._fill(start)
+        self._made: tuple[tuple[list[dict[str, str]], int], _Shown] | None = None  # from these messages, this turn
+        self.editor = DialogueEditor(self._edited, self._turn_segment)
+        self.rules = RulePanel(rule, self._redraw)
+        self.rule, self.preset = self.rules.rule, self.rules.preset
+        self._make_controls()
+        self.editor.fill(start)
         self._lay_out()
-        self._redraw()
+        self._edited()
+        if self.error:
+            raise ValueError(self.error)
         self.row.value = min(FIRST_ROW, self.row.max)
 
     # -- what is on it --------------------------------------------------------------------------
 
-    def _make_controls(self, mask: str) -> None:
-        wide = w.Layout(width=WIDE)
-        self.rows = w.VBox()
-        self.add_turn = w.Button(description="Add a turn", icon="plus", layout=w.Layout(width="136px"))
-        self.remove_turn = w.Button(description="Remove a turn", icon="minus", layout=w.Layout(width="136px"))
-        self.system = w.Checkbox(description="begin with a system prompt", indent=False)
-        self.preset = w.Dropdown(options=[*PRESETS, OWN], description="Preset", layout=wide, style=LABEL)
-        self.rule = w.Text(value=mask, description="Rule", layout=wide, style=LABEL)
-        self.sink = w.Checkbox(description="sink: token 0 stays causal", indent=False)
-        self.system_as_query = w.Checkbox(value=True, description="system prompt reads both ways", indent=False)
-        self.turn = w.IntSlider(min=1, max=1, value=1, description="Up to turn", layout=wide, style=LABEL)
-        self.row = w.IntSlider(min=0, max=0, value=0, description="Token", layout=wide, style=LABEL)
-        self.staircase = w.Checkbox(value=False, description="show how far each row sees", indent=False)
-        self.picture, self.counters, self.small = w.HTML(), w.HTML(), w.HTML()
-
-        self.add_turn.on_click(lambda _: self._edit(self._grown))
-        self.remove_turn.on_click(lambda _: self._edit(self._shrunk))
-        self.system.observe(lambda _: self._edit(self._with_system), "value")
-        self.preset.observe(lambda _: self._pick(), "value")
-        for control in (self.sink, self.system_as_query):
-            control.observe(lambda _: self._set_options(), "value")
-        for control in (self.rule, self.turn):
-            control.observe(lambda _: self._redraw(), "value")
+    def _make_controls(self) -> None:
+        wide, label = w.Layout(width="330px"), {"description_width": "76px"}
+        self.turn = w.IntSlider(min=1, max=1, value=1, description="Up to turn", layout=wide, style=label)
+        self.row = w.IntSlider(min=0, max=0, value=0, description="Token", layout=wide, style=label)
+        self.staircase = w.Checkbox(value=False, description="show how far each row sees, f(j)", indent=False)
+        self.save = w.Button(description="Save the picture", icon="download", layout=w.Layout(width="160px"))
+        self.picture, self.strip, self.counters = w.HTML(), w.HTML(), w.HTML()
+        self.small, self.files = w.HTML(), w.HTML()
+        self.turn.observe(lambda _: self._redraw(), "value")
         for control in (self.row, self.staircase):
             control.observe(lambda _: self._draw(), "value")
+        self.save.on_click(lambda _: self._offer_files())
 
     def _lay_out(self) -> None:
-        column = w.Layout(flex="0 0 350px", margin="0 16px 0 0")
         controls = w.VBox(
             [
                 self._style,
+                w.HTML(icons.STYLE, layout=w.Layout(display="none")),
                 heading("Dialogue"),
-                self.rows,
-                w.HBox([self.add_turn, self.remove_turn]),
-                self.system,
+                self.editor.box,
                 heading("Mask"),
-                self.preset,
-                self.rule,
-                self.sink,
-                self.system_as_query,
-                heading("Look at"),
-                self.turn,
-                self.row,
-                self.staircase,
+                self.rules.box,
                 heading("The same dialogue under the three rules"),
                 self.small,
             ],
-            layout=column,
+            layout=w.Layout(flex="0 0 350px", margin="0 16px 0 0", overflow="visible"),
         )
+        look = w.HBox([self.turn, self.row], layout=w.Layout(flex_flow="row wrap"))
+        extras = w.HBox([self.staircase, self.save, self.files], layout=w.Layout(flex_flow="row wrap"))
         view = w.VBox(
-            [self._error, self._status, self.picture, self.counters],
-            layout=w.Layout(flex="1 1 520px", min_width="0"),
+            [look, self._error, self._status, self.strip, self.picture, extras, self.counters],
+            layout=w.Layout(flex="1 1 520px", min_width="0", overflow="visible"),
         )
-        self.box.children = [w.HBox([controls, view], layout=w.Layout(flex_flow="row wrap"))]
+        self.box.children = [w.HBox([controls, view], layout=w.Layout(flex_flow="row wrap", overflow="visible"))]
 
-    # -- the dialogue ---------------------------------------------------------------------------
+    # -- what happens ---------------------------------------------------------------------------
 
     @property
     def messages(self) -> list[dict[str, str]]:
         """The dialogue as it stands in the text boxes."""
-        return [{"role": role, "content": box.value} for role, box in self._lines]
+        return self.editor.messages
 
-    def _fill(self, messages: Sequence[Message]) -> None:
-        """New text boxes for a new dialogue."""
-        self._lines: list[tuple[str, Any]] = []
-        for message in messages:
-            content, role = message["content"], message["role"]
-            lines = min(1 + len(content) // LETTERS, 6)
-            box = w.Textarea(
-                value=content,
-                description=role,
-                rows=lines,
-                layout=w.Layout(width=WIDE),
-                style=LABEL,
-            )
-            box.add_class(f"mi-{role}")
-            box.observe(lambda _: self._redraw(), "value")
-            self._lines.append((role, box))
-        self.rows.children = [box for _, box in self._lines]
-        self._quiet = True
-        put(self.system, messages[0]["role"] == "system")
-        turns = sum(role == "user" for role, _ in self._lines)
-        self.turn.max = turns
-        put(self.turn, turns)
-        self.remove_turn.disabled = turns < 2
-        self._quiet = False
+    def _edited(self) -> None:
+        """The dialogue has changed: if it has more or fewer turns, show them all."""
+        turns = sum(message["role"] == "user" for message in self.messages)
+        if turns != self.turn.max:
+            self._quiet = True
+            self.turn.max = turns
+            put(self.turn, turns)
+            self._quiet = False
+        self._redraw()
 
-    def _edit(self, change: Any) -> None:
-        if not self._quiet:
-            self._fill(change(self.messages))
-            self._redraw()
-
-    @staticmethod
-    def _grown(messages: list[dict[str, str]]) -> list[dict[str, str]]:
-        if messages[-1]["role"] == "user":
-            return [*messages, {"role": "assistant", "content": "Okay."}]
-        more = [
-            {"role": "user", "content": "Where is it?"},
-            {"role": "assistant", "content": "I do not know."},
-        ]
-        return [*messages, *more]
-
-    @staticmethod
-    def _shrunk(messages: list[dict[str, str]]) -> list[dict[str, str]]:
-        last = max(n for n, message in enumerate(messages) if message["role"] == "user")
-        return messages[:last]
-
-    def _with_system(self, messages: list[dict[str, str]]) -> list[dict[str, str]]:
-        bare = [message for message in messages if message["role"] != "system"]
-        prompt = {"role": "system", "content": "You are Mira, a helpful guide."}
-        return [prompt, *bare] if self.system.value else bare
-
-    # -- the mask -------------------------------------------------------------------------------
-
-    def _pick(self) -> None:
-        """A preset was chosen: write its rule."""
-        if not self._quiet and self.preset.value != OWN:
-            self.rule.value = PRESETS[self.preset.value]
-
-    def _set_options(self) -> None:
-        """A box was ticked: write the options into the rule, which stays the one truth."""
-        if self._quiet:
+    def _turn_segment(self, segment: int, both_ways: bool) -> None:
+        """A message's direction was switched: write that into the rule."""
+        shown = self._now[1]
+        try:
+            later = self._encoded(grown(grown(self.messages))).segments  # so that a rule is told from its look-alikes
+            rule = turned(self.rule.value, segment, both_ways, [shown.encoded.segments, shown.coming, later])
+        except ValueError as error:
+            self._complain(str(error))
+            self.editor.show_directions(directions(self._now[2], shown.encoded.segments))
             return
-        options = []
-        if self.sink.value:
-            options.append("sink=True")
-        if not self.system_as_query.value:
-            options.append("system_as_query=False")
-        self.rule.value = f"ism({', '.join(options)})" if options else "ism"
-
-    def _mirror(self, mask: Mask) -> None:
-        """Let preset and boxes show what the rule says."""
-        self._quiet = True
-        named = (name for name, rule in PRESETS.items() if get_mask(rule).name == mask.name)
-        put(self.preset, next(named, OWN))
-        options = mask.options if mask.name.split("(")[0] == "ism" else {}
-        for control, name in ((self.sink, "sink"), (self.system_as_query, "system_as_query")):
-            control.disabled = name not in options
-            if name in options:
-                put(control, options[name])
-        self._quiet = False
-
-    # -- the picture ----------------------------------------------------------------------------
+        if rule == self.rule.value:
+            self._redraw()
+        self.rule.value = rule
 
     def _redraw(self) -> None:
         if self._quiet:
             return
         try:
             mask = get_mask(self.rule.value)
-            shown, coming = self._shown()
-            encoded = self._encoded(shown)
-            dense = mask.dense(encoded.segments)
-            kept = reusable(mask, encoded.segments, self._encoded(coming).segments)
+            shown = self._shown()
+            dense = mask.dense(shown.encoded.segments)
+            kept = unchanged_prefix(dense, mask.dense(shown.coming))
         except (TypeError, ValueError) as error:
             self._complain(str(error))
             return
+        except Exception as error:  # a reader's own rule may raise anything; the widget goes on
+            self._complain(f"the rule {self.rule.value!r} raised {type(error).__name__}: {error}")
+            return
         self._complain("")
-        self._mirror(mask)
-        self._now = (mask, encoded, dense)
-        total, ids = len(encoded), encoded.segments.id.tolist()
+        self._now = (mask, shown, dense)
+        self.rules.mirror()
+        self.editor.show_directions(directions(dense, shown.encoded.segments))
+        total = len(shown.encoded)
+        alike = [rule for rule, other in shown.presets.items() if rule != self.rule.value and other.equal(dense)]
         self._quiet = True
         put(self.row, min(self.row.value, total - 1))
         self.row.max = total - 1
         self._quiet = False
-        put(self.counters, self._counted(int(dense.sum()), total, kept))
-        put(self.small, self._three(encoded.segments, ids))
+        put(self.counters, self._counted(int(dense.sum()), total, kept, len(shown.coming), alike))
         self._draw()
 
-    def _shown(self) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-        """The dialogue up to the chosen turn, and the same when the next question has come."""
-        messages = self.messages
+    def _shown(self) -> _Shown:
+        """The dialogue up to the chosen turn; made anew only when it has changed."""
+        messages, turn = self.messages, int(self.turn.value)
+        if self._made is not None and self._made[0] == (messages, turn):
+            return self._made[1]
         for number, message in enumerate(messages, start=1):
             if not message["content"].strip():
                 raise ValueError(f"message {number} ({message['role']}) is empty; write something")
         asked = [n for n, message in enumerate(messages) if message["role"] == "user"]
-        stop = asked[self.turn.value] if self.turn.value < len(asked) else len(messages)
-        shown = messages[:stop]
-        coming = messages[: stop + 1] if stop < len(messages) else self._grown(messages)
-        return shown, coming if coming[-1]["role"] == "user" else coming[:-1] or coming
+        stop = asked[turn] if turn < len(asked) else len(messages)
+        longer = messages[: stop + 1] if stop < len(messages) else grown(messages)
+        coming = longer if longer[-1]["role"] == "user" else longer[:-1] or longer
+        encoded = self._encoded(messages[:stop])
+        shown = _Shown(
+            encoded,
+            token_labels(encoded, self.tokenizer),
+            token_roles(encoded.segments),
+            encoded.segments.id.tolist(),
+            self._encoded(coming).segments,
+            {rule: get_mask(rule).dense(encoded.segments) for rule in PRESETS.values()},
+        )
+        put(self.small, self._three(shown))
+        self._made = ((messages, turn), shown)
+        return shown
 
     def _encoded(self, messages: Sequence[Message]) -> EncodedDialogue:
         encoded = encode_dialogue(messages, self.tokenizer)
@@ -256,51 +226,85 @@ class MaskExplorer(Panel):
             )
         return encoded
 
-    def _draw(self) -> None:
-        """The map and the status line, after a change of the dialogue, the rule or the row."""
-        if self._quiet or not hasattr(self, "_now"):
-            return
-        mask, encoded, dense = self._now
-        labels, roles, ids = self._axes(encoded)
-        row, title = self.row.value, f"Mask {mask.name}"
-        drawn = mask_map(dense, labels, roles, ids, title=title, row=row, staircase=self.staircase.value)
-        put(self.picture, str(drawn))
-        self._say(describe_row(labels[row], row, dense[row].tolist()))
+    # -- the picture ----------------------------------------------------------------------------
 
-    def _axes(self, encoded: EncodedDialogue) -> tuple[list[str], list[str], list[int]]:
-        labels = token_labels(encoded, self.tokenizer)
-        return labels, token_roles(encoded.segments), encoded.segments.id.tolist()
-
-    def _counted(self, pairs: int, total: int, kept: int) -> str:
-        flops = self._shape.flops(total, pairs)
-        facts = (
-            ("Visible pairs", f"{pairs:,} of {total * total:,} ({pairs / total**2:.0%})"),
-            ("To read it once", f"{flops / 1e6:.1f} MFLOP (tiny model, visible pairs only)"),
-            ("When the next question comes", f"the cache keeps {kept} of {total} positions"),
+    def _map(self) -> Picture:
+        mask, shown, dense = self._now
+        return mask_map(
+            dense,
+            shown.labels,
+            shown.roles,
+            shown.ids,
+            title=f"Mask {mask.name}",
+            row=self.row.value,
+            staircase=self.staircase.value,
         )
+
+    def _draw(self) -> None:
+        """The map and what is said about the row, after a change of the dialogue, the rule or the row."""
+        if self._quiet:
+            return
+        _, shown, dense = self._now
+        row = int(self.row.value)
+        seen = dense[row].tolist()
+        put(self.picture, str(self._map()))
+        put(self.strip, str(row_strip(shown.labels, shown.roles, seen, row)))
+        put(self.files, "")
+        said = describe_row(shown.labels[row], row, seen)
+        self._say(f"{said}; {_reach(row, seen)}" if self.staircase.value else said)
+
+    def _counted(self, pairs: int, total: int, kept: int, coming: int, alike: Sequence[str]) -> str:
+        flops = self._shape.flops(total, pairs)
+        facts = {
+            "Visible pairs": f"{pairs:,} of {total * total:,} ({pairs / total**2:.0%})",
+            "To read it once": f"{flops / 1e6:.1f} MFLOP (tiny model, visible pairs only)",
+            "When the next question comes": f"the cache keeps {kept} of {total} positions; {coming - kept} to be read",
+            "Same matrix here as": " · ".join(alike) or "none of the other presets",
+        }
         cells = "".join(
             f'<tr><th scope="row" style="{_FACT};color:{FAINT}">{name}</th><td>{escape(value)}</td></tr>'
-            for name, value in facts
+            for name, value in facts.items()
         )
         return f'<table style="{FONT};font-size:14px;color:{INK};border-spacing:0">{cells}</table>'
 
     @staticmethod
-    def _three(segments: Any, ids: list[int]) -> str:
-        cell = round(104 / len(ids), 3)
-        maps = (
-            bool_grid(get_mask(name).dense(segments).numpy(), name, ids, cell) for name in ("causal", "prefix", "ism")
-        )
+    def _three(shown: _Shown) -> str:
+        cell = round(104 / len(shown.ids), 3)
+        maps = (bool_grid(shown.presets[name].numpy(), name, shown.ids, cell) for name in THREE)
         return f'<div style="display:flex;gap:14px">{"".join(maps)}</div>'
+
+    # -- the picture to take away ---------------------------------------------------------------
+
+    def _offer_files(self) -> None:
+        """Links to what is shown, as files: the map as SVG, its still picture as PNG."""
+        vector = standalone(self._map()).encode("utf-8")
+        files = {"mask.svg": ("image/svg+xml", vector), "mask.png": ("image/png", png_bytes(self.figure()))}
+        links = (
+            f'<a download="{name}" href="data:{kind};base64,{b64encode(data).decode("ascii")}" '
+            f'style="color:var(--jp-content-link-color,#0645ad);text-decoration:underline">{name}</a>'
+            for name, (kind, data) in files.items()
+        )
+        put(self.files, f'<span style="{FONT};font-size:14px">{" &nbsp; ".join(links)}</span>')
 
     def figure(self) -> Figure:
         """What it shows now, as a still picture; its text alternative is the status line and the counts."""
-        if not hasattr(self, "_now"):
-            raise ValueError(f"nothing to show yet: {self.error}")
-        mask, encoded, dense = self._now
-        labels, roles, ids = self._axes(encoded)
-        figure = mask_figure({mask.name: dense}, labels, roles, ids, row=self.row.value)
+        mask, shown, dense = self._now
+        figure = mask_figure(
+            {mask.name: dense},
+            shown.labels,
+            shown.roles,
+            shown.ids,
+            row=self.row.value,
+            staircase=self.staircase.value,
+        )
         figure.alt = f"Mask explorer. {figure.alt} {self.status}."
         return figure
 
 
-_FACT = "text-align:left;font-weight:400;padding:2px 18px 2px 0"
+def _reach(row: int, seen: Sequence[bool]) -> str:
+    """The row's f(j), if it has one: the paper's rows see all from 0 to f(j)."""
+    last = max(position for position, sees in enumerate(seen) if sees)
+    return f"f({row}) = {last}" if all(seen[: last + 1]) else f"no f({row}): there are holes before {last}"
+
+
+_FACT = "text-align:left;font-weight:400;padding:2px 18px 2px 0;white-space:nowrap;vertical-align:top"

@@ -84,7 +84,12 @@ def put(widget: Any, value: Any) -> None:
         widget.value = value
 
 
+def heading_html(text: str) -> str:
+    """A small heading inside a widget, as HTML."""
+    style = f"{FONT};font-size:13px;line-height:1.4;font-weight:600;color:{FAINT};margin-top:6px"
+    return f'<div style="{style}">{escape(text)}</div>'
+
+
 def heading(text: str) -> Any:
     """A small heading inside a widget."""
-    style = f"{FONT};font-size:13px;font-weight:600;color:{FAINT};margin-top:6px"
-    return w.HTML(f'<div style="{style}">{escape(text)}</div>')
+    return w.HTML(heading_html(text))

@@ -1,0 +1,122 @@
+"""What the heads of a model did in one forward, and the numbers that sum a head up.
+
+It stands beside evaluation and cost, below the pictures: these are measurements of a model, wanted by
+pictures, notebooks and experiments alike. Shapes: T tokens, H heads, D channels a head.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mini_ism.dialogue import EncodedDialogue
+from mini_ism.masks import Mask, get_mask
+from mini_ism.model import GPT
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """One dialogue as a model's heads read it under a mask.
+
+    Args:
+        allowed: BoolTensor ``[T, T]``, the mask, True = the row may attend to the column.
+        scores: ``[layers, H, T, T]``, query times key over the square root of D, before the mask is laid on.
+        weights: ``[layers, H, T, T]``, the model's own attention weights: exactly 0 where the mask forbids, rows
+            sum to 1.
+        logits: ``[T, V]``, what that very forward says comes next.
+    """
+
+    allowed: Tensor
+    scores: Tensor
+    weights: Tensor
+    logits: Tensor
+
+
+@torch.no_grad()
+def read_attention(model: GPT, dialogue: EncodedDialogue, mask: str | Mask | None = None) -> Reading:
+    """Let a model read a dialogue, and keep what its heads did.
+
+    Args:
+        model: on any device.
+        dialogue: one, with tensors ``[T]``.
+        mask: any rule, also one the model has never seen; default, the one it was trained with.
+
+    Raises:
+        TypeError, ValueError: a batch was given, the mask cannot be read or does not fit, or the dialogue is longer
+            than the model's context.
+    """
+    if dialogue.tokens.ndim != 1:
+        raise ValueError(
+            f"attention is read one dialogue at a time, tokens [T], but they have shape {tuple(dialogue.tokens.shape)}"
+        )
+    rule = get_mask(model.config.mask if mask is None else mask)
+    allowed = rule.dense(dialogue.segments)
+    scores: list[Tensor] = []
+
+    def listen(attention: Any, arguments: tuple[Any, ...]) -> None:
+        q, k, _ = attention.project(*arguments[:2])  # (1, H, T, D) each
+        scores.append((q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1]))[0].cpu())
+
+    hooks = [block.get_submodule("attention").register_forward_pre_hook(listen) for block in model.blocks]
+    try:
+        logits, weights = model(dialogue.tokens[None].to(model.device), allowed, attention_maps=True)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return Reading(allowed.cpu(), torch.stack(scores), weights[:, 0].cpu(), logits[0].cpu())
+
+
+# -- numbers ---------------------------------------------------------------------------------------
+
+
+def entropy(weights: Tensor) -> Tensor:
+    """How widely each row spreads its attention, in bits: 0 = all on one token, log2(n) = evenly over n.
+
+    ``[..., T, S]`` -> ``[..., T]``.
+    """
+    nats: Tensor = torch.special.entr(weights).sum(-1)
+    return nats / math.log(2)
+
+
+def look_ahead(weights: Tensor) -> Tensor:
+    """The share of each row's attention that lies on later tokens: ``[..., T, T]`` -> ``[..., T]``.
+
+    Raises:
+        ValueError: the last two dimensions differ, so that "later" is not the upper triangle.
+    """
+    if weights.shape[-1] != weights.shape[-2]:
+        raise ValueError(f"look_ahead needs the weights of all rows, [..., T, T], got {tuple(weights.shape)}")
+    return weights.triu(1).sum(-1)
+
+
+def may_look_ahead(allowed: Tensor) -> Tensor:
+    """Which rows of a mask see a later token: ``[..., T, T]`` -> bool ``[..., T]``."""
+    return allowed.triu(1).any(-1)
+
+
+def look_ahead_share(weights: Tensor, allowed: Tensor) -> Tensor:
+    """:func:`look_ahead`, averaged over the rows that may look ahead at all; 0 where none may.
+
+    Averaging over all rows would say more of the mask (how many rows it lets) than of the head.
+
+    Args:
+        weights: ``[..., T, T]``.
+        allowed: BoolTensor ``[T, T]``.
+
+    Returns:
+        ``[...]``, a share a head.
+    """
+    rows = may_look_ahead(allowed)
+    return look_ahead(weights)[..., rows].mean(-1) if bool(rows.any()) else weights.new_zeros(weights.shape[:-2])
+
+
+def even(allowed: Tensor) -> Tensor:
+    """The attention of a head that makes no difference between the tokens it sees: ``[..., T, S]``, rows sum to 1.
+
+    A yardstick: ``look_ahead_share(even(allowed), allowed)`` is what the mask alone puts ahead.
+    """
+    return allowed / allowed.sum(-1, keepdim=True)

@@ -1,0 +1,246 @@
+"""A chat that trusts its cache blindly: what goes stale when nothing is thrown away, and what it does to the answers.
+
+:class:`~mini_ism.chat.ChatSession` asks the rule before each step which cached positions are still right, so it cannot
+be wrong. This is the engine without that question, for those who want to see why it is asked. It drives the model
+itself (floor 3), speaks of turns in the chat's events (floor 4) and draws nothing, so that notebook, widget and test
+show the same numbers: floor 5, beside the costs of an honest turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import tiktoken
+import torch
+from torch import Tensor
+
+from mini_ism.cache import KVCache
+from mini_ism.chat import Event, Sampler
+from mini_ism.cost import plan
+from mini_ism.dialogue import END, EncodedDialogue, Message, encode_dialogue
+from mini_ism.masks import Mask, get_mask
+from mini_ism.model import GPT
+from mini_ism.segments import Segments
+
+
+def blind_trace(trace: Iterable[Event], model: GPT) -> list[Event]:
+    """What an engine would do that throws nothing away: the forwards of ``trace``, each over all that was read before.
+
+    Args:
+        trace: of an honest engine, from :func:`~mini_ism.cost.plan` or ``ChatSession.trace``.
+        model: whose FLOPs and bytes to count.
+
+    Returns:
+        Its events. Seconds are 0: nothing was run.
+    """
+    events: list[Event] = []
+    held = turn = 0
+    for event in trace:
+        if event.phase not in ("prefill", "decode") or event.stop <= held:
+            continue  # read again by the honest engine, kept here
+        if event.phase == "prefill" and event.turn > turn:
+            turn = event.turn
+            if held:
+                events.append(Event(turn, "reuse", 0, held, 0.0, 0, model.kv_bytes(held)))
+        flops = model.flops(event.stop - held, (event.stop - held) * event.stop)
+        events.append(Event(event.turn, event.phase, held, event.stop, 0.0, flops, model.kv_bytes(event.stop)))
+        held = event.stop
+    return events
+
+
+def stale_positions(
+    mask: str | Mask, segments: Segments, trace: Iterable[Event] | None = None
+) -> dict[int, tuple[int, ...]]:
+    """Which positions of a blindly kept cache are wrong when each question has come.
+
+    A position is right iff it saw, when it was read, just what it may see now, and all of that was and is right.
+
+    Args:
+        mask: the rule.
+        segments: of one dialogue, ``[T]``.
+        trace: the blind engine's forwards, from :func:`blind_trace`; default, those of the plan.
+
+    Returns:
+        By turn, from the second on, the wrong positions; none for causal and ISM, all for prefix.
+    """
+    rule = get_mask(mask)
+    saw = torch.zeros(len(segments), len(segments), dtype=torch.bool)  # row i: what i saw when it was read
+    stale: dict[int, tuple[int, ...]] = {}
+    held = 0
+    for turn, stop in _forwards(plan(rule, segments) if trace is None else trace):
+        dense = rule.dense(segments[:stop])
+        if held and turn > max(stale, default=1):
+            stale[turn] = tuple((~_still_right(saw[:held, :stop], dense[:held])).nonzero().flatten().tolist())
+        saw[held:stop, :stop] = dense[held:]
+        held = stop
+    return stale
+
+
+def _still_right(saw: Tensor, sees: Tensor) -> Tensor:
+    """Which of the first rows are right, given what they saw and what they may see now: ``[N, T]`` each -> ``[N]``."""
+    right = (saw == sees).all(-1)
+    held = len(right)
+    while True:
+        better = right & ~(sees[:, :held] & ~right).any(-1)
+        if torch.equal(better, right):
+            return right
+        right = better
+
+
+def _forwards(trace: Iterable[Event]) -> Iterator[tuple[int, int]]:
+    """(turn, where it ends) of each forward that reads something for the first time."""
+    held = 0
+    for event in trace:
+        if event.phase in ("prefill", "decode") and event.stop > held:
+            held = event.stop
+            yield event.turn, held
+
+
+# -- and what comes of it --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """A greedy answer: its ``tokens``, and the ``logits [N, V]`` that each was picked from. The end marker counts."""
+
+    tokens: tuple[int, ...]
+    logits: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class StaleTurn:
+    """One question answered twice by the same model: all read anew, and over the cache that earlier turns left.
+
+    Args:
+        turn: from 1.
+        stale: the cached positions that were used although they are no longer right.
+        right, blind: what was written with everything read anew, and over the blindly kept cache.
+        right_text, blind_text: the same as text.
+        pieces: token by token: the right one, the blind one (``""`` past an answer's end), and the largest difference
+            of their logits, as long as both answers have been the same so far; then ``None``.
+    """
+
+    turn: int
+    stale: tuple[int, ...]
+    right: Written
+    blind: Written
+    right_text: str
+    blind_text: str
+    pieces: tuple[tuple[str, str, float | None], ...]
+
+    @property
+    def difference(self) -> float:
+        """The largest difference of any logit for the answer's first token."""
+        first = self.pieces[0][2]
+        assert first is not None
+        return first
+
+    @property
+    def same_answer(self) -> bool:
+        """Whether the stale cache did no harm that can be read."""
+        return self.right.tokens == self.blind.tokens
+
+
+@torch.inference_mode()
+def answer_blindly(
+    model: GPT,
+    tokenizer: tiktoken.Encoding,
+    messages: Sequence[Message],
+    mask: str | Mask | None = None,
+    *,
+    longest: int = 40,
+) -> list[StaleTurn]:
+    """Put each question of a dialogue to a model twice: with all read anew, and over all that was cached before.
+
+    The dialogue goes on from the answers *given* in ``messages``, so that both sides always answer the same question.
+
+    Args:
+        model: from :func:`~mini_ism.checkpoints.load_model`, or your own.
+        tokenizer: the model's.
+        messages: a dialogue.
+        mask: default, the one the model was trained with.
+        longest: most tokens of an answer.
+
+    Returns:
+        One entry a question. With a rule that keeps everything (causal, ISM) the differences are rounding errors.
+
+    Raises:
+        TypeError, ValueError: the dialogue or the mask is not valid, or the dialogue does not fit the model's context.
+    """
+    model.eval()
+    rule = get_mask(model.config.mask if mask is None else mask)
+    encoded = encode_dialogue(messages, tokenizer)
+    if len(encoded) > model.config.context:
+        raise ValueError(f"the dialogue has {len(encoded)} tokens, but the model reads at most {model.config.context}")
+    trace = plan(rule, encoded.segments, model)
+    stale = stale_positions(rule, encoded.segments, trace)
+    cache = model.new_cache()
+    turns: list[StaleTurn] = []
+    for turn, stop in _forwards(trace):
+        asked = _until(encoded, stop)
+        if turn > len(turns):  # the question: before it is read for good, let both sides answer it
+            anew = _write(model, tokenizer, rule, asked, model.new_cache(), longest)
+            blind = _write(model, tokenizer, rule, asked, cache.clone(), longest)
+            turns.append(_compared(turn, stale.get(turn, ()), anew, blind, tokenizer))
+        _read(model, rule, asked, cache)
+    return turns
+
+
+def _until(encoded: EncodedDialogue, stop: int) -> EncodedDialogue:
+    return EncodedDialogue(encoded.tokens[:stop], encoded.segments[:stop], encoded.loss_mask[:stop])
+
+
+def _read(model: GPT, rule: Mask, encoded: EncodedDialogue, cache: KVCache) -> Tensor:
+    """Read what the cache does not hold yet, whatever that is worth; the last position's logits ``[V]``."""
+    start = cache.length
+    rows = rule.dense(encoded.segments)[start:]  # (T - start, T)
+    tokens = encoded.tokens[None, start:].to(model.device)
+    logits: Tensor = model(tokens, rows, cache)[0, -1].float().cpu()
+    return logits
+
+
+def _write(
+    model: GPT, tokenizer: tiktoken.Encoding, rule: Mask, asked: EncodedDialogue, cache: KVCache, longest: int
+) -> Written:
+    """The greedy answer to a question, over a cache that holds what it holds."""
+    greedy = Sampler(tokenizer, 0.0, None, None, 0)
+    end = tokenizer.encode_single_token(END)
+    tokens: list[int] = []
+    logits: list[Tensor] = []
+    segment = int(asked.segments.id[-1]) + 1
+    while True:
+        logits.append(_read(model, rule, asked, cache))
+        tokens.append(greedy.pick(logits[-1]))
+        if tokens[-1] == end or len(tokens) == min(longest, model.config.context - len(asked)):
+            return Written(tuple(tokens), torch.stack(logits))
+        asked = _longer(asked, tokens[-1], segment)
+
+
+def _longer(encoded: EncodedDialogue, token: int, segment: int) -> EncodedDialogue:
+    """A dialogue with one more token of an answer."""
+    s = encoded.segments
+    no, yes = torch.tensor([False]), torch.tensor([True])
+    segments = Segments(
+        torch.cat([s.id, torch.tensor([segment])]), torch.cat([s.is_query, no]), torch.cat([s.system, no])
+    )
+    tokens = torch.cat([encoded.tokens, torch.tensor([token])])
+    return EncodedDialogue(tokens, segments, torch.cat([encoded.loss_mask, yes]))
+
+
+def _compared(
+    turn: int, stale: tuple[int, ...], anew: Written, blind: Written, tokenizer: tiktoken.Encoding
+) -> StaleTurn:
+    pieces: list[tuple[str, str, float | None]] = []
+    for n in range(max(len(anew.tokens), len(blind.tokens))):
+        together = anew.tokens[:n] == blind.tokens[:n] and n < min(len(anew.tokens), len(blind.tokens))
+        apart = float((anew.logits[n] - blind.logits[n]).abs().max()) if together else None
+        right, wrong = (tokenizer.decode(list(side.tokens[n : n + 1])) for side in (anew, blind))
+        pieces.append((right, wrong, apart))
+    texts = [_text(side.tokens, tokenizer) for side in (anew, blind)]
+    return StaleTurn(turn, stale, anew, blind, texts[0], texts[1], tuple(pieces))
+
+
+def _text(tokens: Sequence[int], tokenizer: tiktoken.Encoding) -> str:
+    end = tokenizer.encode_single_token(END)
+    return tokenizer.decode([token for token in tokens if token != end]).removeprefix(" ")

@@ -1,0 +1,228 @@
+"""Attention for paper: matplotlib figures with their text alternatives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
+from matplotlib.colors import Colormap, ListedColormap
+
+from mini_ism import svg
+from mini_ism.svg import LIGHT
+from mini_ism.views.attention_colours import DIFFERENCES, TICKS, WEIGHTS, RootScale, coloured
+from mini_ism.views.attention_words import describe_attention, describe_difference
+from mini_ism.views.figures import BARS, Figure, label_axes
+
+SIDE = 3.4  # of a map, in inches
+
+
+def attention_figure(
+    maps: Mapping[str, tuple[Any, Any]],
+    labels: Sequence[str],
+    roles: Sequence[str],
+    ids: Sequence[int],
+    *,
+    row: int | None = None,
+) -> Figure:
+    """One head's attention, or several side by side, over one dialogue, inside the outline of each one's mask.
+
+    Args:
+        maps: a title each, with weights ``[T, T]`` and the mask bool ``[T, T]`` they came about under.
+        labels: what to call each position; see :func:`~mini_ism.views.mask_map.mask_map` for this and the next two.
+        roles: of the positions.
+        ids: the segment of each position.
+        row: a position to point out.
+    """
+    figure, panels = _panels(len(maps))
+    said = []
+    for number, (axes, (title, (weights, allowed))) in enumerate(zip(panels, maps.items(), strict=True)):
+        values = _draw(axes, weights, allowed, signed=False)
+        label_axes(axes, labels, roles, ids, row, cell=SIDE * 72 / len(labels), rows=number == 0)
+        axes.set_title(title, fontsize=12)
+        told = "" if row is None else f": {describe_attention(labels, row, values[row].tolist())}"
+        said.append(f"{title}{told}")
+    _colour_bar(figure, panels[-1:], signed=False)
+    figure.alt = f"Attention over {len(labels)} tokens. {'; '.join(said)}."
+    return figure
+
+
+def difference_figure(
+    own: tuple[Any, Any],
+    swapped: tuple[Any, Any],
+    labels: Sequence[str],
+    roles: Sequence[str],
+    ids: Sequence[int],
+    *,
+    titles: tuple[str, str],
+    row: int | None = None,
+) -> Figure:
+    """The same head under two masks, and what the swap moved.
+
+    Args:
+        own: weights ``[T, T]`` and the mask bool ``[T, T]`` they came about under.
+        swapped: the same under the other mask.
+        labels: what to call each position, as in :func:`attention_figure`, and so the next two.
+        roles: of the positions.
+        ids: the segment of each position.
+        titles: of the two.
+        row: a position to point out.
+    """
+    figure, panels = _panels(3)
+    for number, (axes, (weights, allowed), title) in enumerate(zip(panels, (own, swapped), titles, strict=False)):
+        _draw(axes, weights, allowed, signed=False)
+        label_axes(axes, labels, roles, ids, row, cell=SIDE * 72 / len(labels), rows=number == 0)
+        axes.set_title(title, fontsize=12)
+    change = np.asarray(swapped[0]) - np.asarray(own[0])
+    either = np.asarray(own[1], dtype=bool) | np.asarray(swapped[1], dtype=bool)
+    _draw(panels[2], change, either, signed=True)
+    _outline(panels[2], np.asarray(own[1], dtype=bool))
+    label_axes(panels[2], labels, roles, ids, row, cell=SIDE * 72 / len(labels), rows=False)
+    panels[2].set_title("difference", fontsize=12)
+    _colour_bar(figure, panels[1:2], signed=False)
+    _colour_bar(figure, panels[2:], signed=True)
+    moved = np.abs(change).sum(-1) / 2
+    told = "" if row is None else f" {describe_difference(labels, row, change[row].tolist())}."
+    figure.alt = (
+        f"One head under two masks, {titles[0]} and {titles[1]}, and the difference over {len(labels)} tokens: "
+        f"a row moves {moved.mean():.0%} of its attention on average, at most {moved.max():.0%}.{told}"
+    )
+    return figure
+
+
+def heads_figure(weights: Any, allowed: Any, captions: Sequence[Sequence[str]], *, title: str) -> Figure:
+    """All heads of a model, small: a row for each layer, a column for each head.
+
+    Args:
+        weights: ``[layers, H, T, T]``.
+        allowed: bool ``[T, T]``, the mask.
+        captions: a line under each map, ``[layers][H]``.
+        title: of the whole.
+    """
+    values = np.asarray(weights, dtype=np.float64)
+    layers, heads = values.shape[:2]
+    figure = Figure(figsize=(1.9 * heads + 0.9, 1.95 * layers + 0.6), layout="constrained")
+    panels = figure.subplots(layers, heads, squeeze=False)
+    for n in range(layers):
+        for h in range(heads):
+            axes = panels[n][h]
+            _draw(axes, values[n, h], allowed, signed=False)
+            axes.set(xticks=[], yticks=[])
+            axes.set_xlabel(captions[n][h], fontsize=10)
+    figure.suptitle(title, fontsize=12)
+    _colour_bar(figure, [axes for line in panels for axes in line], signed=False)
+    said = (f"layer {n + 1} head {h + 1}: {text}" for n, row in enumerate(captions) for h, text in enumerate(row))
+    figure.alt = f"{title}. {'; '.join(said)}."
+    return figure
+
+
+def head_bars_figure(
+    shares: Mapping[str, Any], *, ylabel: str, even: Mapping[str, float] | None = None, percent: bool = True
+) -> Figure:
+    """A number for each head of one model or several, as bars.
+
+    Args:
+        shares: a name each, with numbers ``[layers, H]``.
+        ylabel: what the numbers are.
+        even: a yardstick by name, drawn as a line across that model's bars; 0 = none.
+        percent: write the numbers as shares.
+    """
+    figure = Figure(figsize=(8.4, 3.4), layout="constrained")
+    axes = figure.add_subplot()
+    wide = 0.8 / max(len(shares), 1)
+    said, names = [], []
+    for number, (name, given) in enumerate(shares.items()):
+        values = np.asarray(given, dtype=np.float64)
+        names = [f"{n + 1}.{h + 1}" for n in range(values.shape[0]) for h in range(values.shape[1])]
+        fill, hatch = BARS[number % len(BARS)]
+        x = np.arange(values.size) + (number - (len(shares) - 1) / 2) * wide
+        axes.bar(x, values.ravel(), wide * 0.9, label=name, color=fill, hatch=hatch, edgecolor="white", linewidth=0)
+        form = "{:.0%}" if percent else "{:.1f}"
+        told = ", ".join(form.format(value) for value in values.ravel())
+        if even is not None and even.get(name):
+            axes.axhline(even[name], color=fill, linestyle="--", linewidth=1.2, label=f"{name}, if spread evenly")
+            told += f" (spread evenly it would be {form.format(even[name])})"
+        said.append(f"{name} {told}")
+    axes.set_xticks(range(len(names)), names, fontsize=10)
+    axes.set_xlabel("layer.head", fontsize=10)
+    axes.set_ylabel(ylabel, fontsize=10)
+    if percent:
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    figure.legend(frameon=False, fontsize=9, loc="outside right upper")
+    figure.alt = f"{ylabel}, head by head ({', '.join(names)}): " + "; ".join(said) + "."
+    return figure
+
+
+def stages_figure(
+    scores: Any, allowed: Any, weights: Any, labels: Sequence[str], roles: Sequence[str], row: int
+) -> Figure:
+    """One row's scores, what the mask leaves of them, and their softmax; all ``[T]``. Orange bars look ahead."""
+    seen, shares = np.asarray(allowed, dtype=bool), np.asarray(weights, dtype=np.float64)
+    raw, total = np.asarray(scores, dtype=np.float64), len(labels)
+    figure = Figure(figsize=(8.4, 4.2), layout="constrained")
+    panels = figure.subplots(3, 1, sharex=True)
+    colours = [LIGHT["ahead" if i > row else "back"] for i in range(total)]
+    for axes, (name, values, shown) in zip(
+        panels,
+        (("scores", raw, np.ones_like(seen)), ("mask", raw, seen), ("softmax", shares, seen)),
+        strict=True,
+    ):
+        axes.bar(range(total), np.where(shown, values, 0), color=colours)
+        for i in np.flatnonzero(~shown):
+            axes.axvspan(i - 0.5, i + 0.5, facecolor=LIGHT["hidden"], edgecolor="#999", hatch="////", linewidth=0)
+        axes.set_ylabel(name, fontsize=11, rotation=0, ha="right", va="center")
+        axes.axhline(0, color="#777", linewidth=0.6)
+        axes.tick_params(labelsize=9)
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
+    panels[1].set_ylim(panels[0].get_ylim())
+    panels[2].set_xlim(-0.5, total - 0.5)
+    panels[2].set_xticks(range(total), [label.replace("$", r"\$") for label in labels], rotation=90, fontsize=9)
+    for tick, role in zip(panels[2].get_xticklabels(), roles, strict=True):
+        tick.set_color(LIGHT[role])
+    panels[2].get_xticklabels()[row].set_fontweight("bold")
+    figure.alt = (
+        f"Three stages of one row: scores from {raw.min():.1f} to {raw.max():.1f}; the mask hides "
+        f"{int((~seen).sum())} of {total}; after the softmax {describe_attention(labels, row, shares.tolist())}."
+    )
+    return figure
+
+
+# -- parts -----------------------------------------------------------------------------------------
+
+
+def _panels(count: int) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(SIDE * count + 1.9, SIDE + 1.2), layout="constrained")
+    return figure, [figure.add_subplot(1, count, number + 1) for number in range(count)]
+
+
+def _colour_map(signed: bool) -> Colormap | str:
+    return DIFFERENCES if signed else WEIGHTS
+
+
+def _draw(axes: Axes, weights: Any, allowed: Any, *, signed: bool) -> np.ndarray:
+    values, seen = np.asarray(weights, dtype=np.float64), np.asarray(allowed, dtype=bool)
+    axes.imshow(np.zeros_like(values), cmap=ListedColormap([LIGHT["hidden"]]), interpolation="nearest")
+    axes.imshow(coloured(values, seen, signed=signed), interpolation="nearest")
+    _outline(axes, seen)
+    return values
+
+
+def _outline(axes: Axes, seen: np.ndarray) -> None:
+    padded = np.pad(seen, 1)
+    across = svg.spans(padded[1:, 1:-1] != padded[:-1, 1:-1])
+    down = svg.spans((padded[1:-1, 1:] != padded[1:-1, :-1]).T)
+    lines = [[(a - 0.5, y - 0.5), (b - 0.5, y - 0.5)] for y, a, b in across]
+    lines += [[(x - 0.5, a - 0.5), (x - 0.5, b - 0.5)] for x, a, b in down]
+    axes.add_collection(LineCollection(lines, colors="black", linewidths=0.8, zorder=3))
+
+
+def _colour_bar(figure: Figure, panels: Sequence[Axes], *, signed: bool) -> None:
+    scale = ScalarMappable(RootScale(signed), _colour_map(signed))
+    bar = figure.colorbar(scale, ax=list(panels), shrink=0.7, ticks=list(TICKS[signed]))
+    bar.ax.set_yticklabels([f"{tick:+.0%}" if signed and tick else f"{tick:.0%}" for tick in TICKS[signed]], fontsize=9)

@@ -1,0 +1,343 @@
+"""Training curves: loss and exact match of runs side by side, as SVG for the page and as a figure for paper."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mini_ism import svg
+from mini_ism.evaluation import CONTROL_SKILLS, Score
+from mini_ism.svg import FAINT, FONT, INK, LIGHT, PAPER, escape
+from mini_ism.views.figures import Figure
+from mini_ism.views.picture import Picture
+
+Metrics = Mapping[str, Sequence[Mapping[str, Any]]]
+"""Lines of metrics by the run's name; a line is what :meth:`mini_ism.training.Run.train` reports after a step."""
+
+AGAINST = {"step": "steps", "tokens": "tokens computed", "seen": "dialogues seen", "seconds": "seconds of training"}
+"""What may run along the horizontal axis, by the metrics' own name for it."""
+
+LOOKS = (
+    ("back", "", "o"),
+    ("ahead", "7 3", "s"),
+    ("assistant", "2 3", "D"),
+    ("system", "9 3 2 3", "^"),
+    ("discarded", "1 2", "v"),
+)
+"""Colour (a name in :data:`mini_ism.svg.LIGHT`), dashes and marker of each run; no run is told by its colour alone."""
+
+Series = tuple[Sequence[tuple[float, float]], Sequence[tuple[float, float, float]], int]
+"""Points (x, y) of a line, its whiskers (x, low, high), and which of :data:`LOOKS` it has."""
+
+OWN_LOOK = {"causal": 0, "prefix": 1, "ism": 2}
+"""Which of :data:`LOOKS` a run has by its name, so that a mask looks the same in each picture."""
+
+WIDTHS = (4.0, 2.6, 1.6)
+"""Width of the first run's line, the second's, and all others': runs that coincide all stay visible."""
+
+SMOOTH = 10
+"""Steps of whose losses the drawn line is the mean; one step's loss depends on its few dialogues."""
+
+MOST_POINTS, MOST_SCORES = 240, 40  # of a line; more cannot be seen, and each is sent to the page anew
+LEFT, TOP, WIDE, HIGH, BETWEEN = 52, 62, 330, 190, 76  # pixels of the SVG's panels
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One run, ready to be drawn.
+
+    Args:
+        name: the run's.
+        loss: points (x, mean loss of the last ``SMOOTH`` steps).
+        exact: points (x, answers that were exactly right).
+        last: the loss of the last step, NaN before the first.
+        steps: how many there were.
+        look: which of :data:`LOOKS` it has.
+    """
+
+    name: str
+    loss: Sequence[tuple[float, float]]
+    exact: Sequence[tuple[float, Score]]
+    last: float
+    steps: int
+    look: int
+
+    def describe(self) -> str:
+        """How far the run is, in words."""
+        if not self.steps:
+            return f"{self.name} has not begun"
+        told = f"{self.name} after {self.steps} {'step' if self.steps == 1 else 'steps'}: loss {self.last:.2f}"
+        if not self.exact:
+            return told
+        score = self.exact[-1][1]
+        return f"{told}, {score.right} of {score.total} answers right"
+
+
+def curves(metrics: Metrics, against: str = "step", skills: Sequence[str] | None = CONTROL_SKILLS) -> list[Curve]:
+    """What there is to draw of some runs.
+
+    Args:
+        metrics: of each run, by its name.
+        against: what x is, a key of :data:`AGAINST`.
+        skills: whose answers are counted; ``None`` = all.
+
+    Raises:
+        ValueError: ``against`` is unknown.
+    """
+    if against not in AGAINST:
+        raise ValueError(f"curves cannot be drawn against {against!r}; choose one of {', '.join(AGAINST)}")
+    wanted = None if skills is None else set(skills)
+    free = iter([n for n in range(len(LOOKS)) if n not in {OWN_LOOK.get(name) for name in metrics}] * len(metrics))
+    looks = [OWN_LOOK[name] if name in OWN_LOOK else next(free, 0) for name in metrics]
+    return [
+        _curve(name, list(lines), against, wanted, look)
+        for (name, lines), look in zip(metrics.items(), looks, strict=True)
+    ]
+
+
+def _curve(name: str, lines: list[Mapping[str, Any]], against: str, wanted: set[str] | None, look: int) -> Curve:
+    losses = [float(line["loss"]) for line in lines]
+    kept = _thinned(len(lines), MOST_POINTS)
+    points = [(float(lines[n][against]), _mean(losses[max(0, n + 1 - SMOOTH) : n + 1])) for n in kept]
+    exact = []
+    for line in lines:
+        pairs = [pair for skill, pair in line.get("exact", {}).items() if wanted is None or skill in wanted]
+        if pairs:
+            exact.append((float(line[against]), sum((Score(*pair) for pair in pairs), Score(0, 0))))
+    return Curve(
+        name,
+        [point for point in points if math.isfinite(point[1])],
+        [exact[n] for n in _thinned(len(exact), MOST_SCORES)],
+        losses[-1] if losses else math.nan,
+        len(lines) and int(lines[-1]["step"]),
+        look,
+    )
+
+
+def _thinned(count: int, most: int) -> list[int]:
+    """Indices of about so many of ``count`` things at most, evenly apart, the first and the last among them."""
+    return sorted({*range(0, count, max(1, math.ceil(count / most))), *range(count)[-1:]})
+
+
+def _width(number: int) -> float:
+    return WIDTHS[min(number, len(WIDTHS) - 1)]
+
+
+def _size(number: int) -> float:
+    """Of a marker, in points: later ones are smaller, too."""
+    return max(9.0 - 2 * number, 4.0)
+
+
+def _exact_title(skills: Sequence[str] | None) -> str:
+    """Whose answers the second panel counts."""
+    if skills is None:
+        return "answers exactly right, all skills"
+    control = sorted(skills) == sorted(CONTROL_SKILLS)
+    return f"answers exactly right, {'control skills' if control else ', '.join(skills)}"
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _alt(drawn: Sequence[Curve], against: str) -> str:
+    told = "; ".join(curve.describe() for curve in drawn) or "no run"
+    return f"Training curves, loss and exact match against {AGAINST[against]}. {told}."
+
+
+def _ranges(drawn: Sequence[Curve], until: float | None) -> tuple[float, float]:
+    """Where the axes end: x, and the loss."""
+    x = max((curve.loss[-1][0] for curve in drawn if curve.loss), default=0.0)
+    loss = max((y for curve in drawn for _, y in curve.loss), default=7.0)
+    return max(x, until or 0.0) or 1.0, max(loss, 1e-3)
+
+
+# -- for paper -------------------------------------------------------------------------------------
+
+
+def curve_figure(
+    metrics: Metrics,
+    *,
+    against: str = "step",
+    skills: Sequence[str] | None = CONTROL_SKILLS,
+    until: float | None = None,
+) -> Figure:
+    """Loss, and exact match on some skills, of runs side by side.
+
+    The loss is the mean of ``SMOOTH`` steps. Whiskers are Wilson's 95% intervals over the answers
+    scored; they say nothing about how another seed would have fared.
+
+    Args:
+        metrics: lines of :attr:`mini_ism.training.Run.metrics` by a name of the run.
+        against: what runs along the axis: ``"step"``, ``"tokens"``, ``"seen"`` or ``"seconds"``.
+        skills: whose answers are counted, the control skills by default; ``None`` = all.
+        until: where the axis ends at least.
+
+    Raises:
+        ValueError: ``against`` is unknown.
+    """
+    drawn = curves(metrics, against, skills)
+    x_end, loss_end = _ranges(drawn, until)
+    figure = Figure(figsize=(8.2, 3.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for number, curve in enumerate(drawn):
+        name, dashes, marker = LOOKS[curve.look]
+        colour, style = LIGHT[name], (0, tuple(map(int, dashes.split()))) if dashes else "-"
+        width = _width(number)
+        left.plot(*_columns(curve.loss), color=colour, linestyle=style, linewidth=width, label=curve.name)
+        x, share = _columns([(x, score.share) for x, score in curve.exact])
+        low, high = _columns([score.interval for _, score in curve.exact])
+        right.vlines(x, low, high, color=colour, linewidth=1, alpha=0.5)
+        right.plot(
+            x,
+            share,
+            color=colour,
+            linestyle=style,
+            linewidth=width,
+            marker=marker,
+            markersize=_size(number),
+            clip_on=False,
+        )
+    left.set(ylim=(0, 1.05 * loss_end), ylabel="loss per target token")
+    right.set(ylim=(-0.02, 1.02), ylabel=_exact_title(skills))
+    right.yaxis.set_major_formatter("{x:.0%}")
+    for axes in (left, right):
+        axes.set(xlim=(0, x_end), xlabel=AGAINST[against])
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
+    if drawn:
+        handles, labels = left.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=5, frameon=False, fontsize=10)
+    figure.alt = _alt(drawn, against)
+    return figure
+
+
+def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]
+
+
+# -- for the page ----------------------------------------------------------------------------------
+
+
+def curve_picture(
+    metrics: Metrics,
+    *,
+    against: str = "step",
+    skills: Sequence[str] | None = CONTROL_SKILLS,
+    until: float | None = None,
+) -> Picture:
+    """The same as :func:`curve_figure`, as an SVG that follows the page's theme and is quick to redraw."""
+    drawn = curves(metrics, against, skills)
+    x_end, loss_end = _ranges(drawn, until)
+    alt = _alt(drawn, against)
+    width, height = LEFT + 2 * WIDE + BETWEEN + 24, TOP + HIGH + 46
+    loss: list[Series] = [(curve.loss, [], curve.look) for curve in drawn]
+    exact: list[Series] = [
+        ([(x, s.share) for x, s in c.exact], [(x, *s.interval) for x, s in c.exact], c.look) for c in drawn
+    ]
+    top = 1.05 * loss_end
+    left = _panel("loss per target token", AGAINST[against], loss, x_end, top, ticks(top, 5), marked=False)
+    right = _panel(_exact_title(skills), AGAINST[against], exact, x_end, 1.0, [0, 0.25, 0.5, 0.75, 1], marked=True)
+    return Picture(
+        f'<svg class="mi" role="img" aria-label="{escape(alt)}" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}" style="{FONT};max-width:100%;height:auto" '
+        f'xmlns="http://www.w3.org/2000/svg">{svg.STYLE}{_legend(drawn)}'
+        f'<g transform="translate({LEFT} {TOP})">{left}</g>'
+        f'<g transform="translate({LEFT + WIDE + BETWEEN} {TOP})">{right}</g></svg>',
+        alt,
+    )
+
+
+def ticks(end: float, count: int) -> list[float]:
+    """About ``count`` round numbers from 0 up to ``end``."""
+    rough = end / count
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * unit for unit in (1, 2, 5, 10) if power * unit >= rough * (1 - 1e-9))
+    return [round(n * step, 10) for n in range(int(end / step * (1 + 1e-9)) + 1)]
+
+
+def short(value: float) -> str:
+    """A number on an axis: ``1500`` as ``1.5k``."""
+    for size, letter in ((1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:g}{letter}"
+    return f"{value:g}"
+
+
+def _legend(drawn: Sequence[Curve]) -> str:
+    x, parts = LEFT, []
+    for number, curve in enumerate(drawn):
+        look, dashes, _ = LOOKS[curve.look]
+        parts.append(
+            f'<path d="M{x} 16h34" stroke="{svg.colour(look)}" stroke-width="2.5" stroke-dasharray="{dashes}"/>'
+            f"{_mark(curve.look, x + 17, 16, _size(number))}"
+            f'<text x="{x + 42}" y="16" dominant-baseline="central" font-size="14" fill="{INK}">'
+            f"{escape(curve.name)}</text>"
+        )
+        x += 66 + round(8.2 * len(curve.name))
+    return "".join(parts)
+
+
+def _panel(
+    title: str, below: str, lines: Sequence[Series], x_end: float, y_end: float, marks: Sequence[float], *, marked: bool
+) -> str:
+    """One pair of axes with its lines; ``marks`` are the values written on the vertical axis."""
+
+    def at(x: float, y: float) -> str:
+        return f"{WIDE * x / x_end:.1f} {HIGH * (1 - y / y_end):.1f}"
+
+    parts = [f'<text y="-14" font-size="13" font-weight="600" fill="{INK}">{escape(title)}</text>']
+    for value in marks:
+        told = f"{value:.0%}" if marked else short(value)
+        parts.append(
+            f'<path d="M{at(0, value)}h{WIDE}" stroke="{FAINT}" stroke-width=".6" opacity=".45"/>'
+            f'<text x="-8" y="{HIGH * (1 - value / y_end):.1f}" text-anchor="end" dominant-baseline="central" '
+            f'font-size="12" fill="{FAINT}">{told}</text>'
+        )
+    for value in ticks(x_end, 4):
+        parts.append(
+            f'<text x="{WIDE * value / x_end:.1f}" y="{HIGH + 17}" text-anchor="middle" font-size="12" '
+            f'fill="{FAINT}">{short(value)}</text>'
+        )
+    parts.append(
+        f'<path d="M0 {HIGH}h{WIDE}" stroke="{INK}"/><text x="{WIDE / 2}" y="{HIGH + 37}" text-anchor="middle" '
+        f'font-size="12" fill="{FAINT}">{escape(below)}</text>'
+    )
+    for number, (points, whiskers, kind) in enumerate(lines):
+        look, dashes, _ = LOOKS[kind]
+        stroke = f'stroke="{svg.colour(look)}" fill="none"'
+        if whiskers:
+            bars = "".join(f"M{at(x, low)}L{at(x, high)}" for x, low, high in whiskers)
+            parts.append(f'<path d="{bars}" {stroke} stroke-width="1.2" opacity=".55"/>')
+        if points:
+            line = "M" + "L".join(at(x, y) for x, y in points)
+            parts.append(
+                f'<path class="mi-curve" d="{line}" {stroke} stroke-width="{_width(number)}" '
+                f'stroke-dasharray="{dashes}"/>'
+            )
+        if marked:
+            parts += [_mark(kind, WIDE * x / x_end, HIGH * (1 - y / y_end), _size(number)) for x, y in points]
+    if not any(points for points, _, _ in lines):
+        parts.append(
+            f'<text x="{WIDE / 2}" y="{HIGH * 0.62:.0f}" text-anchor="middle" font-size="13" fill="{FAINT}">'
+            "nothing measured yet</text>"
+        )
+    return "".join(parts)
+
+
+def _mark(number: int, x: float, y: float, size: float) -> str:
+    """The marker of a run: a circle, a square, a diamond, a triangle up or down."""
+    look, _, kind = LOOKS[number]
+    shapes = {
+        "o": "m-4 0a4 4 0 1 0 8 0a4 4 0 1 0 -8 0",
+        "s": "m-3.5 -3.5h7v7h-7z",
+        "D": "m0 -5l5 5l-5 5l-5 -5z",
+        "^": "m0 -5l4.5 8h-9z",
+        "v": "m0 5l4.5 -8h-9z",
+    }
+    return (
+        f'<path transform="translate({x:.1f} {y:.1f}) scale({size / 7:.2f})" d="M0 0{shapes[kind]}" '
+        f'fill="{svg.colour(look)}" stroke="{PAPER}"/>'
+    )

@@ -1,0 +1,110 @@
+"""Scores of several models with their intervals: as a table, as a picture, and against what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mini_ism.evaluation import Score
+from mini_ism.views.figures import BARS, Figure
+from mini_ism.views.tables import Table
+
+MARKERS = ("o", "s", "^", "D", "v")
+"""One for each model, so that none is told by its colour alone."""
+
+Scores = Mapping[str, Mapping[str, Score]]
+"""A model's name, and its scores by skill."""
+
+
+def _skills(scores: Scores) -> list[str]:
+    return sorted({skill for of_model in scores.values() for skill in of_model})
+
+
+def score_table(scores: Scores) -> Table:
+    """Shares and 95% intervals by skill, a column for each model.
+
+    Args:
+        scores: of models that answered the same questions.
+    """
+    rows = []
+    for skill in _skills(scores):
+        here = [of_model[skill] for of_model in scores.values() if skill in of_model]
+        cells = [_cell(of_model[skill]) if skill in of_model else "" for of_model in scores.values()]
+        rows.append([skill, str(here[0].total), *cells])
+    return Table(["skill", "answers", *scores], rows)
+
+
+def _cell(score: Score) -> str:
+    low, high = score.interval
+    return f"{score.share:.0%} ({low:.0%} to {high:.0%})"
+
+
+def score_figure(scores: Scores, skills: Sequence[str] | None = None) -> Figure:
+    """The same as a picture: a dot for each share, a bar for each interval.
+
+    Args:
+        scores: see :func:`score_table`.
+        skills: which, and in which order from above. Default: all by name.
+    """
+    skills = list(skills or _skills(scores))
+    figure = Figure(figsize=(6.8, 0.36 * len(skills) + 1.2), layout="constrained")
+    axes = figure.add_subplot()
+    step = 0.7 / max(len(scores), 1)
+    said = []
+    for number, (name, of_model) in enumerate(scores.items()):
+        known = [(y, skill) for y, skill in enumerate(skills) if skill in of_model]
+        for y, skill in known:
+            low, high = of_model[skill].interval
+            height = y + (number - (len(scores) - 1) / 2) * step
+            colour = BARS[number % len(BARS)][0]
+            axes.plot([low, high], [height, height], color=colour, linewidth=2)
+            axes.plot(
+                of_model[skill].share,
+                height,
+                MARKERS[number % len(MARKERS)],
+                color=colour,
+                markersize=5,
+                label=name if y == known[0][0] else None,
+            )
+        shares = [f"{skill} {of_model[skill].share:.0%}" for _, skill in known]
+        said.append(f"{name}: {', '.join(shares)}")
+    for y in range(len(skills) - 1):
+        axes.axhline(y + 0.5, color="#e5e5e5", linewidth=0.8, zorder=0)
+    axes.set_yticks(range(len(skills)), skills, fontsize=10)
+    axes.set(ylim=(len(skills) - 0.5, -0.5), xlim=(-0.02, 1.02))
+    axes.xaxis.set_major_formatter("{x:.0%}")
+    axes.set_xlabel("answers exactly right, 95% interval", fontsize=10)
+    axes.tick_params(axis="y", length=0)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    figure.legend(loc="outside upper center", ncols=len(scores), frameon=False, fontsize=10)
+    figure.alt = "Share of answers exactly right. " + "; ".join(said) + "."
+    return figure
+
+
+def tradeoff_figure(points: Mapping[str, tuple[float, Score]], *, x_label: str) -> Figure:
+    """Quality against cost: a dot for each model, with the interval of its score.
+
+    Args:
+        points: a name, the cost and the score each.
+        x_label: what the cost is, with its unit.
+    """
+    figure = Figure(figsize=(5.6, 3.4), layout="constrained")
+    axes = figure.add_subplot()
+    widest = max(cost for cost, _ in points.values())
+    said = []
+    for number, (name, (cost, score)) in enumerate(points.items()):
+        low, high = score.interval
+        colour, marker = BARS[number % len(BARS)][0], MARKERS[number % len(MARKERS)]
+        x = cost + 0.012 * widest * (number - (len(points) - 1) / 2)  # side by side where costs are the same
+        axes.plot([x, x], [low, high], color=colour, linewidth=2)
+        axes.plot(x, score.share, marker, color=colour, markersize=6, label=name)
+        said.append(f"{name} {cost:.4g}, {score.share:.1%} right ({low:.1%} to {high:.1%})")
+    axes.set(xlim=(0, 1.15 * widest), ylim=(0, 1.02))  # all of both scales: no gap is made to look larger
+    axes.yaxis.set_major_formatter("{x:.0%}")
+    axes.set_xlabel(x_label, fontsize=10)
+    axes.set_ylabel("answers exactly right", fontsize=10)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    figure.legend(loc="outside upper center", ncols=len(points), frameon=False, fontsize=10)
+    figure.alt = f"{x_label.capitalize()}, and share of answers right: {'; '.join(said)}."
+    return figure

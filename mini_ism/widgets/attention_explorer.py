@@ -1,0 +1,313 @@
+"""The attention explorer: what each head does with a dialogue, and what it does when the mask is swapped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any, Literal, cast
+
+import ipywidgets as w
+import tiktoken
+from torch import Tensor
+
+from mini_ism.attention_stats import (
+    Reading,
+    entropy,
+    even,
+    look_ahead,
+    look_ahead_share,
+    may_look_ahead,
+    read_attention,
+)
+from mini_ism.dialogue import EncodedDialogue, Message, check_messages, encode_dialogue
+from mini_ism.masks import Mask, get_mask
+from mini_ism.model import GPT
+from mini_ism.svg import FAINT, FONT, INK
+from mini_ism.views import (
+    Figure,
+    attention_heads,
+    attention_map,
+    attention_row,
+    describe_attention,
+    describe_difference,
+    difference_figure,
+    token_labels,
+    token_roles,
+)
+from mini_ism.widgets import icons
+from mini_ism.widgets.dialogue_editor import DialogueEditor
+from mini_ism.widgets.panel import EXAMPLE, Panel, heading, heading_html, put
+from mini_ism.widgets.rule_panel import OWN, PRESETS
+
+View = Literal["own", "swapped", "difference"]
+WIDE = "330px"
+LABEL = {"description_width": "76px"}
+
+
+class AttentionExplorer(Panel):
+    """The real attention weights of a model's heads, over the outline of the mask, on a dialogue that you can edit.
+
+    Beside the mask a model was trained with, the same weights read the dialogue under a second one, the *swapped* mask.
+
+    Args:
+        models: a model and its tokenizer by name; each reads under the mask it was trained with.
+        messages: the dialogue to begin with.
+        swapped: the second mask to begin with, as text for :func:`~mini_ism.masks.get_mask`.
+
+    Raises:
+        TypeError, ValueError: there is no model, or the dialogue or the mask is not valid.
+    """
+
+    def __init__(
+        self,
+        models: Mapping[str, tuple[GPT, tiktoken.Encoding]],
+        messages: Sequence[Message] | None = None,
+        swapped: str = "causal",
+    ) -> None:
+        super().__init__("mi-attention")
+        if not models:
+            raise ValueError('no model to look into; give some by name: {"ism": load_model("ism")}')
+        start = list(EXAMPLE if messages is None else messages)
+        check_messages(start)
+        get_mask(swapped)
+        self.models = dict(models)
+        self._quiet = False
+        self._make_controls(swapped)
+        self.editor.fill(start)
+        self._lay_out()
+        self._read()
+        if not hasattr(self, "_own"):
+            raise ValueError(self.error)
+        self._point_at_what_looks_ahead()
+
+    # -- what is on it --------------------------------------------------------------------------
+
+    def _make_controls(self, swapped: str) -> None:
+        wide = w.Layout(width=WIDE)
+
+        def slider(name: str, least: int) -> Any:
+            return w.IntSlider(min=least, max=least, value=least, description=name, layout=wide, style=LABEL)
+
+        self.editor = DialogueEditor(self._read)
+        self.model = w.Dropdown(options=list(self.models), description="Model", layout=wide, style=LABEL)
+        self.preset = w.Dropdown(options=[*PRESETS, OWN], description="Swap for", layout=wide, style=LABEL)
+        self.rule = w.Text(value=swapped, description="Rule", layout=wide, style=LABEL)
+        self.view = w.ToggleButtons(
+            options=[("own mask", "own"), ("swapped", "swapped"), ("difference", "difference")],
+            style={"button_width": "108px"},
+        )
+        self.layer, self.head, self.row = slider("Layer", 1), slider("Head", 1), slider("Token", 0)
+        self.picture, self.stages, self.heads, self.facts = w.HTML(), w.HTML(), w.HTML(), w.HTML()
+        self.heads_title = w.HTML()
+        self.preset.observe(lambda _: self._pick(), "value")
+        for control in (self.model, self.rule):
+            control.observe(lambda _: self._read(), "value")
+        for control in (self.view, self.layer, self.head, self.row):
+            control.observe(lambda _: self._draw(), "value")
+
+    def _lay_out(self) -> None:
+        controls = w.VBox(
+            [
+                self._style,
+                w.HTML(icons.STYLE, layout=w.Layout(display="none")),
+                heading("Model and mask"),
+                self.model,
+                self.preset,
+                self.rule,
+                heading("Look at"),
+                self.view,
+                self.layer,
+                self.head,
+                self.row,
+                self.heads_title,
+                self.heads,
+                heading("Dialogue"),
+                self.editor.box,
+            ],
+            layout=w.Layout(flex="0 0 350px", margin="0 16px 0 0"),
+        )
+        view = w.VBox(
+            [
+                self._error,
+                self._status,
+                self.picture,
+                self.facts,
+                heading("This token's row, from scores to attention"),
+                self.stages,
+            ],
+            layout=w.Layout(flex="1 1 520px", min_width="0"),
+        )
+        self.box.children = [w.HBox([controls, view], layout=w.Layout(flex_flow="row wrap"))]
+
+    def _pick(self) -> None:
+        """A preset was chosen: write its rule, which stays the one truth."""
+        if not self._quiet and self.preset.value != OWN:
+            self.rule.value = PRESETS[self.preset.value]
+
+    def _point_at_what_looks_ahead(self) -> None:
+        """Begin with the head that looks ahead most, and the row that most exceeds its even share there."""
+        weights, allowed = self._own.weights, self._own.allowed
+        shares = look_ahead_share(weights, allowed)  # (layers, H)
+        layer, head = divmod(int(shares.argmax()), shares.shape[1])
+        excess = look_ahead(weights[layer, head]) - look_ahead(even(allowed))  # (T)
+        self._quiet = True
+        self.layer.value, self.head.value = layer + 1, head + 1
+        self.row.value = int(excess.argmax())
+        self._quiet = False
+        self._draw()
+
+    # -- reading --------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        """The dialogue, the model or the rule has changed: let the model read under both masks."""
+        if self._quiet:
+            return
+        model, tokenizer = self.models[self.model.value]
+        try:
+            swapped = get_mask(self.rule.value)
+            encoded = self._encoded(model, tokenizer)
+            own = read_attention(model, encoded)
+            other = read_attention(model, encoded, swapped)
+        except (TypeError, ValueError) as error:
+            self._complain(str(error))
+            return
+        self._complain("")
+        self._encoded_now, self._own, self._other, self._swapped = encoded, own, other, swapped
+        self._labels, self._roles = token_labels(encoded, tokenizer), token_roles(encoded.segments)
+        self._quiet = True
+        put(self.preset, next((name for name, rule in PRESETS.items() if get_mask(rule).name == swapped.name), OWN))
+        layers, heads = own.weights.shape[:2]
+        for control, last in ((self.layer, layers), (self.head, heads), (self.row, len(encoded) - 1)):
+            put(control, min(control.value, last))
+            control.max = last
+        self._quiet = False
+        self._draw()
+
+    def _encoded(self, model: GPT, tokenizer: tiktoken.Encoding) -> EncodedDialogue:
+        messages = self.editor.messages
+        for number, message in enumerate(messages, start=1):
+            if not message["content"].strip():
+                raise ValueError(f"message {number} ({message['role']}) is empty; write something")
+        encoded = encode_dialogue(messages, tokenizer)
+        if len(encoded) > model.config.context:
+            raise ValueError(
+                f"the dialogue has {len(encoded)} tokens, and this model reads at most {model.config.context}; "
+                "shorten a message or remove a turn"
+            )
+        return encoded
+
+    # -- the pictures ---------------------------------------------------------------------------
+
+    @property
+    def _mask(self) -> Mask:
+        return get_mask(self.models[self.model.value][0].config.mask)
+
+    def _draw(self) -> None:
+        """After a change of what is read, or of where one looks."""
+        if self._quiet:
+            return
+        own, other = self._own, self._other
+        view = cast(View, self.view.value)
+        at = (self.layer.value - 1, self.head.value - 1)
+        here = f"{self.model.value}, layer {at[0] + 1}, head {at[1] + 1}"
+        row, ids = self.row.value, self._encoded_now.segments.id.tolist()
+        if view == "difference":
+            change = other.weights - own.weights
+            shown, title = change[at], f"{here}, {self._swapped.name} instead of {self._mask.name}"
+            said = describe_difference(self._labels, row, shown[row].tolist())
+        else:
+            reading, mask = (own, self._mask) if view == "own" else (other, self._swapped)
+            shown, title = reading.weights[at], f"{here}, under {mask.name}"
+            said = describe_attention(self._labels, row, shown[row].tolist())
+        reading = own if view == "own" else other
+        drawn = attention_map(
+            shown,
+            own.allowed if view == "difference" else reading.allowed,
+            self._labels,
+            self._roles,
+            ids,
+            title=title,
+            swapped=other.allowed if view == "difference" else None,
+            row=row,
+        )
+        stages = attention_row(
+            reading.scores[at][row],
+            reading.allowed[row],
+            reading.weights[at][row],
+            self._labels,
+            self._roles,
+            row,
+        )
+        put(self.picture, str(drawn))
+        put(self.stages, str(stages))
+        put(self.heads, str(self._thumbnails(view, at)))
+        put(self.facts, self._table(at, row))
+        self._say(f"{title}: {said}")
+
+    def _thumbnails(self, view: View, at: tuple[int, int]) -> str:
+        own, other = self._own, self._other
+        if view == "difference":
+            change = other.weights - own.weights
+            numbers, what = change.abs().sum(-1).mean(-1) / 2, "share of attention that the swap moves"
+            weights, allowed = change, own.allowed | other.allowed
+        else:
+            reading = own if view == "own" else other
+            numbers, what = look_ahead_share(reading.weights, reading.allowed), "share of attention that looks ahead"
+            weights, allowed = reading.weights, reading.allowed
+        put(self.heads_title, heading_html(f"All heads: layer.head, {what}"))
+        captions = [
+            [f"{n + 1}.{h + 1}  {share:.0%}" for h, share in enumerate(line)] for n, line in enumerate(numbers.tolist())
+        ]
+        title = f"All heads, {what}"
+        return attention_heads(weights, allowed, captions, title=title, chosen=at, signed=view == "difference")
+
+    def _table(self, at: tuple[int, int], row: int) -> str:
+        """The head and the row in numbers, under both masks."""
+        readings = (self._own, self._other)
+        label = f"{self._labels[row]} ({row})"
+        lines = {
+            "": [self._mask.name, self._swapped.name],
+            "The head looks ahead": [_ahead(reading, at) for reading in readings],
+            "Its entropy, mean of all rows": [f"{float(entropy(r.weights[at]).mean()):.2f} bits" for r in readings],
+            f"Entropy of {label}": [f"{float(entropy(r.weights[at][row])):.2f} bits" for r in readings],
+            f"The model's guess after {label}": [self._guess(reading.logits[row]) for reading in readings],
+        }
+        body = "".join(
+            f'<tr><th scope="row" style="{_CELL};color:{FAINT}">{escape(name)}</th>'
+            + "".join(f'<td style="{_CELL};{"" if name else "font-weight:600"}">{escape(text)}</td>' for text in texts)
+            + "</tr>"
+            for name, texts in lines.items()
+        )
+        return f'<table style="{FONT};font-size:14px;line-height:1.4;color:{INK};border-spacing:0">{body}</table>'
+
+    def _guess(self, logits: Tensor) -> str:
+        chances = logits.softmax(-1)
+        token = int(chances.argmax())
+        text = self.models[self.model.value][1].decode([token]).strip(" ") or "␣"
+        return f"{text} {float(chances[token]):.0%}"
+
+    def figure(self) -> Figure:
+        """The present head under both masks, and the difference, as a still picture."""
+        layer, head = self.layer.value, self.head.value
+        figure = difference_figure(
+            (self._own.weights[layer - 1, head - 1], self._own.allowed),
+            (self._other.weights[layer - 1, head - 1], self._other.allowed),
+            self._labels,
+            self._roles,
+            self._encoded_now.segments.id.tolist(),
+            titles=(f"{self.model.value} {layer}.{head}, {self._mask.name}", f"swapped: {self._swapped.name}"),
+            row=self.row.value,
+        )
+        figure.alt = f"Attention explorer. {self.status}. {figure.alt}"
+        return figure
+
+
+def _ahead(reading: Reading, at: tuple[int, int]) -> str:
+    if not bool(may_look_ahead(reading.allowed).any()):
+        return "never (the mask forbids it)"
+    share = float(look_ahead_share(reading.weights[at], reading.allowed))
+    spread = float(look_ahead_share(even(reading.allowed), reading.allowed))
+    return f"{share:.0%} (spread evenly: {spread:.0%})"
+
+
+_CELL = "text-align:left;font-weight:400;padding:2px 18px 2px 0"

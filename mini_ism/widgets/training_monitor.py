@@ -1,0 +1,243 @@
+"""The training monitor: masks train side by side, and you watch, pause, stop and go on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as w
+import torch
+
+from mini_ism.checkpoints import CheckpointError
+from mini_ism.evaluation import CONTROL_SKILLS
+from mini_ism.masks import get_mask
+from mini_ism.training import TrainingConfig
+from mini_ism.views.curves import AGAINST, curve_figure, curve_picture, curves
+from mini_ism.views.figures import Figure
+from mini_ism.widgets.panel import Panel, put
+from mini_ism.widgets.training_worker import TrainingWorker
+
+MASKS = ("causal", "prefix", "ism")
+REDRAW_SECONDS = 0.4  # between two redraws while it trains
+ANSWERS: dict[str, tuple[str, ...] | None] = {"control skills": CONTROL_SKILLS, "all skills": None}
+OPENINGS = {
+    "ready": "Ready: press Start",
+    "running": "Training",
+    "paused": "Paused, and saved",
+    "stopped": "Stopped, and saved",
+    "done": "Done",
+    "failed": "Stopped by an error",
+}
+OPEN: dict[Path, TrainingWorker] = {}
+"""The worker that last took hold of each folder: when a cell runs again, its old worker must let go."""
+
+
+class TrainingMonitor(Panel):
+    """Live curves of runs that train in turn in a thread, with buttons to start, pause, resume and stop.
+
+    The kernel stays free: cells can run, and buttons work, while it trains. All is saved in a
+    folder after every few steps; a monitor that is opened on the same folder goes on from there,
+    in the same kernel or another.
+
+    Args:
+        configs: what to train, by name; default: the three masks, few steps.
+        folder: each run gets a folder of its own in it.
+        turn: steps of one run before the next one's turn.
+        device: where to compute.
+
+    Attributes:
+        worker: the :class:`~mini_ism.widgets.training_worker.TrainingWorker` behind it.
+
+    Raises:
+        ValueError: no config, an unknown mask, or a name that is no folder's. (What is wrong with the folder itself
+            is shown in place.)
+    """
+
+    def __init__(
+        self,
+        configs: Mapping[str, TrainingConfig] | None = None,
+        folder: str | Path = "runs/monitor",
+        *,
+        turn: int = 10,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        super().__init__("mi-training")
+        if configs is None:
+            configs = {mask: TrainingConfig(mask=mask, steps=60, dialogues=8, validate=20) for mask in MASKS}
+        if not configs:
+            raise ValueError('nothing to train; give some runs by name: {"ism": TrainingConfig(mask="ism")}')
+        for config in configs.values():
+            get_mask(config.mask)
+        self._drawing = threading.RLock()
+        self._drawn = 0.0
+        self._sure = False
+        self.worker = TrainingWorker(configs, folder, turn=turn, device=device, changed=self._refresh)
+        self._make_controls()
+        self._take_over()
+        self._refresh()
+
+    def _make_controls(self) -> None:
+        self.go = w.Button(description="Start", icon="play", button_style="primary")
+        self.halt = w.Button(description="Stop", icon="stop")
+        self.over = w.Button(description="Start over", icon="undo")
+        self.against = w.Dropdown(
+            options=[(words, key) for key, words in AGAINST.items()],
+            description="Against",
+            layout=w.Layout(width="260px"),
+        )
+        self.answers = w.Dropdown(options=[*ANSWERS], description="Answers of", layout=w.Layout(width="240px"))
+        self.bars = {
+            name: w.IntProgress(
+                min=0,
+                max=config.steps,
+                description=name,
+                style={"description_width": "110px"},
+                layout=w.Layout(width="420px"),
+            )
+            for name, config in self.worker.configs.items()
+        }
+        self.picture = w.HTML()
+        self.go.on_click(lambda _: self._go_or_pause())
+        self.halt.on_click(lambda _: self.stop())
+        self.over.on_click(lambda _: self._start_over())
+        for control in (self.against, self.answers):
+            control.observe(lambda _: self._redraw(), "value")
+        wrap = w.Layout(flex_flow="row wrap")
+        self.box.children = [
+            self._style,
+            w.HBox([self.go, self.halt, self.over], layout=wrap),
+            self._error,
+            self._status,
+            w.VBox(list(self.bars.values())),
+            w.HBox([self.against, self.answers], layout=wrap),
+            self.picture,
+        ]
+
+    def _take_over(self) -> None:
+        """Open the folder; a monitor that trains there already (the cell ran twice) saves and lets go first."""
+        place = self.worker.folder.resolve()
+        if place in OPEN:
+            OPEN[place].stop()
+        OPEN[place] = self.worker
+        self._try(self.worker.open)
+
+    def _try(self, action: Any) -> None:
+        """Do something with the folder; what goes wrong is told in place."""
+        self._complain("")
+        try:
+            action()
+        except (CheckpointError, OSError) as error:
+            self.worker.error, self.worker.state = error, "failed"
+
+    # -- what one can ask of it -----------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin, or go on from where it stopped."""
+        self._sure = False
+        place = self.worker.folder.resolve()
+        if OPEN.get(place) is not self.worker:
+            OPEN[place].stop()
+            OPEN[place] = self.worker
+            self._try(self.worker.open)  # the other one has gone further
+        self.worker.start()
+
+    def pause(self) -> None:
+        """Save after the present step, and wait."""
+        self.worker.pause()
+
+    def stop(self) -> None:
+        """Save after the present step, and end."""
+        self._sure = False
+        self.worker.stop()
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Hold the cell until it is done, paused, stopped or failed; interrupting the kernel pauses it.
+
+        While a cell waits, buttons work where the kernel hears them beside a running cell (JupyterLab 4.4 with
+        ipykernel 7, or later). Elsewhere they wait for the cell to end, and the kernel's own interrupt button pauses.
+        """
+        self.worker.wait(seconds)
+        self._refresh()
+
+    @property
+    def metrics(self) -> dict[str, list[dict[str, Any]]]:
+        """What was measured so far, for :func:`~mini_ism.views.curves.curve_figure`."""
+        return self.worker.metrics
+
+    @property
+    def state(self) -> str:
+        """``"ready"``, ``"running"``, ``"paused"``, ``"stopped"``, ``"done"`` or ``"failed"``."""
+        return self.worker.state
+
+    def _go_or_pause(self) -> None:
+        if self.worker.state == "running" and self.worker.wish == "run":
+            self.pause()
+        else:
+            self.start()
+
+    def _start_over(self) -> None:
+        """Delete the runs, if asked for twice."""
+        if self._sure:
+            self._try(self.worker.clear)
+        self._sure = not self._sure
+        self._redraw()
+
+    # -- showing --------------------------------------------------------------------------------
+
+    def _refresh(self) -> None:
+        """Redraw, unless it has just been done. Called from the worker's thread, too."""
+        busy = self.worker.state == "running" and self.worker.wish == "run"
+        if not busy or time.monotonic() - self._drawn >= REDRAW_SECONDS:
+            self._redraw()
+
+    def _redraw(self) -> None:
+        with self._drawing:
+            self._drawn = time.monotonic()
+            worker = self.worker
+            state, asked, error = worker.state, worker.wish, worker.error
+            self._complain("" if error is None else f"{type(error).__name__}: {error}")
+            for name, run in worker.runs.items():
+                put(self.bars[name], run.progress.step)
+            put(self.picture, str(curve_picture(self.metrics, **self._view)))
+            begun = any(run.progress.step for run in worker.runs.values())
+            self._set_buttons(state, asked, begun)
+            opening = OPENINGS[state]
+            if state == "running" and asked != "run":
+                opening = "Pausing after this step" if asked == "pause" else "Stopping after this step"
+            elif state == "ready" and begun:
+                opening = "Found a run that was not finished: press Resume"
+            told = [curve.describe() for curve in curves(self.metrics, skills=ANSWERS[self.answers.value])]
+            self._say(f"{opening}. {'; '.join(told)}." if begun else f"{opening}.")
+
+    def _set_buttons(self, state: str, asked: str, begun: bool) -> None:
+        """One button starts, pauses and resumes, so that it keeps the keyboard's focus."""
+        trains = state == "running" and asked == "run"
+        name, icon = ("Pause", "pause") if trains else ("Resume" if begun and state != "done" else "Start", "play")
+        looks: list[tuple[Any, str, Any]] = [
+            (self.go, "description", name),
+            (self.go, "icon", icon),
+            (self.go, "disabled", state == "done"),
+            (self.halt, "disabled", state not in ("running", "paused")),
+            (self.over, "disabled", state == "running" or not (begun or state == "failed")),
+            (self.over, "description", "Delete? Press again" if self._sure else "Start over"),
+            (self.over, "button_style", "danger" if self._sure else ""),
+        ]
+        for widget, trait, value in looks:
+            if getattr(widget, trait) != value:
+                setattr(widget, trait, value)
+
+    @property
+    def _view(self) -> dict[str, Any]:
+        """How the curves are to be drawn, as chosen."""
+        longest = max(config.steps for config in self.worker.configs.values())
+        until = longest if self.against.value == "step" else None
+        return {"against": self.against.value, "skills": ANSWERS[self.answers.value], "until": until}
+
+    def figure(self) -> Figure:
+        """The curves so far, as a still picture."""
+        figure = curve_figure(self.metrics, **self._view)
+        figure.alt = f"Training monitor. {self.status} {figure.alt}"
+        return figure

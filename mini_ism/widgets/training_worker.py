@@ -1,0 +1,208 @@
+"""Several training runs in one thread, a few steps each in turn; to be paused, stopped and taken up at any moment."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from mini_ism.training import Run, TrainingConfig
+
+State = Literal["ready", "running", "paused", "stopped", "done", "failed"]
+Wish = Literal["run", "pause", "stop"]
+
+FILES = ("state.safetensors", "metrics.jsonl", "config.json", "model.safetensors")
+"""What a run leaves in its folder."""
+
+
+class _TurnIsOver(KeyboardInterrupt):
+    """Raised between two steps: a run saves at Ctrl-C, and this is one as far as it can tell."""
+
+
+class TrainingWorker:
+    """Trains runs side by side without holding up the kernel.
+
+    One thread serves all runs: the one that is furthest behind trains to the next multiple of
+    ``turn`` steps, and saves. So at most one turn is lost when the process is killed, and nothing at
+    a pause, a stop or an interrupt. Taking turns, rather than a thread for each run, keeps runs
+    level, and as fast: they would share the same cores.
+
+    Args:
+        configs: what to train, by the name of the run and of its folder.
+        folder: each run has a folder of its own in it; runs that are found there go on.
+        turn: steps of a run before the next one's turn.
+        device: where to compute.
+        changed: called from the worker's thread (or the caller's) whenever there is something new to show.
+
+    Raises:
+        ValueError: a name that is no plain folder name, or ``turn`` is below 1.
+    """
+
+    def __init__(
+        self,
+        configs: Mapping[str, TrainingConfig],
+        folder: str | Path,
+        *,
+        turn: int = 10,
+        device: str | torch.device = "cpu",
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        for name in configs:
+            if not name.strip() or Path(name).name != name or name == "..":
+                raise ValueError(f"a run is called {name!r}, but its name is a folder's: use letters, digits, - and _")
+        if turn < 1:
+            raise ValueError(f"turn must be at least 1 step, got {turn}")
+        self.configs, self.folder = dict(configs), Path(folder)
+        self.turn, self.device, self.changed = turn, device, changed
+        self.runs: dict[str, Run] = {}
+        self.state: State = "ready"
+        self.wish: Wish = "stop"
+        self.error: Exception | None = None
+        self._bell = threading.Condition()
+        self._thread: threading.Thread | None = None
+        atexit.register(self.stop)  # lets it save when the kernel is shut down; the thread alone would be cut off
+
+    def open(self) -> None:
+        """Read the runs from their folders, or begin them.
+
+        Raises:
+            CheckpointError, OSError: a folder holds something else, or cannot be read.
+        """
+        self.runs = {
+            name: Run(config, self.folder / name, self.device, half=False) for name, config in self.configs.items()
+        }
+        if self._furthest_behind() is None:
+            self.state = "done"
+
+    @property
+    def metrics(self) -> dict[str, list[dict[str, Any]]]:
+        """What was measured so far, by run."""
+        return {name: list(run.metrics) for name, run in self.runs.items()}
+
+    # -- wishes, from any thread ----------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin, or go on. Does nothing while it runs or when all is done."""
+        with self._bell:
+            if self.state == "done":
+                return
+            self.wish = "run"
+            asleep = self.state in ("running", "paused")
+            reopen = self.state in ("stopped", "failed") or not self.runs
+            self.state, self.error = "running", None  # at once, so that a wait() right after this waits
+            if asleep:
+                self._bell.notify_all()
+            else:
+                self._thread = threading.Thread(
+                    target=self._work, args=(reopen,), name="mini-ism training", daemon=True
+                )
+                self._thread.start()
+        self.changed()
+
+    def pause(self) -> None:
+        """Save after the present step, and wait."""
+        self._ask("pause")
+
+    def stop(self, seconds: float = 30.0) -> None:
+        """Save after the present step and end; returns when that is done, or after so many seconds."""
+        self._ask("stop")
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(seconds)
+
+    def _ask(self, wish: Wish) -> None:
+        with self._bell:
+            if self.state not in ("running", "paused"):
+                return
+            self.wish = wish
+            self._bell.notify_all()
+        self.changed()
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Wait until it is done, paused, stopped or failed. Ctrl-C pauses it and loses nothing.
+
+        Args:
+            seconds: wait no longer than that.
+        """
+        end = time.monotonic() + (float("inf") if seconds is None else seconds)
+        try:
+            while self.state == "running" and time.monotonic() < end:
+                time.sleep(0.05)
+        except KeyboardInterrupt:
+            self.pause()
+            raise
+
+    def clear(self) -> None:
+        """Delete what the runs have left in their folders, and begin afresh.
+
+        Raises:
+            OSError: a file could not be deleted.
+        """
+        self.stop()
+        for name in self.configs:
+            for file in FILES:
+                (self.folder / name / file).unlink(missing_ok=True)
+        self.state, self.error, self.runs = "ready", None, {}
+        self.open()
+
+    # -- the thread -----------------------------------------------------------------------------
+
+    def _work(self, reopen: bool) -> None:
+        try:
+            if reopen:
+                self.open()
+            while self._may_go_on():
+                run = self._furthest_behind()
+                if run is None:
+                    self._become("done")
+                    break
+                self._train_a_turn(run)
+        except Exception as error:  # whatever it is, the reader must see it: a thread has no cell to show it in
+            self.error = error
+            self._become("failed")
+        self.changed()
+
+    def _become(self, state: State) -> None:
+        with self._bell:
+            self.state = state
+
+    def _may_go_on(self) -> bool:
+        """Whether to train on; sleeps while paused."""
+        while True:
+            with self._bell:
+                told = self.state
+                self.state = {"run": "running", "pause": "paused", "stop": "stopped"}[self.wish]  # type: ignore[assignment]
+                now = self.state
+            if now != told:
+                self.changed()
+            if now != "paused":
+                return now == "running"
+            with self._bell:
+                self._bell.wait_for(lambda: self.wish != "pause")
+
+    def _furthest_behind(self) -> Run | None:
+        """The unfinished run that has done the fewest steps."""
+        unfinished = [run for run in self.runs.values() if not _finished(run)]
+        return min(unfinished, key=lambda run: run.progress.step, default=None)
+
+    def _train_a_turn(self, run: Run) -> None:
+        goal = (run.progress.step // self.turn + 1) * self.turn
+
+        def report(line: dict[str, Any]) -> None:
+            self.changed()
+            if line["step"] < run.config.steps and (line["step"] >= goal or self.wish != "run"):
+                raise _TurnIsOver
+
+        with contextlib.suppress(_TurnIsOver):
+            run.train(report)
+
+
+def _finished(run: Run) -> bool:
+    """All steps are done, and the model is written."""
+    return run.progress.step >= run.config.steps and (run.folder / "config.json").exists()

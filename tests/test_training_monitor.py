@@ -1,0 +1,315 @@
+"""The training monitor without a browser: its thread, its buttons, its folder, its words and its pictures."""
+
+import json
+import re
+import threading
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mini_ism import load_model
+from mini_ism.evaluation import Score
+from mini_ism.training import Run, TrainingConfig
+from mini_ism.views.curves import AGAINST, SMOOTH, curve_figure, curve_picture, curves, ticks
+from mini_ism.views.picture import WIDGET_VIEW
+from mini_ism.widgets import TrainingMonitor
+from mini_ism.widgets.training_worker import TrainingWorker
+
+TINY: dict[str, Any] = {"steps": 6, "dialogues": 2, "validate": 3, "validation": 3, "easy": 0.9}
+SECONDS = 600.0  # more than ever needed; a machine may be very busy
+
+
+def configs(**changes: Any) -> dict[str, TrainingConfig]:
+    return {mask: TrainingConfig(mask=mask, **{**TINY, **changes}) for mask in ("causal", "ism")}
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for the thread, but not for ever."""
+    end = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def monitor(tmp_path: Path) -> Iterator[TrainingMonitor]:
+    made = TrainingMonitor(configs(), tmp_path / "runs", turn=2)
+    yield made
+    made.stop()
+
+
+def weights(model: torch.nn.Module) -> list[torch.Tensor]:
+    return list(model.state_dict().values())
+
+
+# -- training ---------------------------------------------------------------------------------------
+
+
+def test_side_by_side_ends_with_the_weights_of_runs_alone(tmp_path: Path, monitor: TrainingMonitor) -> None:
+    monitor.start()
+    monitor.wait(SECONDS)
+    assert monitor.state == "done", monitor.error
+    for name, config in configs().items():
+        alone = Run(config, tmp_path / name).train()
+        model, _ = load_model(tmp_path / "runs" / name)
+        assert all(torch.equal(a, b) for a, b in zip(weights(alone), weights(model), strict=True))
+    assert monitor.status.startswith("Done. causal after 6 steps: loss ")
+    assert all(bar.value == 6 for bar in monitor.bars.values())
+    assert monitor.go.disabled
+    assert monitor.halt.disabled
+
+
+def test_buttons_pause_resume_and_stop_and_lose_nothing(tmp_path: Path) -> None:
+    monitor = TrainingMonitor(configs(steps=400, validate=400), tmp_path, turn=2)
+    assert monitor.status == "Ready: press Start."
+    assert monitor.halt.disabled
+    monitor.go.click()
+    until(lambda: all(run.progress.step >= 2 for run in monitor.worker.runs.values()))
+    assert monitor.go.description == "Pause"
+    monitor.go.click()
+    until(lambda: monitor.state == "paused")
+    until(lambda: monitor.status.startswith("Paused, and saved. causal after "))
+    steps = {name: run.progress.step for name, run in monitor.worker.runs.items()}
+    for name, step in steps.items():  # all of it is on the disk already
+        lines = (tmp_path / name / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        assert json.loads(lines[-1])["step"] == step
+    time.sleep(0.1)
+    assert steps == {name: run.progress.step for name, run in monitor.worker.runs.items()}
+    assert monitor.go.description == "Resume"
+    monitor.go.click()
+    until(lambda: sum(run.progress.step for run in monitor.worker.runs.values()) > sum(steps.values()))
+    monitor.halt.click()
+    assert monitor.state == "stopped"
+    assert monitor.status.startswith("Stopped, and saved.")
+    monitor.go.click()
+    until(lambda: monitor.state == "running")
+    monitor.stop()
+    assert monitor.error == ""
+
+
+def test_runs_stay_level(tmp_path: Path) -> None:
+    worker = TrainingWorker(configs(), tmp_path, turn=2)
+    apart = []
+
+    def look() -> None:
+        steps = [run.progress.step for run in worker.runs.values()]
+        apart.append(max(steps) - min(steps))
+
+    worker.changed = look
+    worker.open()
+    worker.start()
+    worker.wait(SECONDS)
+    assert worker.state == "done"
+    assert max(apart) == 2
+
+
+def test_the_caller_is_free_while_it_trains(monitor: TrainingMonitor) -> None:
+    monitor.start()
+    assert threading.current_thread() is threading.main_thread()
+    assert monitor.state == "running"  # start returned before a step was done
+    monitor.wait(SECONDS)
+
+
+def test_an_interrupt_while_waiting_pauses_and_is_passed_on(
+    monitor: TrainingMonitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monitor.start()
+    with monkeypatch.context() as patch:
+        patch.setattr("mini_ism.widgets.training_worker.time.sleep", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            monitor.wait()
+    until(lambda: monitor.state in ("paused", "done"))
+    monitor.start()
+    monitor.wait(SECONDS)
+    assert monitor.state == "done"
+
+
+def test_reopening_goes_on(tmp_path: Path) -> None:
+    first = TrainingMonitor(configs(), tmp_path, turn=2)
+    first.start()
+    until(lambda: any(run.progress.step for run in first.worker.runs.values()))
+    second = TrainingMonitor(configs(), tmp_path, turn=2)  # as when a cell is run again
+    assert first.state in ("stopped", "done")
+    if first.state == "stopped":
+        assert second.status.startswith("Found a run that was not finished: press Resume. causal after ")
+        assert second.go.description == "Resume"
+    second.start()
+    second.wait(SECONDS)
+    assert second.state == "done"
+    third = TrainingMonitor(configs(), tmp_path, turn=2)
+    assert third.state == "done"
+    assert third.metrics == second.metrics
+
+
+def test_the_older_monitor_may_take_over_again(tmp_path: Path) -> None:
+    first = TrainingMonitor(configs(), tmp_path, turn=2)
+    second = TrainingMonitor(configs(), tmp_path, turn=2)
+    second.start()
+    second.wait(SECONDS)
+    first.start()
+    first.wait(SECONDS)
+    assert first.state == "done"
+    assert first.metrics == second.metrics
+
+
+def test_starting_over_asks_twice(tmp_path: Path, monitor: TrainingMonitor) -> None:
+    assert monitor.over.disabled
+    monitor.start()
+    monitor.wait(SECONDS)
+    mine = tmp_path / "runs" / "causal" / "notes.txt"
+    mine.write_text("mine", encoding="utf-8")
+    monitor.over.click()
+    assert monitor.over.description == "Delete? Press again"
+    assert monitor.state == "done"
+    monitor.over.click()
+    assert monitor.status == "Ready: press Start."
+    assert [path.name for path in (tmp_path / "runs" / "causal").iterdir()] == ["notes.txt"]
+    monitor.start()
+    monitor.wait(SECONDS)
+    assert monitor.state == "done"
+
+
+# -- what can go wrong ------------------------------------------------------------------------------
+
+
+def test_a_folder_with_another_run_is_told_in_place_and_can_be_cleared(tmp_path: Path) -> None:
+    Run(TrainingConfig(mask="causal", **{**TINY, "lr": 0.5}), tmp_path / "causal").save()
+    monitor = TrainingMonitor(configs(), tmp_path, turn=2)
+    assert "lr=0.5 there" in monitor.error
+    assert monitor.status == "Stopped by an error."
+    monitor.figure()
+    monitor.go.click()  # tries again
+    until(lambda: monitor.state == "failed")
+    until(lambda: "lr=0.5 there" in monitor.error)
+    monitor.over.click()
+    monitor.over.click()
+    assert monitor.error == ""
+    monitor.start()
+    monitor.wait(SECONDS)
+    assert monitor.state == "done"
+
+
+def test_what_goes_wrong_in_the_thread_is_told_in_place(monitor: TrainingMonitor, tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file where the folder should be", encoding="utf-8")
+    monitor.start()
+    monitor.wait(SECONDS)
+    assert monitor.state == "failed"
+    assert re.search(r"(NotADirectory|FileExists|OS)Error", monitor.error)
+    assert 'role="alert"' in monitor._error.value
+    (tmp_path / "runs").unlink()
+    monitor.start()
+    monitor.wait(SECONDS)
+    assert (monitor.state, monitor.error) == ("done", "")
+
+
+@pytest.mark.parametrize(
+    ("given", "turn", "message"),
+    [
+        ({}, 1, "nothing to train"),
+        ({"a/b": TrainingConfig()}, 1, "a/b"),
+        ({"..": TrainingConfig()}, 1, "name is a folder's"),
+        ({"ism": TrainingConfig()}, 0, "at least 1 step"),
+        ({"ism": TrainingConfig(mask="imz")}, 1, "unknown mask 'imz'"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(tmp_path: Path, given: Any, turn: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TrainingMonitor(given, tmp_path, turn=turn)
+
+
+# -- what it shows ----------------------------------------------------------------------------------
+
+
+def lines(count: int, right: int = 1) -> list[dict[str, Any]]:
+    made: list[dict[str, Any]] = [
+        {"step": n + 1, "tokens": 100 * (n + 1), "seen": 2 * n, "seconds": 0.5 * n, "loss": 6.0 / (n + 1)}
+        for n in range(count)
+    ]
+    for line in made[9::10]:
+        line["exact"] = {"recall": [right, 4], "queue": [0, 2], "ack": [7, 8]}
+    return made
+
+
+def test_curves_are_means_and_counts() -> None:
+    (curve,) = curves({"ism": lines(30)})
+    assert len(curve.loss) == 30
+    losses = [6.0 / (n + 1) for n in range(30)]
+    for n, (x, y) in enumerate(curve.loss):
+        window = losses[max(0, n + 1 - SMOOTH) : n + 1]
+        assert x == n + 1
+        assert y == pytest.approx(sum(window) / len(window))
+    assert curve.exact == [(x, Score(1, 6)) for x in (10.0, 20.0, 30.0)]
+    assert curves({"ism": lines(30)}, skills=None)[0].exact[0] == (10.0, Score(8, 14))
+    assert curves({"ism": lines(30)}, against="tokens")[0].loss[-1][0] == 3000
+    assert curve.describe() == "ism after 30 steps: loss 0.20, 1 of 6 answers right"
+
+
+def test_a_long_run_is_thinned_and_keeps_its_ends() -> None:
+    (curve,) = curves({"ism": lines(5000)})
+    assert len(curve.loss) <= 250
+    assert (curve.loss[0][0], curve.loss[-1][0]) == (1, 5000)
+    assert len(curve_picture({name: lines(5000) for name in "abc"})) < 60_000
+
+
+def test_a_mask_looks_the_same_in_each_picture() -> None:
+    looks = [curve.look for curve in curves(dict.fromkeys(("mine", "ism", "yours", "causal", "x", "y"), lines(3)))]
+    assert (looks[1], looks[3]) == (2, 0)
+    assert len({looks[0], looks[1], looks[2], looks[3], looks[4]}) == 5
+    assert looks[5] in range(5)
+
+
+def test_unknown_axes_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"'epochs'.*step, tokens"):
+        curve_figure({"ism": lines(3)}, against="epochs")
+
+
+@pytest.mark.parametrize("against", AGAINST)
+@pytest.mark.parametrize("count", [0, 1, 30])
+def test_pictures_at_every_stage(against: str, count: int) -> None:
+    metrics = {"<b>ism & co</b>": lines(count), "prefix": lines(count // 2)}
+    picture = curve_picture(metrics, against=against)
+    root = ET.fromstring(picture)
+    drawn = [each for each in root.iter() if each.get("class") == "mi-curve"]
+    assert len(drawn) == {0: 0, 1: 1, 30: 4}[count]
+    assert root.get("aria-label") == picture.alt
+    figure = curve_figure(metrics, against=against, until=100)
+    assert figure.alt == picture.alt
+    assert AGAINST[against] in figure.alt
+    assert "image/png" in figure._repr_mimebundle_()
+
+
+def test_a_loss_that_is_no_number_is_said_and_does_not_break_the_picture() -> None:
+    bad = lines(3)
+    bad[-1]["loss"] = float("nan")
+    picture = curve_picture({"ism": bad})
+    assert "loss nan" in picture.alt
+    assert "NaN" not in ET.fromstring(picture).findall(".//*[@class='mi-curve']")[0].attrib["d"]
+
+
+def test_ticks_are_round() -> None:
+    assert ticks(7.0, 5) == [0, 2, 4, 6]
+    assert ticks(1.0, 5) == [0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    assert ticks(50, 4) == [0, 20, 40]
+    assert ticks(3500, 4) == [0, 1000, 2000, 3000]
+
+
+def test_a_still_picture_comes_with_the_widget(monitor: TrainingMonitor) -> None:
+    bundle = monitor._repr_mimebundle_()
+    assert bundle["text/plain"].startswith("Training monitor. Ready: press Start.")
+    assert {"image/png", WIDGET_VIEW} <= set(bundle)
+
+
+def test_the_view_can_be_chosen(monitor: TrainingMonitor) -> None:
+    assert "against steps" in monitor.picture.value
+    monitor.against.value = "tokens"
+    assert "against tokens computed" in monitor.picture.value
+    monitor.answers.value = "all skills"
+    assert "answers exactly right, all skills" in monitor.picture.value
