@@ -1,0 +1,22 @@
+"""The course's exercises: a check for each, which says what is wrong with an answer, not just that it is.
+
+In a notebook: ``check("causal-rule", my_rule)``. One file a notebook; each judge compares the answer
+with a slow, obvious reference.
+"""
+
+from mini_ism.exercises.core import Exercise, Overview, Verdict, check, exercise, exercises, right, wrong
+from mini_ism.exercises.judging import Place, compare_rule, difference
+
+__all__ = [
+    "Exercise",
+    "Overview",
+    "Place",
+    "Verdict",
+    "check",
+    "compare_rule",
+    "difference",
+    "exercise",
+    "exercises",
+    "right",
+    "wrong",
+]

@@ -1,0 +1,288 @@
+"""What all exercises share: a verdict that shows itself, a registry, and ``check``, which no bad answer can break."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import linecache
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib.util import find_spec
+from traceback import walk_tb
+from typing import Any, Literal
+
+from mini_ism.svg import FAINT, FONT, INK, STYLE
+from mini_ism.views.figures import Figure, png_bytes
+from mini_ism.views.picture import Picture
+from mini_ism.views.tables import Table
+
+State = Literal["right", "wrong", "todo"]
+Shown = Picture | Figure | None
+Judge = Callable[[Any], "Verdict"]
+
+CHAPTERS = {
+    "masks": "01_masks",
+    "gpt": "02_gpt_from_scratch",
+    "dialogues": "03_dialogues",
+    "training": "04_training",
+    "attention": "05_attention_maps",
+    "cache": "06_cache_reuse",
+    "quality": "07_quality_and_latency",
+    "theory": "08_theory",
+}
+"""The modules of this package that hold exercises, each with its notebook, in the order of the course."""
+
+LOOKS: dict[State, tuple[str, str, str]] = {
+    "right": ("✓", "Right", "var(--mi-assistant,#00684a)"),
+    "wrong": ("✗", "Not yet right", "var(--mi-discarded,#b3261e)"),
+    "todo": ("…", "Not done yet", FAINT),
+}
+"""Sign, words and colour of each state; no state is told by its colour alone."""
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """What a check thinks of an answer. It shows itself at the end of a notebook's cell.
+
+    Args:
+        state: ``"right"``, ``"wrong"`` or ``"todo"``.
+        message: what is wrong and where, or what is worth noticing now that it is right.
+        yours: a picture of the answer, if there is one.
+        target: a picture of what it should have been.
+    """
+
+    state: State
+    message: str
+    yours: Shown = None
+    target: Shown = None
+
+    def __str__(self) -> str:
+        sign, words, _ = LOOKS[self.state]
+        return f"{sign} {words}: {self.message}"
+
+    __repr__ = __str__
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        sign, words, colour = LOOKS[self.state]
+        shown = [(name, picture) for name, picture in (("yours", self.yours), ("target", self.target)) if picture]
+        panels = "".join(
+            f'<figure style="margin:0;flex:1 1 300px;max-width:560px">'
+            f'<figcaption style="color:{FAINT};font-size:13px;font-weight:600">{name}</figcaption>'
+            f"{_html(picture)}</figure>"
+            for name, picture in shown
+        )
+        line = f'<b style="color:{colour}">{sign} {words}.</b> {escape(self.message)}'
+        html = (
+            f'<div class="mi">{STYLE}<div role="status" style="{FONT};font-size:14px;line-height:1.5;color:{INK};'
+            f'border-left:4px solid {colour};padding:2px 10px;white-space:pre-line;overflow-wrap:anywhere">{line}</div>'
+            + (f'<div style="display:flex;flex-wrap:wrap;gap:16px;margin-top:8px">{panels}</div>' if panels else "")
+            + "</div>"
+        )
+        described = "".join(f"\n{name}: {_alt(picture)}" for name, picture in shown)
+        return {"text/plain": str(self) + described, "text/html": html}
+
+
+def _alt(picture: Picture | Figure) -> str:
+    return picture.alt
+
+
+def _html(picture: Picture | Figure) -> str:
+    if isinstance(picture, Picture):
+        return str(picture)
+    data = b64encode(png_bytes(picture)).decode("ascii")
+    return f'<img alt="{escape(picture.alt)}" src="data:image/png;base64,{data}" style="max-width:100%">'
+
+
+def right(message: str, *, yours: Shown = None, target: Shown = None) -> Verdict:
+    """The answer is right; the message says what is worth noticing."""
+    return Verdict("right", message, yours, target)
+
+
+def wrong(message: str, *, yours: Shown = None, target: Shown = None) -> Verdict:
+    """The answer is wrong; the message says what is wrong, where, and why."""
+    return Verdict("wrong", message, yours, target)
+
+
+# -- the registry ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise.
+
+    Args:
+        name: what ``check`` knows it by.
+        difficulty: 1 to 3.
+        task: what to do, in a sentence.
+        notebook: where it is set.
+        judge: takes an answer, gives a verdict.
+    """
+
+    name: str
+    difficulty: int
+    task: str
+    notebook: str
+    judge: Judge
+
+    @property
+    def dots(self) -> str:
+        """The difficulty as ``●●○``."""
+        return "●" * self.difficulty + "○" * (3 - self.difficulty)
+
+
+_EXERCISES: dict[str, Exercise] = {}
+
+
+def exercise(name: str, *, difficulty: int) -> Callable[[Judge], Judge]:
+    """Register a judge as an exercise. The first paragraph of its docstring is the task.
+
+    Raises:
+        ValueError: the name is taken, the difficulty is not 1, 2 or 3, or the judge has no docstring.
+    """
+
+    def register(judge: Judge) -> Judge:
+        if difficulty not in (1, 2, 3):
+            raise ValueError(f"exercise {name!r}: difficulty must be 1, 2 or 3, got {difficulty!r}")
+        task = " ".join((inspect.getdoc(judge) or "").split("\n\n")[0].split())
+        if not task:
+            raise ValueError(f"exercise {name!r} needs a docstring that says what to do")
+        known = _EXERCISES.get(name)
+        if known is not None and known.judge.__module__ != judge.__module__:
+            raise ValueError(f"there is an exercise {name!r} already, in {known.judge.__module__}")
+        chapter = judge.__module__.rpartition(".")[2]
+        _EXERCISES[name] = Exercise(name, difficulty, task, CHAPTERS.get(chapter, chapter), judge)
+        return judge
+
+    return register
+
+
+def _chapters() -> Iterable[str]:
+    """The chapters that are there, in the order of the course, imported one after the other."""
+    for chapter in CHAPTERS:
+        module = f"{__package__}.{chapter}"
+        if find_spec(module) is not None:
+            importlib.import_module(module)
+            yield chapter
+
+
+def find(name: str) -> Exercise:
+    """An exercise by its name; chapters are imported until it is there.
+
+    Raises:
+        ValueError: there is no such exercise.
+    """
+    if name not in _EXERCISES:
+        for _ in _chapters():
+            if name in _EXERCISES:
+                break
+        else:
+            raise ValueError(f"there is no exercise {name!r}; exercises are {', '.join(sorted(_EXERCISES))}")
+    return _EXERCISES[name]
+
+
+class Overview(tuple[Exercise, ...]):
+    """Exercises as a table: text in a terminal, HTML in a notebook."""
+
+    HEADER = ("exercise", "notebook", "difficulty", "task")
+
+    @property
+    def table(self) -> Table:
+        """A row for each exercise."""
+        rows = [(each.name, each.notebook, each.dots, each.task) for each in self]
+        return Table(self.HEADER, rows, frozenset(range(4)))
+
+    def __repr__(self) -> str:
+        return str(self.table)
+
+    def _repr_html_(self) -> str:
+        return self.table._repr_html_()
+
+
+def exercises() -> Overview:
+    """All exercises of the course, notebook by notebook."""
+    for _ in _chapters():
+        pass
+    return Overview(sorted(_EXERCISES.values(), key=lambda each: each.notebook))
+
+
+# -- checking --------------------------------------------------------------------------------------
+
+
+class _NotDone(Exception):
+    """The answer, or what it returns, is still ``...``."""
+
+
+class _AnswerRaised(Exception):
+    """The answer itself raised; the cause is its exception."""
+
+
+def check(name: str, answer: Any) -> Verdict:
+    """Judge an answer. Nothing that is wrong with the answer makes this raise.
+
+    Args:
+        name: the exercise's.
+        answer: usually a function, or a value. ``...`` and ``None``, or a function that returns one of them, count
+            as not done yet.
+
+    Raises:
+        ValueError: there is no such exercise.
+    """
+    judge = find(name).judge
+    title = getattr(answer, "__name__", "your answer")
+    title = "your function" if title == "<lambda>" else title
+    try:
+        if _unfinished(answer):
+            raise _NotDone
+        return judge(_guard(answer))
+    except _NotDone:
+        where = "your answer" if not callable(answer) else title
+        return Verdict("todo", f"replace the ... in {where}, then run the cell again.")
+    except _AnswerRaised as raised:
+        return wrong(f"{title} raised {_told(raised.__cause__, answer)}")
+    except Exception as error:  # the judge stumbled over what the answer is or returned
+        return wrong(f"{title} does not fit the task: {_told(error, answer)}")
+
+
+def _unfinished(value: Any) -> bool:
+    """Whether a value is, or holds, a ``...`` or ``None``."""
+    if isinstance(value, Mapping):
+        return any(map(_unfinished, value.values()))
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return any(map(_unfinished, value))
+    return value is None or value is ...
+
+
+def _guard(answer: Any) -> Any:
+    """A function that tells an unfinished or failing answer from a judge that fails; other values as they are."""
+    if not (inspect.isroutine(answer) or isinstance(answer, functools.partial)):
+        return answer
+
+    def guarded(*values: Any, **named: Any) -> Any:
+        try:
+            result = answer(*values, **named)
+        except Exception as error:
+            # `kv <= ...` is an answer that was begun
+            if isinstance(error, TypeError) and "ellipsis" in str(error):
+                raise _NotDone from None
+            raise _AnswerRaised from error
+        if result is None or result is ...:
+            raise _NotDone
+        return result
+
+    return functools.update_wrapper(guarded, answer) if hasattr(answer, "__name__") else guarded
+
+
+def _told(error: BaseException | None, answer: Any) -> str:
+    """An exception in words, with the answer's line that raised it where that is known."""
+    text = f"{type(error).__name__}: {error}"
+    if "Boolean value of Tensor" in text:
+        text += " (combine tensors with & | ~, not with and, or, not, if)"
+    code = getattr(inspect.unwrap(answer), "__code__", None) if callable(answer) else None
+    if code is None or error is None:
+        return text
+    lines = [line for frame, line in walk_tb(error.__traceback__) if frame.f_code is code]
+    source = linecache.getline(code.co_filename, lines[-1]).strip() if lines else ""
+    return f"{text}\nin the line: {source}" if source else text

@@ -1,0 +1,234 @@
+"""Exercises of notebook 03: what is learned of a dialogue, and how dialogues share a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any
+
+import torch
+
+from mini_ism.corpus import Turn, World
+from mini_ism.dialogue import (
+    ASSISTANT,
+    END,
+    USER,
+    EncodedDialogue,
+    Message,
+    decode_dialogue,
+    encode_dialogue,
+    show_dialogue,
+)
+from mini_ism.exercises.core import Verdict, exercise, right, wrong
+from mini_ism.svg import bool_grid
+from mini_ism.tokenizer import load_tokenizer
+from mini_ism.views.picture import Picture
+from mini_ism.views.words import ranges, token_labels
+
+TALK: tuple[Message, ...] = (
+    {"role": "system", "content": "Be kind and brief."},
+    {"role": "user", "content": "The cup is in the oven."},
+    {"role": "assistant", "content": "Okay."},
+    {"role": "user", "content": "Where is the cup?"},
+    {"role": "assistant", "content": "In the oven."},
+)
+
+
+def marked(encoded: EncodedDialogue, flags: Sequence[bool], title: str) -> Picture:
+    """A dialogue ``[T]`` with some of its tokens underlined."""
+    shown = EncodedDialogue(encoded.tokens, encoded.segments, torch.tensor(list(flags)))
+    html = str(show_dialogue(shown, load_tokenizer())._repr_html_())
+    return Picture(html, f"{title}: underlined are positions {ranges([n for n, flag in enumerate(flags) if flag])}.")
+
+
+def compare_flags(found: Any, target: Sequence[bool], encoded: EncodedDialogue, why: Callable[[int], str]) -> Verdict:
+    """Judge one yes or no a token; ``why`` is the reason for what the target says of a position."""
+    flags = torch.as_tensor(found)
+    if flags.shape != (len(target),):
+        return wrong(f"give one True or False a token, {len(target)} of them; yours has shape {list(flags.shape)}.")
+    mine = flags.bool().tolist()
+    labels = token_labels(encoded, load_tokenizer())
+    pictures = {"yours": marked(encoded, mine, "yours"), "target": marked(encoded, target, "target")}
+    for position, (is_marked, wanted) in enumerate(zip(mine, target, strict=True)):
+        if is_marked != wanted:
+            should = "should be marked" if wanted else "should not be marked"
+            return wrong(f"{labels[position]} ({position}) {should}: {why(position)}.", **pictures)
+    return right(f"{sum(target)} of {len(target)} tokens, and each is the right one.", **pictures)
+
+
+@exercise("targets-by-hand", difficulty=1)
+def targets_by_hand(answer: Callable[[list[str]], Any]) -> Verdict:
+    """Given a dialogue's tokens as text, markers included, say for each whether the model learns to write it."""
+    encoded = encode_dialogue(TALK, load_tokenizer())
+    words = token_labels(encoded, load_tokenizer())
+    target, writing = [], False
+    for word in words:
+        target.append(writing)
+        if word == "‹assistant›":
+            writing = True
+        elif word == "‹end›":
+            writing = False
+
+    def why(position: int) -> str:
+        if words[position] == "‹assistant›":
+            return "the marker closes the query; it is read, and what comes after it is written"
+        if words[position] == "‹end›":
+            return "a model that never learns to write ‹end› never stops"
+        return "it is part of an answer" if target[position] else "it is part of a query, which is only read"
+
+    return compare_flags(answer(list(words)), target, encoded, why)
+
+
+@exercise("triplet-expansion", difficulty=2)
+def triplet_expansion(answer: Callable[[list[Message]], Any]) -> Verdict:
+    """Cut a dialogue into one sample a turn: its history, its query, and its answer as the last message."""
+    for messages in (list(TALK), list(TALK[1:]), list(TALK[:4]), list(TALK[1:3])):
+        target = [messages[: n + 1] for n, message in enumerate(messages) if message["role"] == "assistant"]
+        found = [list(sample) for sample in answer(list(messages))]
+        if any(sample and sample[-1]["role"] != "assistant" for sample in found):
+            return wrong(
+                f"one of your samples ends with the {found[-1][-1]['role']}'s message "
+                f"{found[-1][-1]['content']!r}; a sample without an answer at its end has nothing to learn."
+            )
+        if len(found) != len(target):
+            return wrong(
+                f"a dialogue with {len(target)} answers gives {len(target)} samples, one for each answer; "
+                f"yours gives {len(found)}."
+            )
+        for number, (mine, wanted) in enumerate(zip(found, target, strict=True), start=1):
+            if mine != wanted:
+                told = [message["content"] for message in mine]
+                return wrong(
+                    f"sample {number} should hold {len(wanted)} messages, from the start of the dialogue to answer "
+                    f"{number}; yours is {told}."
+                )
+    return right("each answer is the last message of one sample, with all of its history before it.")
+
+
+@exercise("packing-rule", difficulty=2)
+def packing_rule(answer: Callable[..., Any]) -> Verdict:
+    """Write the causal rule for packed rows, given each position's document number (-1 in padding)."""
+    for document in ([0, 0, 0, 1, 1, -1, -1], [0, 1, 1, 1, 2, 2, -1], [0, 0, 0]):
+        total = len(document)
+        here = torch.arange(total)
+        target = [[j <= i and document[i] == document[j] for j in range(total)] for i in range(total)]
+        found = torch.as_tensor(answer(here[:, None], here[None, :], torch.tensor(document)))
+        if found.dtype != torch.bool or found.shape != (total, total):
+            return wrong(
+                f"the rule should give True or False for each pair, [{total}, {total}]; yours gives "
+                f"{str(found.dtype)[6:]} of shape {list(found.shape)}."
+            )
+        pictures = {
+            name: Picture(
+                bool_grid(matrix, f"{name}; documents {document}", document, 22),
+                f"{name}: {int(torch.as_tensor(matrix).sum())} pairs may see each other.",
+            )
+            for name, matrix in (("yours", found.tolist()), ("target", target))
+        }
+        empty = (~found.any(-1)).nonzero().flatten().tolist()
+        if empty:
+            return wrong(
+                f"position {empty[0]} sees nothing at all, and a softmax over nothing is NaN, which a backward "
+                "pass carries into every weight; padding, too, must see itself.",
+                **pictures,
+            )
+        for i, j in (found != torch.tensor(target)).nonzero().tolist()[:1]:
+            if j > i:
+                reason = f"position {j} lies ahead of position {i}"
+            else:
+                same = document[i] == document[j]
+                reason = f"positions {i} and {j} are in documents {document[i]} and {document[j]}"
+                reason += ", so the one may read the other" if same else ": a dialogue must not read its neighbour"
+            return wrong(f"{reason}; your rule says {bool(found[i, j])}.", **pictures)
+    return right("no dialogue hears its neighbour, and no row is empty.", **pictures)
+
+
+@exercise("marker-injection", difficulty=2)
+def marker_injection(answer: Any) -> Verdict:
+    """Write a user's text that, were markers read in it, would put an answer of yours into the assistant's mouth."""
+    if not isinstance(answer, str):
+        return wrong(f"the answer is a text, in quotes; yours is {type(answer).__name__}.")
+    tokenizer = load_tokenizer()
+    careless = tokenizer.encode(f"{USER} {answer}{ASSISTANT}", allowed_special="all")
+    heard = decode_dialogue(careless, tokenizer)
+    spoken = [message["content"] for message in heard if message["role"] == "assistant" and message["content"]]
+    if not spoken:
+        hint = (
+            "it opens an answer but writes nothing in it"
+            if ASSISTANT in answer
+            else "it never lets the assistant speak: which marker comes before an answer?"
+        )
+        return wrong(
+            f"read carelessly, your text makes {len(heard)} message(s), and none is an answer with words; {hint}."
+        )
+    if heard[-1]["role"] != "user":
+        return wrong(
+            f"after your false answer {spoken[0]!r} the dialogue should go on with a user's turn, so that the model "
+            f"replies to it; yours goes on inside the answer: end it with {END} and let the user speak again."
+        )
+    safe = decode_dialogue(encode_dialogue([{"role": "user", "content": answer}], tokenizer).tokens, tokenizer)
+    return right(
+        f"read carelessly, your text is {len(heard)} messages, and the assistant has said {spoken[0]!r}. "
+        f"encode_dialogue reads it as {len(safe)} message, spelled letter by letter."
+    )
+
+
+@exercise("own-skill", difficulty=3)
+def own_skill(answer: Callable[[Random, World, int], Any]) -> Verdict:
+    """Write a skill: tell `size` facts of your own, then ask for one of them, not always the same one."""
+    places = set()
+    first: list[Turn] = []
+    for seed in range(40):
+        for size in (2, 4):
+            turns, again = (answer(*_hand(seed), size) for _ in range(2))
+            if not isinstance(turns, list) or not turns or not all(isinstance(turn, Turn) for turn in turns):
+                return wrong(f"a skill returns a list of Turn, with one turn at least; yours returned {turns!r:.90}.")
+            if turns != again:
+                return wrong(
+                    "the same rng must give the same turns, or no run can be repeated: draw everything from "
+                    "`rng` and `world`, nothing from the `random` module itself."
+                )
+            verdict, place = _asked(turns, size)
+            if verdict is not None:
+                return verdict
+            places.add((size, place))
+            first = first or turns
+    if len({place for size, place in places if size == 4}) == 1:
+        return wrong(
+            "the answer always stands at the same place among the facts, so a model can learn the place instead of "
+            "reading: pick the fact that is asked for with rng."
+        )
+    return right(f"for example: {first[-1].user!r} and {first[-1].assistant!r}. The corpus can use it as it is.")
+
+
+def _hand(seed: int) -> tuple[Random, World]:
+    rng = Random(seed)
+    return rng, World(rng, coined=0.0)
+
+
+def _asked(turns: list[Turn], size: int) -> tuple[Verdict | None, float]:
+    """What is wrong with a skill's turns, and how far into the facts its last answer was told."""
+    question = turns[-1]
+    if not question.user.strip().endswith("?"):
+        return wrong(f"the last turn should ask: end it with a question mark, not {question.user[-20:]!r}."), 0
+    told = " ".join(turn.user for turn in turns)
+    facts = [fact.strip() for fact in told.rsplit("?", 1)[0].split(".")][:-1]
+    if len(facts) < size:
+        return wrong(
+            f"size is {size}, so tell {size} facts, each a sentence; yours tells {len(facts)}: {told!r:.120}"
+        ), 0
+    words = [word.strip(".,") for word in question.assistant.split()]
+    homes = [
+        [n for n, fact in enumerate(facts) if word.lower() in fact.lower().split()]
+        for word in words
+        if word.lower() not in COMMON
+    ]
+    found = [home for home in homes if home]
+    if not found:
+        return wrong(
+            f"the answer {question.assistant!r} is not among the facts {told!r:.120}; a model could not know it."
+        ), 0
+    return None, min(found, key=len)[0]
+
+
+COMMON = frozenset({"a", "an", "the", "in", "is", "has", "it", "at", "on", "to", "of"})

@@ -1,0 +1,155 @@
+"""Exercises of notebook 04: what a step learns from, how fast, and how much an epoch computes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from mini_ism.dialogue import encode_dialogue
+from mini_ism.exercises.core import Verdict, exercise, right, wrong
+from mini_ism.exercises.dialogues import TALK, compare_flags
+from mini_ism.exercises.judging import difference
+from mini_ism.tokenizer import load_tokenizer
+from mini_ism.views.figures import Figure
+
+
+@exercise("who-predicts", difficulty=1)
+def who_predicts(answer: Callable[[Any], Any]) -> Verdict:
+    """Given which tokens are targets, say which positions predict one: those whose scores the loss needs."""
+    encoded = encode_dialogue(TALK, load_tokenizer())
+    targets = encoded.loss_mask.tolist()
+    predicts = [position + 1 < len(targets) and targets[position + 1] for position in range(len(targets))]
+
+    def why(position: int) -> str:
+        after = position + 1
+        if after == len(targets):
+            return "it is the last token, and there is nothing after it to predict"
+        what = "is a target" if targets[after] else "is not a target"
+        return f"it predicts the token after it, at {after}, which {what}"
+
+    given = encoded.loss_mask.clone()
+    found = answer(given)
+    if not torch.equal(given, encoded.loss_mask):
+        return wrong("your function changes the mask that it is given; return a new one.")
+    return compare_flags(found, predicts, encoded, why)
+
+
+def _mean_surprise(logits: torch.Tensor, tokens: torch.Tensor, positions: Sequence[int], shift: int = 1) -> float:
+    """Mean of -log p over target positions, by loops; scores for target t stand at t - shift."""
+    total = 0.0
+    for t in positions:
+        scores = logits[t - shift].tolist()
+        total += math.log(sum(math.exp(score) for score in scores)) - scores[int(tokens[t])]
+    return total / len(positions)
+
+
+@exercise("answer-loss", difficulty=2)
+def answer_loss(answer: Callable[..., Any]) -> Verdict:
+    """Mean cross-entropy of the answers' tokens, given scores ``[T, V]``, tokens ``[T]`` and loss mask ``[T]``."""
+    chance = torch.Generator().manual_seed(0)
+    for T, V, start in ((9, 7, 4), (14, 11, 6), (6, 5, 3)):
+        logits = 2 * torch.randn(T, V, generator=chance)
+        tokens = torch.randint(V, (T,), generator=chance)
+        mask = torch.arange(T) >= start
+        mask[-2] = T == 6
+        targets = mask.nonzero()[:, 0].tolist()
+        expected = _mean_surprise(logits, tokens, targets)
+        found = answer(logits.clone(), tokens.clone(), mask.clone())
+        told = difference(found, expected, "the loss", atol=1e-4, rtol=1e-4)
+        if told is None:
+            continue
+        value = torch.as_tensor(found)
+        if value.ndim == 0:
+            everything = _mean_surprise(logits, tokens, range(1, T))
+            slips = {
+                expected * len(targets): "that is the sum; divide by the number of targets, "
+                "or a long answer counts for more than a short one",
+                expected * len(targets) / T: "that is divided by all tokens; divide by the number of targets",
+                everything: "that is the mean over all tokens; queries are read, not written, so they must not count",
+                _mean_surprise(logits, tokens, targets, shift=0): "that compares each token with the scores at its "
+                "own place; the scores at t - 1 predict token t",
+            }
+            for slip, reason in slips.items():
+                if abs(float(value) - slip) < 1e-3:
+                    return wrong(f"{told} {reason[0].upper()}{reason[1:]}.")
+        return wrong(told)
+    return right("scores at t - 1 against token t, answers only, averaged over targets.")
+
+
+WARM, STEPS, PEAK = 10, 60, 0.002
+
+
+def _rate(step: int, steps: int, peak: float, warm: int) -> float:
+    if step < warm:
+        return peak * (step + 1) / warm
+    return peak / 50 + (peak - peak / 50) * (1 + math.cos(math.pi * (step - warm) / (steps - warm))) / 2
+
+
+def _schedule(rates: Sequence[float], title: str) -> Figure:
+    figure = Figure(figsize=(4.2, 2.4), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot(rates, color="#0072b2")
+    axes.set(xlabel="step", ylabel="learning rate", title=title, ylim=(0, 1.1 * max(*rates, PEAK)))
+    figure.alt = f"{title}: from {rates[0]:.2g} over {max(rates):.2g} to {rates[-1]:.2g}"
+    return figure
+
+
+@exercise("learning-rate", difficulty=2)
+def learning_rate(answer: Callable[[int, int, float, int], Any]) -> Verdict:
+    """A step's learning rate: a straight warm-up to the peak, then half a cosine down to a fiftieth of it."""
+    for steps, peak, warm in ((STEPS, PEAK, WARM), (30, 0.01, 3), (100, 0.5, 1)):
+        target = [_rate(step, steps, peak, warm) for step in range(steps)]
+        rates = [float(answer(step, steps, peak, warm)) for step in range(steps)]
+        odd = next((n for n in range(steps) if not math.isclose(rates[n], target[n], rel_tol=1e-6)), None)
+        if odd is None:
+            continue
+        setting = f"with steps={steps}, peak={peak:g}, warm={warm}"
+        reason = ""
+        if odd == 0 and rates[0] == 0:
+            reason = " A rate of 0 makes the first step do nothing; let the warm-up reach the peak at step warm - 1."
+        elif odd > warm and math.isclose(rates[warm], peak, rel_tol=1e-6):
+            reason = " Does your cosine end at peak / 50, and only there?"
+        elif odd >= warm:
+            reason = " The cosine begins where the warm-up ends: at step warm it is at the peak."
+        return wrong(
+            f"{setting}, step {odd} should have the rate {target[odd]:.6g}, but has {rates[odd]:.6g}.{reason}",
+            yours=_schedule(rates, "yours"),
+            target=_schedule(target, "target"),
+        )
+    shown = [float(answer(step, STEPS, PEAK, WARM)) for step in range(STEPS)]
+    return right(
+        "up in a straight line, down along a cosine.",
+        yours=_schedule(shown, "yours"),
+        target=_schedule([_rate(step, STEPS, PEAK, WARM) for step in range(STEPS)], "target"),
+    )
+
+
+@exercise("epoch-tokens", difficulty=2)
+def epoch_tokens(answer: Callable[[list[tuple[int, int]]], Any]) -> Verdict:
+    """Tokens to compute for a dialogue, in one pass and after triplet expansion, given each turn's two lengths."""
+    for turns in ([(5, 2), (4, 3)], [(10, 5)], [(7, 2), (3, 3), (6, 1), (2, 8)]):
+        once = sum(query + reply for query, reply in turns)
+        expanded = 0
+        for turn in range(len(turns)):
+            for query, reply in turns[: turn + 1]:
+                expanded += query + reply
+        found = answer(list(turns))
+        if not isinstance(found, Sequence) or len(found) != 2:
+            return wrong(f"give two numbers, one pass and expanded; yours is {found!r:.60}.")
+        for name, mine, wanted in zip(("one pass", "expanded"), found, (once, expanded), strict=True):
+            if mine != wanted:
+                hint = ""
+                if name == "expanded" and mine == expanded - sum(
+                    reply for turn in range(len(turns)) for _, reply in turns[:turn]
+                ):
+                    hint = " A turn's history holds the earlier answers, too."
+                elif name == "expanded" and mine == once:
+                    hint = " Each turn is a sample of its own, with all earlier turns before it."
+                return wrong(f"turns {turns}: {name}, {wanted} tokens, but yours is {mine}.{hint}")
+    return right(
+        "one pass grows with the length of a dialogue, expansion with its square: n equal turns cost (n + 1) / 2 "
+        "times as much."
+    )

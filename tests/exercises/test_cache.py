@@ -1,0 +1,138 @@
+"""The sixth notebook's checks: right answers pass, plausible wrong ones are told what is wrong."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from mini_ism.exercises import check
+from mini_ism.masks import borders, unchanged_prefix
+
+
+def cuts(dense: Tensor) -> list[int]:
+    return [n for n in range(len(dense) + 1) if not dense[:n, n:].any()]
+
+
+def reusable(before: Tensor, after: Tensor) -> int:
+    for n in range(min(len(before), len(after)), 0, -1):
+        same = torch.equal(before[:n, :n], after[:n, :n])
+        if same and not before[:n, n:].any() and not after[:n, n:].any():
+            return n
+    return 0
+
+
+def window(n: int, asked: int, total: int) -> tuple[int, int]:
+    return (total, total) if n == 1 else (max(0, asked - n + 1), 0)
+
+
+def cache_bytes(config: Any, positions: int, size: int) -> int:
+    return 2 * int(config.layers) * int(config.width) * positions * size
+
+
+def flops(model: Any, kept: int, read: int, written: int) -> int:
+    total = model.flops(read, read * (kept + read))
+    for n in range(1, written + 1):
+        total += model.flops(1, kept + read + n)
+    return int(total)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("safe-cuts", cuts),
+        ("safe-cuts", lambda dense: borders(dense).nonzero().flatten()),
+        ("reusable", reusable),
+        ("reusable", unchanged_prefix),
+        ("window-reuse", window),
+        ("cache-bytes", cache_bytes),
+        ("turn-flops", flops),
+    ],
+)
+def test_right_answers_pass(name: str, answer: Callable[..., Any]) -> None:
+    verdict = check(name, answer)
+    assert verdict.state == "right", verdict
+
+
+def same_rows(before: Tensor, after: Tensor) -> int:
+    """Counts unchanged rows, wherever they are."""
+    common = min(len(before), len(after))
+    return int((before[:common, :common] == after[:common, :common]).all(-1).sum())
+
+
+def first_rows(before: Tensor, after: Tensor) -> int:
+    """The unchanged rows at the front; what they look at is forgotten."""
+    common = min(len(before), len(after))
+    same = (before[:common, :common] == after[:common, :common]).all(-1)
+    return int(same.long().cumprod(0).sum())
+
+
+def last_row_only(dense: Tensor) -> list[int]:
+    """Asks the row before the cut, not all of them."""
+    return [n for n in range(len(dense) + 1) if n == 0 or not dense[n - 1, n:].any()]
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "message"),
+    [
+        ("safe-cuts", lambda dense: range(len(dense) + 1), r"reads on to .* which would not have been read yet"),
+        ("safe-cuts", lambda dense: cuts(dense)[1:-1], r"before position 0 is safe \(at an end\), but your list lacks"),
+        ("safe-cuts", last_row_only, r"is not safe, .* reads on to"),
+        ("safe-cuts", borders, r"not True or False"),
+        ("safe-cuts", lambda dense: [n + 1 for n in cuts(dense)], r"is not a cut of|lacks it|is not safe"),
+        ("reusable", same_rows, r"position \d+ saw .* and now sees|which is not kept"),
+        ("reusable", first_rows, r"sees \d+, which is not kept|and now sees"),
+        ("reusable", lambda before, after: len(before), r"and now sees|between 0 and"),
+        ("reusable", lambda before, after: 0, r"The first \d+ are all right"),
+        ("window-reuse", lambda n, asked, total: (asked - n + 1, 0), r"n=1, .*unchanged rows.*With n=1"),
+        (
+            "window-reuse",
+            lambda n, asked, total: (total, total) if n == 1 else (max(0, asked - n), 0),
+            r"unchanged rows.*A row changes if its window",
+        ),
+        (
+            "window-reuse",
+            lambda n, asked, total: (total, total) if n == 1 else (max(0, asked - n + 1),) * 2,
+            r"positions kept.*Each position of the question looks at the next",
+        ),
+        ("window-reuse", lambda n, asked, total: 0, "return two numbers"),
+        ("cache-bytes", lambda c, positions, size: c.layers * c.width * positions * size, "has keys and values"),
+        ("cache-bytes", lambda c, positions, size: 2 * c.width * positions * size, "Every layer"),
+        ("cache-bytes", lambda c, positions, size: c.heads * cache_bytes(c, positions, size), "heads share the width"),
+        (
+            "turn-flops",
+            lambda model, kept, read, written: flops(model, 0, read, written),
+            "look at the kept ones, too",
+        ),
+        (
+            "turn-flops",
+            lambda model, kept, read, written: model.flops(read + written, (read + written) * (kept + read + written)),
+            "one token at a time",
+        ),
+        (
+            "turn-flops",
+            lambda model, kept, read, written: (
+                model.flops(read, read * (kept + read)) + sum(model.flops(1, kept + read + n) for n in range(written))
+            ),
+            "also sees itself",
+        ),
+        (
+            "turn-flops",
+            lambda model, kept, read, written: model.flops(read, read * (kept + read)),
+            "That is the prefill",
+        ),
+    ],
+)
+def test_wrong_answers_are_told_why(name: str, answer: Callable[..., Any], message: str) -> None:
+    verdict = check(name, answer)
+    assert verdict.state == "wrong"
+    assert re.search(message, verdict.message), verdict
+
+
+def test_a_wrong_reusable_shows_both_masks() -> None:
+    verdict = check("reusable", first_rows)
+    assert verdict.yours is not None
+    assert verdict.target is not None
+    assert "still right" in verdict.target.alt

@@ -1,0 +1,93 @@
+"""The solutions in the notebooks, run in place of their stubs, pass the checks; the stubs do not."""
+
+import ast
+import re
+from functools import cache
+from typing import Any
+
+import pytest
+from nbformat import NotebookNode
+
+from mini_ism.exercises import Verdict, exercises
+from tools.run_notebooks import NOTEBOOKS, read
+
+FENCE = re.compile(r"```python\n(.*?)\n```", re.DOTALL)
+NAMES = [each.name for each in exercises()]
+
+
+@cache
+def cells() -> dict[str, list[NotebookNode]]:
+    return {path.stem: read(path).cells for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
+
+
+def tagged(notebook: str, kind: str, name: str) -> NotebookNode:
+    """The one cell of a notebook that is an exercise's stub or solution."""
+    found = [cell for cell in cells()[notebook] if f"{kind}:{name}" in cell.metadata.get("tags", [])]
+    assert len(found) == 1, f"{notebook} has {len(found)} cells tagged {kind}:{name}"
+    return found[0]
+
+
+def imports(notebook: str) -> list[ast.stmt]:
+    """All that a notebook imports, in order."""
+    sources = (cell.source for cell in cells()[notebook] if cell.cell_type == "code")
+    statements = (statement for source in sources for statement in ast.parse(source).body)
+    return [statement for statement in statements if isinstance(statement, ast.Import | ast.ImportFrom)]
+
+
+def is_check(statement: ast.stmt, name: str) -> bool:
+    match statement:
+        case ast.Expr(ast.Call(func=ast.Name("check"), args=[ast.Constant(value), *_])):
+            return bool(value == name)
+    return False
+
+
+def verdict(notebook: str, name: str, source: str) -> Verdict:
+    """What the check in the stub's cell says after other code has run in its place."""
+    stub = ast.parse(tagged(notebook, "exercise", name).source)
+    (check,) = [statement for statement in stub.body if is_check(statement, name)]
+    assert isinstance(check, ast.Expr)
+    space: dict[str, Any] = {}
+    for body in (imports(notebook), ast.parse(source).body):
+        exec(compile(ast.Module(body, []), f"{notebook}, {name}", "exec"), space)
+    result: Verdict = eval(compile(ast.Expression(check.value), f"{notebook}, {name}", "eval"), space)
+    return result
+
+
+def notebook_of(name: str) -> str:
+    return next(each.notebook for each in exercises() if each.name == name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_solution_passes(name: str) -> None:
+    (code,) = FENCE.findall(tagged(notebook_of(name), "solution", name).source)
+    said = verdict(notebook_of(name), name, code)
+    assert said.state == "right", said
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_stub_is_not_done(name: str) -> None:
+    stub = ast.parse(tagged(notebook_of(name), "exercise", name).source)
+    body = [statement for statement in stub.body if not is_check(statement, name)]
+    assert verdict(notebook_of(name), name, ast.unparse(ast.Module(body, []))).state == "todo"
+
+
+@pytest.mark.parametrize("notebook", cells())
+def test_every_tag_names_an_exercise_of_its_notebook(notebook: str) -> None:
+    tags = [tag for cell in cells()[notebook] for tag in cell.metadata.get("tags", [])]
+    for kind in ("exercise:", "solution:"):
+        named = sorted(tag.removeprefix(kind) for tag in tags if tag.startswith(kind))
+        assert named == sorted(each.name for each in exercises() if each.notebook == notebook)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_heading_shows_the_difficulty(name: str) -> None:
+    """``### Exercise 1.2 ●●○ Title`` stands above the stub, with the dots that the check was registered with."""
+    each = next(each for each in exercises() if each.name == name)
+    stub = tagged(each.notebook, "exercise", name)
+    order = cells()[each.notebook]
+    headings = [
+        c.source for c in order[: order.index(stub)] if c.cell_type == "markdown" and "### Exercise" in c.source
+    ]
+    assert headings
+    number = int(each.notebook[:2])
+    assert re.search(rf"^### Exercise {number}\.\d+ {each.dots} \S", headings[-1], re.MULTILINE), headings[-1][:80]
