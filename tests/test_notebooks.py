@@ -9,6 +9,7 @@ import pytest
 from nbformat import NotebookNode
 
 from tests.small_notebook import write_small_notebook
+from tools.course import COURSE, frame
 from tools.run_notebooks import (
     NOTEBOOKS,
     VARIES,
@@ -90,6 +91,18 @@ def test_committed_as_the_tool_writes_it(path: Path) -> None:
     assert notebook == committed(path), "run `make notebooks`"
 
 
+def test_the_course_is_what_is_there() -> None:
+    assert tuple(path.stem for path in PATHS) == COURSE
+
+
+@EVERY_NOTEBOOK
+def test_opens_in_colab_and_sets_itself_up(path: Path) -> None:
+    """Link and set-up cell are those of `tools/course.py`, which builds them from the repository's URL."""
+    notebook = read(path)
+    frame(notebook, path.stem)
+    assert notebook == committed(path), "run `make notebooks`"
+
+
 @EVERY_NOTEBOOK
 def test_committed_after_one_clean_run(path: Path) -> None:
     cells = code_cells(committed(path))
@@ -144,3 +157,11 @@ def test_two_runs_write_the_same_bytes(tmp_path: Path) -> None:
     outputs = [output for cell in code_cells(read(path)) for output in cell.outputs]
     assert len(outputs) == 3
     assert not [output for output in outputs if WIDGET_VIEW in output.get("data", {})]
+
+
+def test_the_readme_lists_the_course_and_counts_its_exercises() -> None:
+    readme = (NOTEBOOKS.parent / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \[`(\w+)`\]\(notebooks/\1\.ipynb\) \|.*\| (\d*) ?\|$", readme, flags=re.MULTILINE)
+    told = {name: int(count or 0) for name, count in rows}
+    assert told == {path.stem: sum(is_tagged(cell, "exercise") for cell in committed(path).cells) for path in PATHS}
+    assert sum(told.values()) >= 20

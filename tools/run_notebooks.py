@@ -23,6 +23,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
+from tools.course import COURSE, frame
 from tools.jupyter_env import ROOT, fresh_environment
 
 __all__ = [
@@ -144,6 +145,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"no notebook in {os.path.relpath(NOTEBOOKS)}")
     for path in paths:
         before = path.read_bytes()
+        if path.stem in COURSE:
+            framed = read(path)
+            frame(framed, path.stem)
+            write(framed, path)
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
             notebook = execute(path.resolve(), Path(scratch))
         normalise(notebook, None if arguments.fresh else read(path))
