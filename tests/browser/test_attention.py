@@ -1,0 +1,154 @@
+"""The attention explorer in its notebook, by keyboard and by mouse: what it says, and what it paints."""
+
+import re
+import time
+from io import BytesIO
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Error, Locator, expect
+
+from mini_ism.svg import DARK, LIGHT
+from mini_ism.views.attention_colours import coloured
+from tests.browser.harness import LabPage
+
+NAME = "05_attention_maps"
+MAP = "svg:has(.mi-outline)"
+PAINT_SECONDS = 15.0
+Colour = tuple[int, ...]
+
+
+@pytest.fixture
+def explorer(lab: LabPage) -> Locator:
+    """The explorer of a notebook that has just run."""
+    lab.open_notebook(NAME)
+    lab.run_all()
+    lab.wait_done()
+    assert lab.cell_errors() == []
+    widget = lab.widgets("mi-attention").first
+    widget.scroll_into_view_if_needed()
+    expect(widget.get_by_role("status")).to_be_visible()
+    return widget
+
+
+def painted(lab: LabPage, explorer: Locator, row: int, column: int) -> Colour:
+    """The colour in the middle of a cell of the map."""
+    explorer.locator(f"{MAP} .mi-row").nth(row).scroll_into_view_if_needed()
+    x, y = explorer.evaluate(
+        """(widget, [row, column]) => {
+            const rows = widget.querySelectorAll('.mi-row'), box = rows[row].getBoundingClientRect();
+            return [box.left + (column + .5) * box.width / rows.length, box.top + box.height / 2];
+        }""",
+        [row, column],
+    )
+    lab.page.mouse.move(0, 0)  # hovering tints a row
+    png = lab.page.screenshot(clip={"x": x - 0.5, "y": y - 0.5, "width": 1, "height": 1})
+    return tuple(Image.open(BytesIO(png)).convert("RGB").getpixel((0, 0)))  # type: ignore[arg-type]
+
+
+def expect_colour(lab: LabPage, explorer: Locator, row: int, column: int, wanted: Colour) -> None:
+    """Wait until a cell is painted so: the map is another element after each redraw."""
+    deadline = time.monotonic() + PAINT_SECONDS
+    found: Colour = ()
+    while not (found and near(found, wanted)):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"row {row}, column {column} is painted {found}, not {wanted}")
+        try:
+            found = painted(lab, explorer, row, column)
+        except Error as error:
+            if "not attached" not in str(error):
+                raise
+
+
+def told(status: Locator) -> tuple[int, int, float]:
+    """The row that the status line speaks of, the first token it names, and its share."""
+    found = re.search(r"\((\d+)\) (?:looks at|moves).*?\((\d+)\) ([+−]?\d+)%", status.inner_text())
+    assert found, status.inner_text()
+    return int(found[1]), int(found[2]), float(found[3].replace("−", "-")) / 100
+
+
+def near(one: Colour, other: Colour, within: int = 14) -> bool:
+    return all(abs(a - b) <= within for a, b in zip(one, other, strict=True))
+
+
+def colour_of(share: float, *, signed: bool) -> Colour:
+    return tuple(int(part) for part in coloured([[share]], [[True]], signed=signed)[0, 0, :3])
+
+
+def hidden(theme: dict[str, str]) -> Colour:
+    return tuple(int(theme["hidden"][at : at + 2], 16) for at in (1, 3, 5))
+
+
+def clean(lab: LabPage) -> bool:
+    return lab.cell_errors() == lab.outside == lab.errors == []
+
+
+def test_tokens_heads_and_views_in_both_themes(lab: LabPage, explorer: Locator) -> None:
+    """By keyboard and mouse: the cell that the status line names has the colour of its share, and hidden ones none."""
+    said = explorer.get_by_role("status")
+    last = explorer.locator(f"{MAP} .mi-row").count() - 1
+    layer, head, token = (explorer.get_by_role("slider").nth(n) for n in range(3))
+    for theme, colours in (("light", LIGHT), ("dark", DARK)):
+        lab.set_theme(theme)  # type: ignore[arg-type]
+        explorer.get_by_role("button", name="own mask").click()
+        expect(said).to_contain_text("under ism")
+        for control, key, wanted in (
+            (token, "Home", "(0) looks at"),
+            (token, "ArrowRight", "(1) looks at"),
+            (head, "Home", "head 1,"),
+            (head, "ArrowRight", "head 2,"),
+            (layer, "Home", "layer 1,"),
+            (layer, "ArrowRight", "layer 2,"),
+        ):
+            control.focus()
+            control.press(key)
+            expect(said).to_contain_text(wanted)
+            row, column, share = told(said)
+            expect_colour(lab, explorer, row, column, colour_of(share, signed=False))
+            expect_colour(lab, explorer, row, last, hidden(colours))
+        lab.screenshot(f"attention_{theme}_own", explorer)
+        explorer.get_by_role("button", name="swapped").click()
+        expect(said).to_contain_text("under causal")
+        expect(said).to_contain_text("0% of it lies ahead")
+        expect_colour(lab, explorer, 1, 5, hidden(colours))
+        explorer.get_by_role("button", name="difference").click()
+        expect(said).to_contain_text("causal instead of ism")
+        expect(explorer.locator(".mi-outline-swapped")).to_have_count(1)
+        row, column, share = told(said)
+        expect_colour(lab, explorer, row, column, colour_of(share, signed=True))
+        lab.screenshot(f"attention_{theme}_difference", explorer)
+    assert clean(lab)
+
+
+def test_rules_models_and_messages(lab: LabPage, explorer: Locator) -> None:
+    """A bad rule and an empty message are told in place; another model and another dialogue are read at once."""
+    said, alert = explorer.get_by_role("status"), explorer.get_by_role("alert")
+    before = said.inner_text()
+    rule = explorer.get_by_label("Rule", exact=True)
+    rule.fill("ism &")
+    expect(alert).to_contain_text("cannot read mask")
+    expect(said).to_have_text(before)
+    rule.fill("bidirectional")
+    expect(alert).to_have_count(0)
+    expect(explorer.get_by_label("Swap for", exact=True)).to_have_value("bidirectional")
+    explorer.get_by_role("button", name="swapped").click()
+    expect(said).to_contain_text("under bidirectional")
+    explorer.get_by_label("Model", exact=True).select_option("causal")
+    expect(said).to_contain_text("causal, layer")
+    explorer.get_by_label("Swap for", exact=True).select_option("ISM")
+    expect(rule).to_have_value("ism")
+    expect(said).to_contain_text("under ism")
+
+    box = explorer.get_by_label("user", exact=True).first
+    box.fill("")
+    expect(alert).to_contain_text("message 1 (user) is empty")
+    box.fill("<b>Where</b> is the 🦊?")
+    expect(alert).to_have_count(0)
+    expect(explorer.locator("svg b")).to_have_count(0)
+    explorer.get_by_role("button", name="Remove a turn").click()
+    expect(explorer.locator("textarea")).to_have_count(2)
+    token = explorer.get_by_role("slider").nth(2)
+    token.focus()
+    token.press("End")
+    expect(said).to_contain_text(f"({explorer.locator(f'{MAP} .mi-row').count() - 1}) looks at")
+    assert clean(lab)

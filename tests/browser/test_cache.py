@@ -1,0 +1,196 @@
+"""The cache player and the chat in a browser: by keyboard and mouse, what they say and what they paint, both themes."""
+
+import re
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+from PIL import Image
+from playwright.sync_api import Browser, Locator, expect
+
+from tests.browser.harness import LabPage, LabServer
+
+NAME = "06_cache_reuse"
+PLAYER = """\
+from mini_ism.widgets import CachePlayer
+
+CachePlayer([
+    {"role": "user", "content": "In the queue are Ella and Finn. Who is first?"},
+    {"role": "assistant", "content": "Ella."},
+    {"role": "user", "content": "Ella is served. Who is first?"},
+    {"role": "assistant", "content": "Finn."},
+])"""
+CHAT = """\
+from mini_ism import load_model
+from mini_ism.widgets import ChatWidget
+
+ChatWidget({name: load_model(name) for name in ("causal", "prefix", "ism")}, {"two": ["Hello.", "Who is first?"]})"""
+
+
+@pytest.fixture(scope="module")
+def small_server(browser: Browser, tmp_path_factory: pytest.TempPathFactory, offline: Path) -> Iterator[LabServer]:
+    """Two notebooks of one widget each."""
+    notebooks = tmp_path_factory.mktemp("cache")
+    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+    for name, source in (("player", PLAYER), ("chat", CHAT)):
+        notebook = new_notebook(cells=[new_code_cell(source)], metadata={"kernelspec": kernel})
+        nbformat.write(notebook, notebooks / f"{name}.ipynb")
+    with LabServer(notebooks, tmp_path_factory.mktemp("cache_lab"), offline) as server:
+        yield server
+
+
+@pytest.fixture
+def small_lab(browser: Browser, small_server: LabServer, screenshots: Path) -> Iterator[LabPage]:
+    window = LabPage(browser, small_server, screenshots)
+    yield window
+    window.close()
+
+
+def run(lab: LabPage, name: str, kind: str) -> Locator:
+    lab.open_notebook(name)
+    lab.run_all()
+    lab.wait_done()
+    assert lab.cell_errors() == []
+    widget = lab.widgets(kind).first
+    expect(widget.get_by_role("status")).to_be_visible()
+    return widget
+
+
+def assert_clean(lab: LabPage) -> None:
+    assert lab.cell_errors() == []
+    assert lab.outside == []
+    assert lab.errors == []
+
+
+def share(of: Locator, colour: str) -> float:
+    """How much of an element is painted in one of the page's named colours."""
+    hexadecimal = of.evaluate(f"element => getComputedStyle(element).getPropertyValue('--mi-{colour}')").strip()
+    wanted = tuple(int(hexadecimal[n : n + 2], 16) for n in (1, 3, 5))
+    with Image.open(BytesIO(of.screenshot())) as picture:
+        counted = picture.convert("RGB").getcolors(picture.width * picture.height) or []
+        return sum(count for count, shown in counted if shown == wanted) / (picture.width * picture.height)
+
+
+def test_the_player_by_keyboard_and_mouse(small_lab: LabPage) -> None:
+    lab = small_lab
+    player = run(lab, "player", "mi-cache")
+    said, slider = player.get_by_role("status"), player.get_by_role("slider").first
+    strip = player.locator("svg.mi").first
+    expect(said).to_contain_text("Nothing has been read yet")
+
+    slider.focus()
+    while "throws away" not in (now := said.inner_text()):
+        lab.page.keyboard.press("ArrowRight")
+        expect(said).not_to_have_text(now)
+    expect(said).to_contain_text("Turn 2, the question arrives")
+    expect(said).to_contain_text("prefix throws away 17")
+    expect(player.locator("rect.mi-discarded")).to_have_count(1)
+    expect(player.locator("rect.mi-reused")).to_have_count(2)
+    assert share(strip, "stale") == 0
+
+    player.get_by_label("break it: prefix keeps its stale cache").click()
+    expect(said).to_contain_text("prefix blindly keeps 17 stale")
+    expect(said).to_contain_text("are off by up to")
+    expect(player.locator("rect.mi-stale")).to_have_count(1)
+    expect(player.locator("rect.mi-discarded")).to_have_count(0)
+    expect(player.get_by_role("row").filter(has_text="stale cache")).to_be_visible()
+    for theme in ("dark", "light"):
+        lab.set_theme(theme)
+        strip.scroll_into_view_if_needed()
+        lab.screenshot(f"player_{theme}", player)
+        assert share(strip, "stale") > 0.01  # painted in the theme's own colour
+
+    player.get_by_role("button", name=re.compile("Step$")).click()  # an icon comes before the word
+    expect(said).to_contain_text("the question is read")
+    expect(player.get_by_role("img").last).to_have_attribute("aria-label", re.compile("turn 2, prefix: 17 kept, 17 of"))
+    player.get_by_role("button", name=re.compile("Back$")).click()
+    expect(said).to_contain_text("the question arrives")
+    slider.focus()
+    lab.page.keyboard.press("End")
+    expect(said).to_contain_text("Turn 2, the answer is written")
+    player.get_by_label("break it: prefix keeps its stale cache").press("Space")
+    expect(player.locator("rect.mi-stale")).to_have_count(0)
+    lab.page.wait_for_timeout(100)
+    assert share(strip, "stale") == 0
+    assert_clean(lab)
+
+
+def test_the_film_plays_and_pauses(small_lab: LabPage) -> None:
+    player = run(small_lab, "player", "mi-cache")
+    said = player.get_by_role("status")
+    play = player.locator(".widget-play button").first
+    play.click()
+    expect(said).to_contain_text("Turn 2", timeout=60_000)
+    play.click()
+    small_lab.page.wait_for_timeout(1500)  # what was on its way has come
+    stopped = said.inner_text()
+    small_lab.page.wait_for_timeout(1500)
+    assert said.inner_text() == stopped
+    assert_clean(small_lab)
+
+
+def test_the_chat_by_keyboard_and_mouse(small_lab: LabPage) -> None:
+    lab = small_lab
+    chat = run(lab, "chat", "mi-chat")
+    said, entry = chat.get_by_role("status"), chat.get_by_role("textbox")
+    entry.click()
+    lab.page.keyboard.type("The cup is in the <b>oven</b>. Where is the cup?\n")
+    expect(said).to_contain_text("Turn 1: causal kept 0")
+    expect(entry).to_have_value("")
+    for log in chat.get_by_role("log").all():
+        expect(log).to_contain_text("<b>oven</b>")
+        expect(log).to_contain_text("first token")
+    bars = chat.locator("svg.mi-bars")
+    expect(bars).to_contain_text("1st token ms")
+    assert share(bars, "reused") == 0
+
+    lab.page.keyboard.type("What is my name?\n")
+    expect(said).to_contain_text(re.compile("^Turn 2: .* prefix kept 0 "))
+    assert share(bars, "reused") > 0.005
+    chat.get_by_label("Side by side").select_option("ism's weights, under causal, prefix, ism")
+    expect(chat).to_contain_text("prefix: ism's weights")
+    expect(said).to_contain_text("Turn 2: causal kept")
+    for theme in ("dark", "light"):
+        lab.set_theme(theme)
+        lab.screenshot(f"chat_{theme}", chat)
+        assert share(bars, "reused") > 0.005
+
+    chat.get_by_role("button", name="two", exact=True).click()
+    expect(chat.get_by_role("log").first).to_contain_text("Who is first?")
+    expect(chat.get_by_role("log").first).not_to_contain_text("oven")
+    entry.click()
+    lab.page.keyboard.press("Enter")
+    expect(chat.get_by_role("alert")).to_contain_text("empty")
+    chat.get_by_role("button", name="Start over").focus()
+    lab.page.keyboard.press("Enter")
+    expect(said).to_contain_text("Nobody has said anything")
+    expect(bars).to_have_count(0)
+    assert_clean(lab)
+
+
+def test_the_notebook_shows_pictures_before_it_runs(lab: LabPage) -> None:
+    lab.open_notebook(NAME)
+    pictures = lab.page.locator(".jp-OutputArea-output img")
+    expect(pictures).to_have_count(3, timeout=60_000)  # a mask, the player, the chat; drawn when there is time
+    assert all(picture.evaluate("image => image.naturalWidth") > 200 for picture in pictures.all())
+    assert_clean(lab)
+
+
+def test_the_notebook_runs_and_its_player_is_broken(lab: LabPage) -> None:
+    player = run(lab, NAME, "mi-cache")
+    player.get_by_role("slider").first.focus()
+    lab.page.keyboard.press("End")
+    expect(player.get_by_role("status")).to_contain_text(re.compile(r"prefix uses \d+ stale positions"))
+    expect(player.get_by_label(re.compile("^break it"))).to_be_checked()
+    for picture in player.locator("svg.mi").all():  # an earlier picture on the page has the same patterns
+        picture.scroll_into_view_if_needed()
+        assert share(picture, "stale") > 0.005
+    chat = lab.widgets("mi-chat").first
+    expect(chat.get_by_role("status")).to_contain_text("Turn 2: causal kept")
+    for kind, widget in (("player", player), ("chat", chat)):
+        widget.scroll_into_view_if_needed()
+        lab.screenshot(f"{NAME}_{kind}", widget)
+    assert_clean(lab)

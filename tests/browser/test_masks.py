@@ -1,0 +1,168 @@
+"""The mask explorer in the notebook about masks, by keyboard and by mouse: what it says, and what it paints."""
+
+import re
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Locator, expect
+
+from tests.browser.harness import LabPage
+
+NAME = "01_masks"
+
+
+@pytest.fixture
+def explorer(lab: LabPage) -> Locator:
+    """The explorer of a notebook that has just run."""
+    lab.open_notebook(NAME)
+    lab.run_all()
+    lab.wait_done()
+    assert lab.cell_errors() == []
+    widget = lab.widgets("mi-mask").first
+    widget.scroll_into_view_if_needed()
+    expect(widget.get_by_role("status")).to_be_visible()
+    return widget
+
+
+def clean(lab: LabPage) -> bool:
+    return lab.cell_errors() == lab.outside == lab.errors == []
+
+
+def pixel(png: bytes) -> tuple[int, int, int]:
+    red, green, blue = Image.open(BytesIO(png)).convert("RGB").getpixel((0, 0))  # type: ignore[misc]
+    return red, green, blue
+
+
+def cell_colour(lab: LabPage, explorer: Locator, row: int, column: int) -> str:
+    """What a cell of the map is painted as: "back", "ahead", "hidden", by the nearest of the theme's colours."""
+    drawn = explorer.locator("svg[aria-label^=Mask]")
+    drawn.scroll_into_view_if_needed()
+    point = drawn.evaluate(
+        """(svg, [row, column]) => {
+            const rows = svg.querySelectorAll('.mi-row'), box = rows[row].getBoundingClientRect();
+            const x = box.left + (column + .5) * box.width / rows.length, y = box.top + box.height / 2;
+            const style = getComputedStyle(svg);
+            return [x, y, ...['back', 'ahead', 'hidden'].map(name => style.getPropertyValue('--mi-' + name))];
+        }""",
+        [row, column],
+    )
+    x, y, *colours = point
+    lab.page.mouse.move(0, 0)  # hovering tints a row
+    shown = pixel(lab.page.screenshot(clip={"x": x - 0.5, "y": y - 0.5, "width": 1, "height": 1}))
+    wanted = {
+        name: tuple(int(colour.strip()[n : n + 2], 16) for n in (1, 3, 5))
+        for name, colour in zip(("back", "ahead", "hidden"), colours, strict=True)
+    }
+    return min(wanted, key=lambda name: sum(abs(a - b) for a, b in zip(wanted[name], shown, strict=True)))
+
+
+def test_directions_and_order_by_mouse(lab: LabPage, explorer: Locator) -> None:
+    said, rule = explorer.get_by_role("status"), explorer.get_by_label("Rule", exact=True)
+    explorer.get_by_label("Preset", exact=True).select_option("causal")
+    expect(rule).to_have_value("causal")
+    expect(said).to_contain_text("(4) sees 0..4 (5 of")
+    assert cell_colour(lab, explorer, 4, 2) == "back"
+    assert cell_colour(lab, explorer, 4, 9) == "hidden"
+
+    switches = explorer.locator(".widget-toggle-button")
+    switches.nth(0).click()
+    expect(rule).to_have_value("causal | inside(0)")
+    expect(switches.nth(0)).to_have_text("⇄ both ways")
+    expect(said).to_contain_text("(4) sees 0..13 (14 of")
+    assert cell_colour(lab, explorer, 4, 9) == "ahead"
+    switches.nth(2).click()
+    expect(explorer).to_contain_text("Same matrix here as")
+    expect(explorer.locator("tr").filter(has_text="Same matrix here as")).to_contain_text("ism")
+
+    boxes = explorer.locator("textarea")
+    first, second = boxes.nth(0).input_value(), boxes.nth(2).input_value()
+    explorer.get_by_role("button", name="Move turn 1 down").click()
+    expect(boxes.nth(0)).to_have_value(second)
+    expect(boxes.nth(2)).to_have_value(first)
+    explorer.get_by_role("button", name="Remove answer 1").click()
+    expect(boxes).to_have_count(2)
+    expect(boxes.nth(0)).to_have_value(f"{second} {first}")
+    explorer.get_by_role("button", name="Add a turn").click()
+    expect(boxes).to_have_count(4)
+    assert clean(lab)
+
+
+def test_everything_answers_to_the_keyboard(lab: LabPage, explorer: Locator) -> None:
+    said, keys = explorer.get_by_role("status"), lab.page.keyboard
+    turn, token = explorer.get_by_role("slider").nth(0), explorer.get_by_role("slider").nth(1)
+    token.focus()
+    keys.press("Home")
+    expect(said).to_contain_text("(0) sees 0 (1 of")
+    before = lab.screenshot("masks_row_0", explorer).read_bytes()
+    keys.press("ArrowRight")
+    expect(said).to_contain_text("(1) sees 0..1 (2 of")
+    assert lab.screenshot("masks_row_1", explorer).read_bytes() != before
+    turn.focus()
+    keys.press("ArrowLeft")
+    expect(explorer.locator(".widget-toggle-button").nth(2)).to_have_text("later turn")
+    keys.press("ArrowRight")
+    expect(explorer.locator(".widget-toggle-button").nth(2)).to_have_text("← backwards")
+
+    explorer.locator(".widget-toggle-button").nth(1).focus()
+    keys.press("Space")
+    rule = explorer.get_by_label("Rule", exact=True)
+    expect(rule).to_have_value("hindsight | inside(1)")
+    explorer.get_by_role("button", name="Move answer 1 down").focus()
+    keys.press("Enter")
+    expect(explorer.get_by_label("assistant", exact=True).nth(0)).to_have_value("I do not know.")
+    explorer.get_by_label("show how far each row sees, f(j)").focus()
+    keys.press("Space")
+    expect(explorer.locator(".mi-staircase")).to_have_count(1)
+    expect(said).to_contain_text("f(1) = 1")
+    assert clean(lab)
+
+
+def test_bad_input_is_told_in_place_and_forgiven(lab: LabPage, explorer: Locator) -> None:
+    rule, alert = explorer.get_by_label("Rule", exact=True), explorer.get_by_role("alert")
+    picture = explorer.locator("svg[aria-label^=Mask]")
+    for text, complaint in (("ism &", "cannot read mask"), ("same_query", "nothing to attend to")):
+        rule.fill(text)
+        expect(alert).to_contain_text(complaint)
+        expect(picture).to_have_attribute("aria-label", re.compile("^Mask hindsight:"))
+    rule.fill("prefix")
+    expect(alert).to_have_count(0)
+    box = explorer.get_by_label("user", exact=True).first
+    for text, complaint in (("", "message 1 (user) is empty"), ("cup " * 1250, "at most 512")):
+        box.fill(text)
+        expect(alert).to_contain_text(complaint)
+    box.fill("<script>alert(1)</script> 🦊")
+    expect(alert).to_have_count(0)
+    expect(explorer.locator("svg script")).to_have_count(0)
+    expect(picture).to_have_attribute("aria-label", re.compile("^Mask prefix:"))
+    assert clean(lab)
+
+
+def test_the_picture_is_saved(lab: LabPage, explorer: Locator, tmp_path: Path) -> None:
+    explorer.get_by_role("button", name="Save the picture").click()
+    for name, start in (("mask.svg", b"<svg"), ("mask.png", b"\x89PNG")):
+        with lab.page.expect_download() as download:
+            explorer.get_by_role("link", name=name).click()
+        assert download.value.suggested_filename == name
+        download.value.save_as(tmp_path / name)
+        assert (tmp_path / name).read_bytes().startswith(start)
+    page = lab.page.context.new_page()  # alone, without the notebook around it
+    page.set_content((tmp_path / "mask.svg").read_text(encoding="utf-8"))
+    page.screenshot(path=lab.screenshots / "masks_saved_svg.png")
+    assert page.locator("text").count() > 10
+    page.close()
+    assert clean(lab)
+
+
+def test_both_themes_paint_the_same_cells_in_their_own_colours(lab: LabPage, explorer: Locator) -> None:
+    seen = {}
+    for theme in ("light", "dark"):
+        lab.set_theme(theme)
+        explorer.scroll_into_view_if_needed()
+        lab.screenshot(f"masks_{theme}", explorer)
+        cells = [cell_colour(lab, explorer, *place) for place in ((6, 2), (15, 20), (2, 9))]
+        assert cells == ["back", "ahead", "hidden"]
+        seen[theme] = explorer.locator("svg[aria-label^=Mask]").screenshot()
+    assert seen["light"] != seen["dark"]
+    assert clean(lab)
