@@ -1,10 +1,12 @@
 # Thin on purpose: every target is one plain line that works without make (see README).
-# Two environments are never needed: .venv is made when missing and brought up to date when
+# .venv is made when missing and brought up to date when
 # pyproject.toml or constraints.txt change.
 
 PYTHON = python3
 VENV = .venv
 RUN = $(VENV)/bin/python
+# As close to Colab as can be installed here.
+COLAB = .venv-colab
 INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
 # make lab LAB_ARGS="--no-browser --ip=127.0.0.1"; make test TEST_ARGS="-k masks"
 LAB_ARGS =
@@ -16,6 +18,8 @@ help:
 	@echo "make test       every test: unit, slow, notebooks, browser (when Chromium is found)"
 	@echo "make quick      the tests that take seconds"
 	@echo "make notebooks  execute the notebooks and write their outputs back"
+	@echo "make colab      pack the wheel and the notebooks for Colab"
+	@echo "make colab-test execute the notebooks among Colab's versions"
 	@echo "make checkpoints train the shipped models again (an hour or two)"
 	@echo "make bench      tokens, FLOPs, bytes and seconds of a turn, by mask"
 	@echo "make lint       ruff and mypy"
@@ -37,6 +41,12 @@ notebooks: $(VENV)/test.stamp
 checkpoints: $(VENV)/test.stamp
 	$(RUN) -m tools.train_checkpoints
 
+colab: $(VENV)/test.stamp
+	$(RUN) -m tools.pack_colab
+
+colab-test: $(COLAB)/test.stamp
+	OMP_NUM_THREADS=1 $(COLAB)/bin/python -m pytest -n 2 -m notebook $(TEST_ARGS)
+
 bench: $(VENV)/lab.stamp
 	$(RUN) -m mini_ism bench $(BENCH_ARGS)
 
@@ -50,7 +60,7 @@ format: $(VENV)/test.stamp
 	$(RUN) -m ruff format
 
 clean:
-	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(COLAB) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find mini_ism tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A half-made environment (no ensurepip, say) is removed, so that the next try starts clean.
@@ -65,4 +75,9 @@ $(VENV)/test.stamp: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
 	$(INSTALL) ".[test]"
 	@touch $@
 
-.PHONY: help lab test quick notebooks checkpoints bench lint format clean
+$(COLAB)/test.stamp: pyproject.toml constraints-colab.txt
+	test -d $(COLAB) || $(PYTHON) -m venv $(COLAB)
+	$(COLAB)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-colab.txt -e ".[test]"
+	@touch $@
+
+.PHONY: help lab test quick notebooks checkpoints colab colab-test bench lint format clean

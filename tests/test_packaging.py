@@ -1,5 +1,6 @@
 """What a reader installs: the wheel works far from a checkout, offline; the lists of packages agree."""
 
+import json
 import os
 import re
 import subprocess
@@ -15,6 +16,9 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+
+from tools.course import COURSE
+from tools.pack_colab import pack
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -245,6 +249,24 @@ def test_the_wheel_holds_package_data_and_nothing_else(wheel: Path) -> None:
     data = {path for path in repository_files() if ROOT / "data" in path.parents}
     assert {f"mini_ism/{path.relative_to(ROOT).as_posix()}" for path in data} <= names
     assert not [name for name in names if name.endswith(".pyc")]
+
+
+@pytest.mark.slow
+def test_installing_the_wheel_changes_no_other_package(wheel: Path, tmp_path: Path) -> None:
+    """The resolver's plan, here and (`make colab-test`) among Colab's versions: this package and nothing else."""
+    report = tmp_path / "plan.json"
+    run("-m", "pip", "install", "--dry-run", "--no-index", "--quiet", "--report", report, wheel, cwd=tmp_path)
+    plan = json.loads(report.read_text(encoding="utf-8"))["install"]
+    assert [item["metadata"]["name"] for item in plan] == ["mini-ism"]
+
+
+@pytest.mark.slow
+def test_the_zip_for_colab_holds_the_wheel_and_the_course(tmp_path: Path) -> None:
+    with zipfile.ZipFile(pack(tmp_path / "colab.zip")) as archive:
+        assert archive.testzip() is None
+        names = sorted(archive.namelist())
+    assert [name for name in names if name.endswith(".ipynb")] == [f"{name}.ipynb" for name in COURSE]
+    assert [name.partition("-")[0] for name in names if not name.endswith(".ipynb")] == ["mini_ism"]
 
 
 @pytest.mark.slow
