@@ -280,7 +280,7 @@ def test_pictures_at_every_stage(against: str, count: int) -> None:
     drawn = [each for each in root.iter() if each.get("class") == "mi-curve"]
     assert len(drawn) == {0: 0, 1: 1, 30: 4}[count]
     assert root.get("aria-label") == picture.alt
-    figure = curve_figure(metrics, against=against, until=100)
+    figure = curve_figure(metrics, against=against)
     assert figure.alt == picture.alt
     assert AGAINST[against] in figure.alt
     assert "image/png" in figure._repr_mimebundle_()

@@ -147,11 +147,11 @@ def _alt(drawn: Sequence[Curve], against: str) -> str:
     return f"Training curves, loss and exact match against {AGAINST[against]}. {told}."
 
 
-def _ranges(drawn: Sequence[Curve], until: float | None) -> tuple[float, float]:
+def _ranges(drawn: Sequence[Curve]) -> tuple[float, float]:
     """Where the axes end: x, and the loss."""
     x = max((curve.loss[-1][0] for curve in drawn if curve.loss), default=0.0)
     loss = max((y for curve in drawn for _, y in curve.loss), default=7.0)
-    return max(x, until or 0.0) or 1.0, max(loss, 1e-3)
+    return x or 1.0, max(loss, 1e-3)
 
 
 # -- for paper -------------------------------------------------------------------------------------
@@ -162,7 +162,6 @@ def curve_figure(
     *,
     against: str = "step",
     skills: Sequence[str] | None = CONTROL_SKILLS,
-    until: float | None = None,
 ) -> Figure:
     """Loss, and exact match on some skills, of runs side by side.
 
@@ -173,13 +172,12 @@ def curve_figure(
         metrics: lines of :attr:`mini_ism.training.Run.metrics` by a name of the run.
         against: what runs along the axis: ``"step"``, ``"tokens"``, ``"seen"`` or ``"seconds"``.
         skills: whose answers are counted, the control skills by default; ``None`` = all.
-        until: where the axis ends at least.
 
     Raises:
         ValueError: ``against`` is unknown.
     """
     drawn = curves(metrics, against, skills)
-    x_end, loss_end = _ranges(drawn, until)
+    x_end, loss_end = _ranges(drawn)
     figure = Figure(figsize=(8.2, 3.2), layout="constrained")
     left, right = figure.subplots(1, 2)
     for number, curve in enumerate(drawn):
@@ -226,11 +224,10 @@ def curve_picture(
     *,
     against: str = "step",
     skills: Sequence[str] | None = CONTROL_SKILLS,
-    until: float | None = None,
 ) -> Picture:
     """The same as :func:`curve_figure`, as an SVG that follows the page's theme and is quick to redraw."""
     drawn = curves(metrics, against, skills)
-    x_end, loss_end = _ranges(drawn, until)
+    x_end, loss_end = _ranges(drawn)
     alt = _alt(drawn, against)
     width, height = LEFT + 2 * WIDE + BETWEEN + 24, TOP + HIGH + 46
     loss: list[Series] = [(curve.loss, [], curve.look) for curve in drawn]

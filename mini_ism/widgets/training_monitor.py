@@ -72,7 +72,7 @@ class TrainingMonitor(Panel):
         for config in configs.values():
             get_mask(config.mask)
         self._drawing = threading.RLock()
-        self._drawn = 0.0
+        self._drawn, self._drawn_state = 0.0, ("", "")
         self._sure = False
         self.worker = TrainingWorker(configs, folder, turn=turn, device=device, changed=self._refresh)
         self._make_controls()
@@ -188,16 +188,16 @@ class TrainingMonitor(Panel):
     # -- showing --------------------------------------------------------------------------------
 
     def _refresh(self) -> None:
-        """Redraw, unless it has just been done. Called from the worker's thread, too."""
-        busy = self.worker.state == "running" and self.worker.wish == "run"
-        if not busy or time.monotonic() - self._drawn >= REDRAW_SECONDS:
+        """Redraw, unless nothing but a step has happened since a moment ago. Called from the worker's thread, too."""
+        same = (self.worker.state, self.worker.wish) == self._drawn_state
+        if not same or time.monotonic() - self._drawn >= REDRAW_SECONDS:
             self._redraw()
 
     def _redraw(self) -> None:
         with self._drawing:
-            self._drawn = time.monotonic()
             worker = self.worker
             state, asked, error = worker.state, worker.wish, worker.error
+            self._drawn, self._drawn_state = time.monotonic(), (state, asked)
             self._complain("" if error is None else f"{type(error).__name__}: {error}")
             for name, run in worker.runs.items():
                 put(self.bars[name], run.progress.step)
@@ -232,9 +232,7 @@ class TrainingMonitor(Panel):
     @property
     def _view(self) -> dict[str, Any]:
         """How the curves are to be drawn, as chosen."""
-        longest = max(config.steps for config in self.worker.configs.values())
-        until = longest if self.against.value == "step" else None
-        return {"against": self.against.value, "skills": ANSWERS[self.answers.value], "until": until}
+        return {"against": self.against.value, "skills": ANSWERS[self.answers.value]}
 
     def figure(self) -> Figure:
         """The curves so far, as a still picture."""
