@@ -77,7 +77,7 @@ def execute(path: Path, scratch: Path, *, offline: Path | None = None) -> Notebo
     (scratch / "jupyter").mkdir(parents=True)
     env = fresh_environment(scratch / "jupyter", offline=offline)
     work = scratch / "notebooks"
-    shutil.copytree(path.parent, work, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    shutil.copytree(path.parent, work, ignore=shutil.ignore_patterns(".ipynb_checkpoints", "runs"))
     notebook = read(path)
     specs = KernelSpecManager(kernel_dirs=[str(scratch / "jupyter/data/kernels")])
     client = NotebookClient(

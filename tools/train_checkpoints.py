@@ -77,6 +77,11 @@ def card(about: dict[str, dict[str, Any]], scores: dict[str, dict[str, dict[str,
         ),
         "",
         "Seconds are wall-clock time, and other work ran beside the training.",
+        "",
+        "The labels are narrow: `recall` and `persona` ask for what a sentence told second by what it told first "
+        '("Where is the key?"); the other way round ("What is in the box?", "Who likes rice?") is `reverse`. `queue` '
+        "asks who is first, next or last; who stands behind or in front of somebody is `neighbour`, and "
+        '"how old" or "how many points" is `number`.',
     ]
     titles = {
         "test": "Test split",

@@ -95,7 +95,7 @@ class LabServer:
         self.log = scratch / "jupyterlab.log"
         self.url = ""
         self._process: subprocess.Popen[bytes] | None = None
-        shutil.copytree(notebooks, self.root)
+        shutil.copytree(notebooks, self.root, ignore=shutil.ignore_patterns("runs"))
         (scratch / "jupyter").mkdir()
         self._env = fresh_environment(scratch / "jupyter", offline=offline)
 
