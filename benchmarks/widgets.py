@@ -86,6 +86,7 @@ def in_browser(rounds: int) -> list[float]:
         (scratch / "lab").mkdir()
         (scratch / "source").mkdir()
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(SHOW)])
+        notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
         nbformat.write(notebook, scratch / "source" / "explorer.ipynb")
         chromium = playwright.chromium.launch(executable_path=find_chromium(), args=CHROMIUM_ARGUMENTS)
         with LabServer(scratch / "source", scratch / "lab", ROOT / "tests" / "offline") as server:
