@@ -11,7 +11,7 @@ from mini_ism import svg
 from mini_ism.svg import FAINT, FONT, HIDDEN, INK, PAPER, escape
 from mini_ism.views.attention_colours import TICKS, RootScale, coloured, image, thumbnail
 from mini_ism.views.attention_words import describe_attention, describe_difference
-from mini_ism.views.axes import GUTTER, STRIP, role_bars, side_labels
+from mini_ism.views.axes import GUTTER, STRIP, check_position, role_bars, side_labels
 from mini_ism.views.picture import Picture
 
 LEGEND = 82  # room below
@@ -60,8 +60,7 @@ def attention_map(
             f"an attention map needs weights and masks [T, T] and T labels, roles and ids, got {shapes}, "
             f"{total}, {len(roles)} and {len(ids)}"
         )
-    if row is not None and not 0 <= row < total:
-        raise ValueError(f"row {row} is not a position: they run from 0 to {total - 1}")
+    check_position(row, total)
     cell = round(max(min(size / total, 22.0), 1.0), 2)
     side = cell * total
     say = describe_difference if signed else describe_attention

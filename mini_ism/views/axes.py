@@ -15,6 +15,12 @@ LONGEST_LABEL = 12
 SHORT = 48  # tokens: a longer dialogue gets about 16 labels a side
 
 
+def check_position(row: int | None, total: int) -> None:
+    """Raise ValueError if a row to point out is none of so many positions."""
+    if row is not None and not 0 <= row < total:
+        raise ValueError(f"row {row} is not a position: they run from 0 to {total - 1}")
+
+
 def shown_labels(total: int, cell: float, row: int | None) -> list[int]:
     """Which positions get a label: all where there is room, else about 16 of them, and always the selected one."""
     room = math.ceil(LABEL_STEP / cell)

@@ -10,7 +10,7 @@ import numpy as np
 from mini_ism import svg
 from mini_ism.dialogue import ROLES
 from mini_ism.svg import AHEAD, BACK, FAINT, FONT, HIDDEN, INK, PAPER, escape
-from mini_ism.views.axes import GUTTER, STRIP, role_bars, side_labels
+from mini_ism.views.axes import GUTTER, STRIP, check_position, role_bars, side_labels
 from mini_ism.views.picture import Picture
 from mini_ism.views.words import describe_row
 
@@ -51,8 +51,7 @@ def mask_map(
             f"a mask map needs a matrix [T, T] and T labels, roles and ids, got {allowed.shape}, "
             f"{total}, {len(roles)} and {len(ids)}"
         )
-    if row is not None and not 0 <= row < total:
-        raise ValueError(f"row {row} is not a position: they run from 0 to {total - 1}")
+    check_position(row, total)
     cell = round(max(min(size / total, 22.0), 1.0), 2)
     side = cell * total
     ahead = int(np.triu(allowed, 1).sum())

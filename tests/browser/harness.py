@@ -260,6 +260,17 @@ class LabPage:
         """The interactive views on the page, by CSS class."""
         return self.page.locator(f".jp-OutputArea-output .{kind}")
 
+    def run_to_widget(self, name: str, kind: str) -> Locator:
+        """Open a notebook, run all of it without an error, and scroll to its first view of a kind."""
+        self.open_notebook(name)
+        self.run_all()
+        self.wait_done()
+        assert self.cell_errors() == []
+        widget = self.widgets(kind).first
+        widget.scroll_into_view_if_needed()
+        expect(widget.get_by_role("status")).to_be_visible()
+        return widget
+
     # -- how it is done ----------------------------------------------------------------------
 
     def _menu(self, *path: str) -> None:

@@ -21,14 +21,7 @@ Colour = tuple[int, ...]
 @pytest.fixture
 def explorer(lab: LabPage) -> Locator:
     """The explorer of a notebook that has just run."""
-    lab.open_notebook(NAME)
-    lab.run_all()
-    lab.wait_done()
-    assert lab.cell_errors() == []
-    widget = lab.widgets("mi-attention").first
-    widget.scroll_into_view_if_needed()
-    expect(widget.get_by_role("status")).to_be_visible()
-    return widget
+    return lab.run_to_widget(NAME, "mi-attention")
 
 
 def painted(lab: LabPage, explorer: Locator, row: int, column: int) -> Colour:
