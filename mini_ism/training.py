@@ -39,7 +39,7 @@ from mini_ism.tokenizer import load_tokenizer
 
 EASY_WEIGHTS = {"recall": 4.0, "persona": 1.0, "queue": 1.0}
 EASY_DRAWS = 3
-WEIGHTS = {"queue": 5.0}  # of the control skills, the last to be learned
+WEIGHTS = {"recall": 3.5, "persona": 3.5, "queue": 8.0}  # the control skills, the queue learned last of all
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class TrainingConfig:
     mask: str = "ism"
     preset: str = "tiny"
     seed: int = 0
-    steps: int = 10000
+    steps: int = 14000
     dialogues: int = 16
     skills: str = "all"
     coined: float = 0.16

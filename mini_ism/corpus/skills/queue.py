@@ -45,7 +45,7 @@ def queue(rng: Random, world: World, size: int) -> list[Turn]:
     line = [world.name() for _ in range(max(2, size))]
     told = len(line)
     turns = lay_out(rng, [tell_queue(rng, line)], [_ask(rng, line, told)])
-    for _ in range(pick(rng, (0, 1, 1, 2))):
+    for _ in range(pick(rng, (0, 1, 2, 3))):
         if told > 1 and chance(rng, 0.7):
             event = f"{line.pop(0)} is served."
             told -= 1
