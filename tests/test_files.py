@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +73,44 @@ def test_files_that_belong_together_are_written_together(tmp_path: Path, monkeyp
         write_together({one: b"new 1", two: b"new 2"})
     assert (one.read_bytes(), two.read_bytes()) == (b"old 1", b"old 2")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["one", "two"]
+
+
+@pytest.mark.parametrize("error", [PermissionError(errno.EACCES, "Permission denied"), KeyboardInterrupt()])
+def test_all_get_their_old_selves_back_when_one_cannot_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """As on Windows, where a file that another program holds open cannot be replaced."""
+    old, new, held = tmp_path / "old", tmp_path / "new", tmp_path / "held"
+    write_together({old: b"old 1", held: b"old 2"})
+    replace, refused = Path.replace, [error]
+
+    def refuse(part: Path, path: Path) -> Path:
+        if path == held and refused:
+            raise refused.pop()
+        return replace(part, path)
+
+    monkeypatch.setattr("pathlib.Path.replace", refuse)
+    with pytest.raises(type(error)):
+        write_together({old: b"new 1", new: b"new 3", held: b"new 2"})
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"old": b"old 1", "held": b"old 2"}
+
+
+FILL = """
+import resource, sys
+from pathlib import Path
+from mini_ism.files import write_together
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+write_together({Path("one"): b"1" * 10, Path("two"): b"2" * 5000})
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="limits of POSIX")
+def test_a_file_that_the_system_really_does_not_take(tmp_path: Path) -> None:
+    """No stand-in: the system itself stops the write half-way, as it does on a full disk."""
+    (tmp_path / "one").write_bytes(b"old")
+    run = subprocess.run([sys.executable, "-c", FILL], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "could not save (File too large); what was there before is untouched. Free some" in run.stderr
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"one": b"old"}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
