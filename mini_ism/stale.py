@@ -141,6 +141,11 @@ class StaleTurn:
         """Whether the stale cache did no harm that can be read."""
         return self.right.tokens == self.blind.tokens
 
+    @property
+    def harm(self) -> tuple[bool, float]:
+        """To sort by: a turn with another answer is worse than any without, then the larger difference is worse."""
+        return not self.same_answer, self.difference
+
 
 @torch.inference_mode()
 def answer_blindly(
