@@ -1,0 +1,92 @@
+"""Rows to words: the page of results, byte for byte the same each time, and what the cut-down sweeps say of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from mini_ism.experiments.registry import sweeps
+from mini_ism.experiments.rows import Row, read_rows
+from mini_ism.experiments.sweep import Sweep
+from mini_ism.files import write_atomically
+from mini_ism.paths import data_dir
+
+HEAD = """\
+# Results
+
+Made from the rows in `data/results/` by `python -m mini_ism experiment report`; a test holds this page to them.
+Each section names the command that makes its rows (it skips what is there: `--out FOLDER` makes them afresh).
+`python -m mini_ism experiment run all --cut`, then `python -m mini_ism experiment check`, makes a small version of all
+of them in minutes and says whether it points the same way.
+
+Intervals are 95%, by Student's t over seeds unless a table says otherwise. A difference is *more* or *less* where its
+interval leaves out 0, else a *tie*: not shown to differ, which is not shown to be equal.
+"""
+
+
+def results_dir() -> Path:
+    """Where the full sweeps' rows are."""
+    return data_dir() / "results"
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown: the first column to the left, all others to the right."""
+    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def section(sweep: Sweep, rows: list[Row]) -> str:
+    """A sweep's part of the report, empty if nothing has been run."""
+    if not rows or sweep.tables is None:
+        return ""
+    minutes = math.fsum(row.seconds for row in rows) / 60
+    known = {name: value for row in rows for name, value in row.versions.items()}
+    told = ", ".join(f"{name} {value}" for name, value in known.items() if name in ("python", "torch"))
+    missing = len(sweep.configs) - len(rows)
+    unfinished = f" {missing} of {len(sweep.configs)} runs are still to be made." if missing > 0 else ""
+    return (
+        f"## {sweep.title or sweep.name}\n\n"
+        f"`python -m mini_ism experiment run {sweep.name}` ({len(rows)} runs, {minutes:.0f} core-minutes, {told})."
+        f"{unfinished}\n\n{sweep.tables(rows).strip()}\n"
+    )
+
+
+def report(folder: Path) -> str:
+    """The page for the rows in a folder."""
+    sections = (section(sweep, read_rows(folder / f"{sweep.name}.jsonl")) for sweep in sweeps())
+    return "\n".join([HEAD, *filter(None, sections)])
+
+
+def write_report(path: Path, folder: Path | None = None) -> None:
+    """Write the page, by default of the committed rows."""
+    write_atomically(path, report(folder or results_dir()).encode())
+
+
+def check(cut: Path, full: Path | None = None) -> list[tuple[str, bool | None]]:
+    """Whether the cut-down sweeps point where the full ones do.
+
+    Args:
+        cut: the folder of the cut-down sweeps' rows.
+        full: of the full ones', by default the committed.
+
+    Returns:
+        A line for each claim, and whether its sign is the same; ``None`` if the cut-down sweep does not make it. A
+        difference keeps its sign if the means have the same; a tie, if the interval still holds 0.
+    """
+    told: list[tuple[str, bool | None]] = []
+    for sweep in sweeps():
+        rows = read_rows((full or results_dir()) / f"{sweep.name}.jsonl")
+        if sweep.claims is None or not rows:
+            continue
+        small = read_rows(cut / f"{sweep.name}.jsonl")
+        found = {claim.text: claim.difference for claim in sweep.claims(small)} if small else {}
+        for claim in sweep.claims(rows):
+            there, here = claim.difference, found.get(claim.text)
+            line = f"{sweep.name}: {claim.text}: {there.text(3)}, {there.verdict}"
+            if here is None:
+                told.append((f"{line}; not in the cut-down sweep", None))
+                continue
+            same = here.verdict == "tie" if there.verdict == "tie" else here.mean * there.mean > 0
+            told.append((f"{line}; cut down {here.text(3)}: {'the same sign' if same else 'NOT the same sign'}", same))
+    return told
