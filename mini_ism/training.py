@@ -32,7 +32,8 @@ from mini_ism.corpus import Dialogue, generate, load_split
 from mini_ism.devices import get_device
 from mini_ism.dialogue import EncodedDialogue, pack
 from mini_ism.evaluation import CONTROL_SKILLS, Score, evaluate, one_pass, samples
-from mini_ism.files import write_atomically
+from mini_ism.files import sha256, write_atomically
+from mini_ism.interrupts import uninterrupted
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT, GPTConfig
 from mini_ism.tokenizer import load_tokenizer
@@ -208,8 +209,13 @@ class Run:
         """What the run resumes from."""
         return self.folder / "state.safetensors"
 
+    @property
+    def metrics_file(self) -> Path:
+        """What the run measured, a line a step."""
+        return self.folder / "metrics.jsonl"
+
     def train(self, report: Callable[[dict[str, Any]], None] = lambda line: None) -> GPT:
-        """Train to the end. Ctrl-C saves first, so that nothing is lost.
+        """Train to the end. Ctrl-C saves first, so that nothing is lost; no step is ever saved half done.
 
         Args:
             report: called with each line of metrics as it is measured.
@@ -227,17 +233,18 @@ class Run:
                 self.optimizer.zero_grad()
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(self.model.parameters(), c.clip)
-                self.optimizer.step()
-                value = loss.item()  # waits for the device, so that the clock is honest
-
-                p.step += 1
-                p.tokens += int((batch.segments.id >= 0).sum())  # padding has no segment
-                p.seen += len(dialogues)
-                p.seconds += time.perf_counter() - clock
-                line: dict[str, Any] = {**asdict(p), "loss": value, "lr": c.rate(p.step - 1)}
+                with uninterrupted():
+                    self.optimizer.step()
+                    value = loss.item()  # waits for the device, so that the clock is honest
+                    p.step += 1
+                    p.tokens += int((batch.segments.id >= 0).sum())  # padding has no segment
+                    p.seen += len(dialogues)
+                    p.seconds += time.perf_counter() - clock
+                    line: dict[str, Any] = {**asdict(p), "loss": value, "lr": c.rate(p.step - 1)}
+                    self.metrics.append(line)
                 if p.step % c.validate == 0 or p.step == c.steps:
-                    line["exact"] = {name: [s.right, s.total] for name, s in self.validate().items()}
-                self.metrics.append(line)
+                    line = {**line, "exact": {name: [s.right, s.total] for name, s in self.validate().items()}}
+                    self.metrics[-1] = line  # a new one: another thread may be reading the old
                 report(line)
                 if p.step % c.save == 0 and p.step < c.steps:
                     self.save()
@@ -269,23 +276,33 @@ class Run:
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
+        tensors = {key: value.cpu().contiguous() for key, value in tensors.items()}
         about = {
             "config": json.dumps(asdict(self.config)),
             "progress": json.dumps(asdict(self.progress)),
         }
+        about["sha256"] = _fingerprint(tensors, about)
         lines = "".join(json.dumps(line) + "\n" for line in self.metrics)
-        write_atomically(self.folder / "metrics.jsonl", lines.encode())
-        write_atomically(self.state_file, save({k: v.cpu().contiguous() for k, v in tensors.items()}, about))
+        # Measurements first: those that are ahead of the state are dropped on resuming.
+        write_atomically(self.metrics_file, lines.encode())
+        write_atomically(self.state_file, save(tensors, about))
 
     def _resume(self) -> None:
         remedy = "choose another folder with --out, or delete this one to start afresh"
+        file = self.state_file
         try:
-            with safe_open(self.state_file, "pt") as file:
-                about = file.metadata() or {}
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            with safe_open(file, "pt") as content:
+                about = content.metadata() or {}
+                # Copies, or the optimiser would go on living in the file, which Windows then refuses to replace.
+                tensors = {key: content.get_tensor(key).clone() for key in content.keys()}  # noqa: SIM118
             config, progress = json.loads(about["config"]), json.loads(about["progress"])
-        except (SafetensorError, KeyError, ValueError) as error:
-            raise CheckpointError(f"{self.state_file} is damaged or not a training run ({error}); {remedy}") from None
+            if about.get("sha256", "") not in ("", _fingerprint(tensors, about)):
+                raise ValueError("its content has changed since it was saved")
+            file = self.metrics_file
+            lines = list(map(json.loads, file.read_text(encoding="utf-8").splitlines()))
+            self.metrics = [line for line in lines if line["step"] <= progress["step"]]
+        except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+            raise CheckpointError(f"{file} is damaged or not a training run ({error}); {remedy}") from None
         ours = asdict(self.config)
         odd = {name: (config.get(name), ours.get(name)) for name in ours | config if config.get(name) != ours.get(name)}
         if odd:
@@ -299,8 +316,12 @@ class Run:
                 _, index, name = key.split(".")
                 state.setdefault(int(index), {})[name] = value
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
-        lines = (self.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-        self.metrics = [line for line in map(json.loads, lines) if line["step"] <= self.progress.step]
+
+
+def _fingerprint(tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> str:
+    """A hash of all that a run resumes from."""
+    parts = [key.encode() + tensors[key].numpy().tobytes() for key in sorted(tensors)]
+    return sha256(b"".join([about["config"].encode(), about["progress"].encode(), *parts]))
 
 
 def summary(exact: Mapping[str, list[int]]) -> str:

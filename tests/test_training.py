@@ -2,13 +2,20 @@
 
 import errno
 import json
+import operator
+import random
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save as save_tensors
 
-from mini_ism import GPT, GPTConfig, encode_dialogue, get_mask, load_model, load_tokenizer
+from mini_ism import GPT, GPTConfig, encode_dialogue, get_mask, load_model, load_tokenizer, training
 from mini_ism.checkpoints import CheckpointError
 from mini_ism.corpus import Dialogue
 from mini_ism.dialogue import collate
@@ -73,6 +80,87 @@ def test_a_run_killed_without_warning_goes_on_from_its_last_save(tmp_path: Path)
     assert resumed.progress.step == 4  # saved every 2 steps
     resumed.train()
     assert all(torch.equal(value, weights(resumed)[name]) for name, value in weights(whole).items())
+
+
+def press_ctrl_c(at: str, call: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real signal in the n-th call of a function, when its work is done."""
+    *path, name = at.split(".")
+    owner = operator.attrgetter(".".join(path))(training) if path else training
+    original, left = getattr(owner, name), [call]
+
+    def press(*given: Any, **options: Any) -> Any:
+        answer = original(*given, **options)
+        left[0] -= 1
+        if left[0] == 0:
+            signal.raise_signal(signal.SIGINT)
+        return answer
+
+    monkeypatch.setattr(owner, name, press)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    run = Run(TrainingConfig(**TINY), tmp_path_factory.mktemp("undisturbed"))
+    run.train()
+    return run
+
+
+@pytest.mark.parametrize(
+    ("at", "call"),
+    [
+        *(("make_batch", n) for n in (1, 4)),
+        *(("loss_on_answers", n) for n in (1, 4)),
+        *(("torch.Tensor.backward", n) for n in (1, 4)),
+        *(("torch.Tensor.addcdiv_", n) for n in (1, 4, 9)),  # in the middle of an optimiser's step
+        *(("torch.optim.AdamW.step", n) for n in (1, 4, 6)),
+        *(("evaluate", n) for n in (1, 2)),
+        *(("save", n) for n in (1, 2)),
+        ("save_model", 1),
+    ],
+)
+def test_ctrl_c_at_any_moment_loses_and_repeats_nothing(
+    at: str, call: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undisturbed: Run
+) -> None:
+    with monkeypatch.context() as patched:
+        run = Run(TrainingConfig(**TINY), tmp_path)
+        press_ctrl_c(at, call, patched)
+        with pytest.raises(KeyboardInterrupt):
+            run.train()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    again = Run(TrainingConfig(**TINY), tmp_path)
+    again.train()
+    assert all(torch.equal(value, weights(again)[name]) for name, value in weights(undisturbed).items())
+    assert [line["step"] for line in again.metrics] == [1, 2, 3, 4, 5, 6]
+    assert [line["loss"] for line in again.metrics] == [line["loss"] for line in undisturbed.metrics]
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_again_and_again_ends_with_the_same_weights(tmp_path: Path) -> None:
+    """SIGKILL, at moments nobody chose: what ends on the disk is what an undisturbed run leaves there."""
+    config = {**TINY, "steps": 40, "save": 1, "validate": 40}
+    whole = Run(TrainingConfig(**config), tmp_path / "whole")
+    whole.train()
+    folder = tmp_path / "parts"
+    command = [sys.executable, "-m", "mini_ism", "train", f"--threads={torch.get_num_threads()}", f"--out={folder}"]
+    command += [f"--{name}={value}" for name, value in config.items()]
+
+    def saved() -> int:
+        state = folder / "state.safetensors"
+        return state.stat().st_mtime_ns if state.exists() else 0
+
+    for _ in range(2):
+        before = saved()
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            while process.poll() is None and saved() == before:
+                time.sleep(0.01)
+            time.sleep(random.uniform(0.0, 0.1))
+            process.kill()
+    assert not (folder / "config.json").exists()  # neither came to the end
+    resumed = Run(TrainingConfig(**config), folder)
+    assert 0 < resumed.progress.step < 40
+    resumed.train()
+    assert all(torch.equal(value, weights(resumed)[name]) for name, value in weights(whole).items())
+    assert [line["loss"] for line in resumed.metrics] == [line["loss"] for line in whole.metrics]
 
 
 def test_other_seeds_are_other_runs(tmp_path: Path) -> None:
@@ -140,13 +228,40 @@ def test_a_folder_with_another_run_is_refused(tmp_path: Path) -> None:
         Run(TrainingConfig(lr=0.1, **TINY), tmp_path)
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"{}" + b])
-def test_a_damaged_run_is_refused(tmp_path: Path, damage: Any) -> None:
+DAMAGES: list[tuple[str, Any]] = [
+    ("state.safetensors", lambda b: b[: len(b) // 2]),
+    ("state.safetensors", lambda b: b""),
+    ("state.safetensors", lambda b: b"{}" + b),
+    ("state.safetensors", lambda b: b[:-100] + bytes([b[-100] ^ 1]) + b[-99:]),
+    ("state.safetensors", lambda b: b.replace(b'\\"step\\": 1', b'\\"step\\": 3')),
+    ("state.safetensors", lambda b: save_tensors({"weight": torch.ones(3)})),
+    ("metrics.jsonl", lambda b: b[:-9]),
+    ("metrics.jsonl", lambda b: b"\xff" + b),
+    ("metrics.jsonl", lambda b: b"[1, 2]\n"),
+]
+
+
+@pytest.mark.parametrize(("name", "damage"), DAMAGES)
+def test_a_damaged_run_is_refused(tmp_path: Path, name: str, damage: Any) -> None:
     with pytest.raises(KeyboardInterrupt):
         Run(TrainingConfig(**TINY), tmp_path).train(stop_at(1))
-    state = tmp_path / "state.safetensors"
-    state.write_bytes(damage(state.read_bytes()))
-    with pytest.raises(CheckpointError, match=r"state\.safetensors is damaged or not a training run"):
+    content = (tmp_path / name).read_bytes()
+    damaged = damage(content)
+    assert damaged != content
+    (tmp_path / name).write_bytes(damaged)
+    with pytest.raises(
+        CheckpointError, match=rf"{name} is damaged or not a training run.*choose another folder"
+    ) as caught:
+        Run(TrainingConfig(**TINY), tmp_path)
+    assert str(tmp_path) in str(caught.value)
+    assert (tmp_path / name).read_bytes() == damaged  # and nothing is touched
+
+
+def test_a_run_without_its_metrics_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        Run(TrainingConfig(**TINY), tmp_path).train(stop_at(1))
+    (tmp_path / "metrics.jsonl").unlink()
+    with pytest.raises(CheckpointError, match=r"metrics\.jsonl is damaged .*No such file.*choose another folder"):
         Run(TrainingConfig(**TINY), tmp_path)
 
 
