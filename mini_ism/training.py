@@ -40,8 +40,6 @@ from mini_ism.tokenizer import load_tokenizer
 
 EASY_WEIGHTS = {"recall": 4.0, "persona": 1.0, "queue": 1.0}
 EASY_DRAWS = 3
-# The control skills; among them the queue is learned last, and recall fails where something was swapped before.
-WEIGHTS = {"recall": 4.5, "persona": 3.5, "queue": 8.0, "revision": 3.0}
 
 
 @dataclass(frozen=True)
@@ -55,6 +53,9 @@ class TrainingConfig:
         steps: optimiser steps.
         dialogues: drawn for each step.
         skills: what the dialogues are about: ``"all"``, or names joined by commas.
+        weights: how often skills are drawn where that differs from the corpus's own shares, as ``"name=weight"``
+            joined by commas. Of the control skills the queue is learned last; recall fails last where something was
+            swapped before, hence the revisions.
         coined: share of made-up words, twice that of the frozen splits: to copy a word piece by piece is learned late.
         easy: the share of the steps, at the start, that sees short dialogues of the control skills only: of
             ``EASY_DRAWS`` times as many, the shortest. What everything else stands on is learned first, where it is
@@ -78,6 +79,7 @@ class TrainingConfig:
     steps: int = 28000
     dialogues: int = 16
     skills: str = "all"
+    weights: str = "recall=4.5,persona=3.5,queue=8,revision=3"
     coined: float = 0.16
     easy: float = 0.2
     lr: float = 3e-3
@@ -97,7 +99,8 @@ class TrainingConfig:
         for name in ("warmup", "easy"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is a share of the steps, 0 up to 1, got {getattr(self, name)}")
-        generate(self.seed, "train", self.skill_names, coined=self.coined)  # raises for an unknown skill or a bad share
+        # Raises for an unknown skill, or a bad weight or share.
+        generate(self.seed, "train", self.skill_names, self.skill_weights, coined=self.coined)
 
     def rate(self, step: int) -> float:
         """The learning rate of a step: linear warm-up, then cosine (1608.03983)."""
@@ -112,6 +115,15 @@ class TrainingConfig:
         """The skills to draw from, ``None`` for all."""
         return None if self.skills == "all" else [name.strip() for name in self.skills.split(",")]
 
+    @property
+    def skill_weights(self) -> dict[str, float]:
+        """The weights by skill."""
+        pairs = [pair.partition("=") for pair in self.weights.split(",") if pair.strip()]
+        try:
+            return {name.strip(): float(weight) for name, _, weight in pairs}
+        except ValueError:
+            raise ValueError(f'weights are "name=weight" joined by commas, got {self.weights!r}') from None
+
     def draw(self, step: int) -> list[Dialogue]:
         """The dialogues of a step, the same for every mask; a function of the step alone, so that a run can resume."""
 
@@ -120,7 +132,7 @@ class TrainingConfig:
             return list(islice(endless, count))
 
         if step >= self.easy * self.steps:
-            return drawn(self.skill_names, WEIGHTS, self.dialogues)
+            return drawn(self.skill_names, self.skill_weights, self.dialogues)
         short = drawn(CONTROL_SKILLS, EASY_WEIGHTS, EASY_DRAWS * self.dialogues)
         return sorted(short, key=lambda d: sum(len(m["content"]) for m in d.messages))[: self.dialogues]
 
