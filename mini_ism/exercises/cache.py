@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from mini_ism.cost import as_model, plan, turn_costs
+from mini_ism.dialogue import EncodedDialogue
 from mini_ism.exercises.core import Verdict, exercise, right, wrong
-from mini_ism.exercises.judging import difference, places, sample_dialogues
+from mini_ism.exercises.dialogues import compare_flags
+from mini_ism.exercises.judging import Place, difference, places, sample_dialogues
 from mini_ism.masks import Mask, get_mask
-from mini_ism.model import GPTConfig
+from mini_ism.model import GPT, GPTConfig
 from mini_ism.segments import Segments
 from mini_ism.svg import bool_grid
+from mini_ism.tokenizer import load_tokenizer
 from mini_ism.views.picture import Picture
 
 CURIOUS = Mask(lambda q, kv, s: (kv <= q) | ((q == 0) & (kv < 4)), "causal, but token 0 looks three ahead")
@@ -26,6 +30,79 @@ Rows = list[list[bool]]
 
 def _grid(rows: Rows, title: str) -> Picture:
     return Picture(bool_grid(rows, title, list(range(len(rows))), cell=14), title)
+
+
+# -- a dialogue read in chunks ---------------------------------------------------------------------
+
+
+@exercise("token-by-token", difficulty=2)
+def token_by_token(answer: Callable[[Tensor, list[int]], Any]) -> Verdict:
+    """From a dense mask and the cuts between chunks, say which positions come out wrong when it is read so."""
+    for encoded in sample_dialogues(5):
+        tokens = places(encoded)
+        for rule in RULES:
+            rows: Rows = rule.dense(encoded.segments).tolist()
+            for way, cuts in _ways(encoded).items():
+                reasons = _broken(rows, cuts, tokens)
+
+                def why(position: int, reasons: Reasons = reasons, where: str = f"{rule.name}, cut {way}") -> str:
+                    return f"under {where}, {reasons.get(position, 'it misses nothing, and all it sees is right')}"
+
+                target = [position in reasons for position in range(len(rows))]
+                found = answer(torch.tensor(rows), list(cuts))
+                verdict = compare_flags(found, target, encoded, why)
+                if verdict.state != "right":
+                    return verdict
+    return right(f"and a model agrees. {_seen_broken(sample_dialogues(5)[-1])}")
+
+
+Reasons = dict[int, str]
+
+
+def _ways(encoded: EncodedDialogue) -> dict[str, list[int]]:
+    """A few ways to cut a dialogue into chunks."""
+    total, ids = len(encoded), encoded.segments.id
+    messages = [int((ids < n).sum()) for n in range(int(ids[-1]) + 1)] + [total]
+    return {
+        "between messages": messages,
+        "in one more place": sorted({*messages, (messages[-2] + total) // 2}),
+        "into threes": [*range(0, total, 3), total],
+        "between all tokens": list(range(total + 1)),
+    }
+
+
+def _broken(rows: Rows, cuts: Sequence[int], tokens: Sequence[Place]) -> Reasons:
+    """Why each position that comes out wrong does so: it missed something, or it listened to one that is wrong."""
+    reasons: Reasons = {}
+    ends = {i: stop for start, stop in pairwise(cuts) for i in range(start, stop)}
+    for i, stop in ends.items():
+        missed = [j for j in _sees(rows, i) if j >= stop]
+        if missed:
+            reasons[i] = f"it should see {tokens[missed[0]]}, which is read in a later chunk"
+    grown = True
+    while grown:
+        grown = False
+        for i in range(len(rows)):
+            bad = [j for j in _sees(rows, i) if j < ends[i] and j in reasons]
+            if i not in reasons and bad:
+                reasons[i] = f"it misses nothing itself, but it sees {tokens[bad[0]]}, which is wrong"
+                grown = True
+    return reasons
+
+
+@torch.inference_mode()
+def _seen_broken(encoded: EncodedDialogue) -> str:
+    """What becomes of a small model's scores when an ISM dialogue is read token by token."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = GPT(GPTConfig(load_tokenizer().n_vocab, layers=2, heads=2, width=16, mask="ism")).eval()
+    dense, tokens, cache = get_mask("ism").dense(encoded.segments), encoded.tokens[None], model.new_cache()
+    fed = [model(tokens[:, i : i + 1], dense[i : i + 1, : i + 1], cache)[0] for i in range(len(encoded))]
+    off = (torch.cat(fed) - model(tokens, dense)[0]).abs().amax(-1)  # (T)
+    return (
+        f"Fed an ISM dialogue token by token, it gives other scores at {int((off > 1e-5).sum())} of {len(off)} "
+        f"positions, off by up to {float(off.max()):.2f}, and says nothing."
+    )
 
 
 # -- where a dialogue may be cut -------------------------------------------------------------------

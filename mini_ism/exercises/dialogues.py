@@ -20,6 +20,8 @@ from mini_ism.dialogue import (
     show_dialogue,
 )
 from mini_ism.exercises.core import Verdict, exercise, right, wrong
+from mini_ism.masks import Mask, get_mask
+from mini_ism.segments import Segments
 from mini_ism.svg import bool_grid
 from mini_ism.tokenizer import load_tokenizer
 from mini_ism.views.picture import Picture
@@ -77,6 +79,63 @@ def targets_by_hand(answer: Callable[[list[str]], Any]) -> Verdict:
         return "it is part of an answer" if target[position] else "it is part of a query, which is only read"
 
     return compare_flags(answer(list(words)), target, encoded, why)
+
+
+# -- which targets lie open ------------------------------------------------------------------------
+
+
+def hide_next(q: torch.Tensor, kv: torch.Tensor, s: Segments) -> torch.Tensor:
+    """ISM with one more ban, which looks as if it made a loss on queries honest: nobody sees the next token."""
+    return get_mask("ism").dense(s)[q, kv] & (kv != q + 1)
+
+
+HIDING = Mask(hide_next, "ism without the next token")
+
+
+@exercise("open-targets", difficulty=2)
+def open_targets(answer: Callable[[torch.Tensor, int], Any]) -> Verdict:
+    """Say which tokens reach their own predictor through a mask and so many layers, so that no loss may count them."""
+    for encoded in (encode_dialogue(TALK[1:], load_tokenizer()), encode_dialogue(TALK, load_tokenizer())):
+        words = token_labels(encoded, load_tokenizer())
+        for mask in (*map(get_mask, ("causal", "ism", "prefix")), HIDING):
+            dense = mask.dense(encoded.segments)
+            for layers in (1, 2, 3):
+                rows = [[j for j, may in enumerate(row) if may] for row in dense.tolist()]
+                target = [token > 0 and token in _heard(rows, token - 1, layers) for token in range(len(rows))]
+
+                where = f"under {mask.name}, with {layers} {'layer' if layers == 1 else 'layers'}"
+                reasons = ["nothing comes before the first token, so nobody predicts it"]
+                reasons += [f"{where}, {_way(rows, words, token, layers)}" for token in range(1, len(rows))]
+                verdict = compare_flags(answer(dense.clone(), layers), target, encoded, reasons.__getitem__)
+                if verdict.state != "right":
+                    return verdict
+    return right(
+        "under ISM a loss on queries is paid off by copying, and to hide the next token alone helps a model of one "
+        "layer only: in two, the token comes round by another one. Answers stay closed under causal and ISM."
+    )
+
+
+Rows = list[list[int]]
+
+
+def _heard(rows: Rows, position: int, layers: int) -> set[int]:
+    """Whose text has reached a position after so many layers: in each, all that it sees bring what they know."""
+    if layers == 0:
+        return {position}
+    return _heard(rows, position, layers - 1).union(*(_heard(rows, seen, layers - 1) for seen in rows[position]))
+
+
+def _way(rows: Rows, words: Sequence[str], token: int, layers: int) -> str:
+    """How a token reaches the position that predicts it, or that it does not."""
+    before = token - 1
+    predictor = f"{words[before]} ({before}), which predicts it,"
+    if token in rows[before]:
+        return f"{predictor} sees it"
+    for seen in rows[before]:
+        if token in _heard(rows, seen, layers - 1):
+            told = "sees it" if token in rows[seen] else "hears of it"
+            return f"{predictor} sees {words[seen]} ({seen}), and that one {told}"
+    return f"{predictor} never hears of it"
 
 
 @exercise("triplet-expansion", difficulty=2)

@@ -2,13 +2,17 @@
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from mini_ism import GPT, GPTConfig, get_mask, load_tokenizer
 from mini_ism.exercises import check
+from mini_ism.exercises.cache import _ways
+from mini_ism.exercises.judging import sample_dialogues
 from mini_ism.masks import borders, unchanged_prefix
 
 
@@ -39,9 +43,25 @@ def flops(model: Any, kept: int, read: int, written: int) -> int:
     return int(total)
 
 
+def missing(dense: Tensor, places: list[int]) -> tuple[Tensor, Tensor]:
+    """What each position sees when a dialogue is read in chunks, and which of them miss something."""
+    seen = torch.zeros_like(dense)
+    for start, stop in pairwise(places):
+        seen[start:stop, :stop] = dense[start:stop, :stop]
+    return seen, (seen != dense).any(-1)
+
+
+def broken(dense: Tensor, places: list[int]) -> Tensor:
+    seen, wrong = missing(dense, places)
+    for _ in dense:
+        wrong = wrong | (seen & wrong).any(-1)
+    return wrong
+
+
 @pytest.mark.parametrize(
     ("name", "answer"),
     [
+        ("token-by-token", broken),
         ("safe-cuts", cuts),
         ("safe-cuts", lambda dense: borders(dense).nonzero().flatten()),
         ("reusable", reusable),
@@ -77,6 +97,10 @@ def last_row_only(dense: Tensor) -> list[int]:
 @pytest.mark.parametrize(
     ("name", "answer", "message"),
     [
+        ("token-by-token", lambda dense, places: missing(dense, places)[1], r"it misses nothing itself, but it sees"),
+        ("token-by-token", lambda dense, places: [False] * len(dense), r"which is read in a later chunk"),
+        ("token-by-token", lambda dense, places: [len(places) > 4] * len(dense), r"all it sees is right"),
+        ("token-by-token", lambda dense, places: broken(dense, places).nonzero(), r"one True or False a token"),
         ("safe-cuts", lambda dense: range(len(dense) + 1), r"reads on to .* which would not have been read yet"),
         ("safe-cuts", lambda dense: cuts(dense)[1:-1], r"before position 0 is safe \(at an end\), but your list lacks"),
         ("safe-cuts", last_row_only, r"is not safe, .* reads on to"),
@@ -129,6 +153,19 @@ def test_wrong_answers_are_told_why(name: str, answer: Callable[..., Any], messa
     verdict = check(name, answer)
     assert verdict.state == "wrong"
     assert re.search(message, verdict.message), verdict
+
+
+@pytest.mark.parametrize("rule", ["causal", "ism", "prefix", "bidirectional"])
+def test_what_is_called_broken_is_wrong_on_a_real_model(rule: str) -> None:
+    model = GPT(GPTConfig(load_tokenizer().n_vocab, layers=2, heads=2, width=16, mask=rule)).eval()
+    for encoded in sample_dialogues(3):
+        dense, tokens = get_mask(rule).dense(encoded.segments), encoded.tokens[None]
+        for places in _ways(encoded).values():
+            cache = model.new_cache()
+            with torch.inference_mode():
+                fed = [model(tokens[:, a:b], dense[a:b, :b], cache)[0] for a, b in pairwise(places)]
+                off = (torch.cat(fed) - model(tokens, dense)[0]).abs().amax(-1)
+            assert torch.equal(off > 1e-5, broken(dense, places))
 
 
 def test_a_wrong_reusable_shows_both_masks() -> None:
