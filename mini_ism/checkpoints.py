@@ -106,6 +106,8 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     remedy = f"shipped models are {', '.join(shipped_models()) or 'none'}; train one with `python -m mini_ism train`"
     for file in (folder / "config.json", folder / "model.safetensors"):
         if not file.is_file():
+            if (folder / "state.safetensors").is_file():
+                remedy = "training there has not come to its end: give the same `train` command again"
             raise CheckpointError(f"no checkpoint at {folder}: {file.name} is missing; {remedy}")
     again = "; it was cut short or changed after it was saved: copy it again, or train it again"
     try:

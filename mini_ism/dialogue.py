@@ -154,6 +154,9 @@ def decode_dialogue(tokens: Sequence[int] | Tensor, tokenizer: tiktoken.Encoding
     """The messages that tokens spell.
 
     The reverse of :func:`encode_dialogue`. An unfinished answer is given as it stands.
+
+    Raises:
+        ValueError: a token is not one of the tokenizer's.
     """
     markers = {tokenizer.encode_single_token(m): m for m in (SYSTEM, USER, ASSISTANT, END, PAD)}
     roles = {SYSTEM: "system", USER: "user", ASSISTANT: "assistant"}
@@ -167,6 +170,11 @@ def decode_dialogue(tokens: Sequence[int] | Tensor, tokenizer: tiktoken.Encoding
         text.clear()
 
     for token in map(int, tokens):
+        if not 0 <= token < tokenizer.n_vocab:
+            raise ValueError(
+                f"token {token} is out of range: the tokenizer knows 0 to {tokenizer.n_vocab - 1}; "
+                "decode with the tokenizer that encoded it"
+            )
         marker = markers.get(token)
         if marker is None:
             text.append(token)

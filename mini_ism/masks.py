@@ -164,7 +164,12 @@ class Mask:
         return mod
 
     def block_mask(self, segments: Segments, block_size: int = 128) -> BlockMask:
-        """The mask as FlexAttention's ``BlockMask``, one for all heads and for each row of a batch."""
+        """The mask as FlexAttention's ``BlockMask``, one for all heads and for each row of a batch.
+
+        Raises:
+            TypeError, ValueError: as :meth:`dense`.
+        """
+        self.dense(segments)  # FlexAttention's own errors name neither the rule nor the position
         batch = segments.id.shape[0] if segments.id.ndim > 1 else None
         total, device = len(segments), str(segments.id.device)
         return create_block_mask(
@@ -371,7 +376,7 @@ def _parse(text: str) -> Mask:
 # -- what a mask lets a cache keep -----------------------------------------------------------------
 
 
-def reusable(mask: Mask, old: Segments, new: Segments) -> int:
+def reusable(mask: str | Mask, old: Segments, new: Segments) -> int:
     """How many of the keys and values computed for dialogue ``old`` are still right in dialogue
     ``new``.
 
@@ -381,15 +386,25 @@ def reusable(mask: Mask, old: Segments, new: Segments) -> int:
     ``old`` for causal and ISM when a turn is added, 0 for prefix.
 
     Args:
-        mask: the rule both dialogues are read under.
+        mask: the rule both dialogues are read under, or its name.
         old: segments ``[T_old]`` of the dialogue whose keys and values were computed.
         new: segments ``[T_new]`` of the dialogue they shall serve, longer or shorter. The tokens in their common
             stretch are taken to be the same.
 
     Returns:
         A number of positions, 0 to ``min(T_old, T_new)``.
+
+    Raises:
+        ValueError: the segments are those of a batch.
+        TypeError, ValueError: see :func:`get_mask` and :meth:`Mask.dense`.
     """
-    return unchanged_prefix(mask.dense(old), mask.dense(new))
+    if old.id.ndim != 1 or new.id.ndim != 1:
+        raise ValueError(
+            f"reusable() compares two states of one dialogue [T], got segments of shapes {tuple(old.id.shape)} and "
+            f"{tuple(new.id.shape)}; take one row of a batch with segments.row(0)"
+        )
+    rule = get_mask(mask)
+    return unchanged_prefix(rule.dense(old), rule.dense(new))
 
 
 def unchanged_prefix(before: Tensor, after: Tensor) -> int:

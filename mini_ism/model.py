@@ -257,8 +257,7 @@ class GPT(nn.Module):
 
         Raises:
             TypeError: tokens are not integers, or the mask is not bool.
-            ValueError: tokens out of range; a shape does not fit; the chunk does not fit the
-            context.
+            ValueError: tokens out of range; a shape or the context does not fit; a row sees nothing.
         """
         start = 0 if cache is None else cache.length
         self._check(tokens, mask, start)
@@ -284,29 +283,38 @@ class GPT(nn.Module):
         logits = F.linear(final, self.embed.weight)  # (B, T, V) or (N, V)
         return (logits, torch.stack(maps)) if attention_maps else logits
 
-    def _check(self, tokens: Tensor, mask: Tensor | None, start: int) -> None:
-        if tokens.dtype != torch.long or tokens.ndim != 2 or 0 in tokens.shape:
-            raise (TypeError if tokens.dtype != torch.long else ValueError)(
-                f"tokens must be a LongTensor [B, T] with T >= 1, got {tokens.dtype} {tuple(tokens.shape)}"
+    def _check(self, tokens: Any, mask: Any, start: int) -> None:
+        if not isinstance(tokens, Tensor) or tokens.dtype != torch.long:
+            raise TypeError(f"tokens must be a LongTensor [B, T], got {getattr(tokens, 'dtype', tokens)}")
+        if tokens.ndim != 2 or 0 in tokens.shape:
+            raise ValueError(
+                f"tokens must be a LongTensor [B, T] with T >= 1, got {tuple(tokens.shape)}"
                 + ("; add a batch dimension with tokens[None]" if tokens.ndim == 1 else "")
             )
         low, high = (int(bound) for bound in tokens.aminmax())
         if low < 0 or high >= self.config.vocab_size:
             raise ValueError(
                 f"token {low if low < 0 else high} is out of range: the model knows 0 to {self.config.vocab_size - 1}; "
-                "was the text encoded with another tokenizer?"
+                "use its own tokenizer, or make it with GPTConfig(vocab_size=tokenizer.n_vocab)"
             )
         B, T = tokens.shape
-        if start + T > self.config.context:
-            raise ValueError(f"{start} cached + {T} new positions exceed the model's context of {self.config.context}")
-        if mask is not None and mask.dtype != torch.bool:
-            raise TypeError(f"the mask must be a bool tensor (True = may attend), got {mask.dtype}")
         S = start + T
-        if mask is not None and tuple(mask.shape) not in {(T, S), (1, T, S), (B, T, S)}:
+        if self.config.context < S:
+            raise ValueError(f"{start} cached + {T} new positions exceed the model's context of {self.config.context}")
+        if mask is None:
+            return
+        if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
+            raise TypeError(
+                f"the mask must be a bool tensor (True = may attend), got {getattr(mask, 'dtype', mask)}; "
+                'of a rule take its matrix: get_mask("ism").dense(segments)'
+            )
+        if tuple(mask.shape) not in {(T, S), (1, T, S), (B, T, S)}:
             raise ValueError(
                 f"the mask has shape {tuple(mask.shape)}, but {T} new tokens after {start} cached ones need "
                 f"[{T}, {S}] or [{B}, {T}, {S}]: a row for each new token, a column for each token so far"
             )
+        if not bool((some := mask.any(-1)).all()):
+            raise ValueError(f"row {(~some).nonzero()[0].tolist()} of the mask sees nothing; let it see itself")
 
     # -- what it costs -----------------------------------------------------------------------------
 
@@ -314,15 +322,8 @@ class GPT(nn.Module):
         """An empty cache for this model, by default with room for its whole context."""
         c, weight = self.config, self.embed.weight
         capacity = c.context if capacity is None else capacity
-        return KVCache(
-            c.layers,
-            c.heads,
-            c.width // c.heads,
-            batch=batch,
-            capacity=capacity,
-            device=weight.device,
-            dtype=weight.dtype,
-        )
+        shape = (c.layers, c.heads, c.width // c.heads)
+        return KVCache(*shape, batch=batch, capacity=capacity, device=weight.device, dtype=weight.dtype)
 
     def flops(self, tokens: int, pairs: int, logits: int = 1) -> int:
         """Floating-point operations of a forward, a multiply and an add counted as two; norms and

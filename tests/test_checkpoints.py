@@ -121,6 +121,12 @@ def test_a_model_that_there_is_not() -> None:
         load_model("imsm")
 
 
+def test_a_run_that_is_not_finished_says_how_to_go_on(tmp_path: Path) -> None:
+    (tmp_path / "state.safetensors").touch()
+    with pytest.raises(CheckpointError, match=r"config.json is missing; .* not come to its end: give the same `train`"):
+        load_model(tmp_path)
+
+
 def test_an_unknown_device_is_told_before_anything_is_read() -> None:
     with pytest.raises(ValueError, match="unknown device 'tpu'; devices are auto, cpu, cuda, mps"):
         load_model("imsm", device="tpu")

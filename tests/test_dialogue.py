@@ -266,6 +266,13 @@ def test_bad_dialogues(messages: Any, error: type[Exception], message: str) -> N
         encode_dialogue(messages, TOKENIZER)
 
 
+@pytest.mark.parametrize("token", [-1, TOKENIZER.n_vocab, 10**6])
+def test_tokens_out_of_range(token: int) -> None:
+    message = f"token {token} is out of range: the tokenizer knows 0 to {TOKENIZER.n_vocab - 1}; decode with"
+    with pytest.raises(ValueError, match=message):
+        decode_dialogue([5, token], TOKENIZER)
+
+
 def test_bad_loss() -> None:
     with pytest.raises(ValueError, match="loss must be 'all' or 'last', got 'first'"):
         encode_dialogue([USER], TOKENIZER, loss="first")  # type: ignore[arg-type]

@@ -34,6 +34,7 @@ from tests.strategies import (
 )
 
 SIZE = 40
+TOKENIZER = load_tokenizer()
 EXAMPLE: Layout = [("system", 2), ("user", 3), ("assistant", 2), ("user", 3), ("assistant", 2)]
 
 
@@ -314,8 +315,13 @@ def test_masks_compose_with_masks_only() -> None:
 )  # fmt: skip
 def test_bad_rules(rule: object, error: type[Exception], message: str) -> None:
     mask = Mask(rule, "mine")  # type: ignore[arg-type]
-    with pytest.raises(error, match=message):
-        mask.dense(segments_of(EXAMPLE))
+    for form in (mask.dense, mask.block_mask):
+        with pytest.raises(error, match=message):
+            form(segments_of(EXAMPLE))
+    chat = ChatSession(random_model(vocab_size=TOKENIZER.n_vocab), TOKENIZER, mask)
+    with pytest.raises(error, match=message.replace("12, 12", r"\d+, \d+")):
+        chat.send("a b c d e f g h i j k l")
+    assert (len(chat.tokens), chat.cached, chat.messages) == (0, 0, [])
 
 
 def test_the_row_that_sees_nothing_is_named_by_its_position_in_the_dialogue() -> None:

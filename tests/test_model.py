@@ -1,5 +1,6 @@
 """The GPT: cached equals uncached for any rule, no path around the mask, honest maps, and bookkeeping that raises."""
 
+import re
 from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
@@ -231,6 +232,26 @@ def test_a_mask_must_be_bool() -> None:
         random_model()(random_tokens(3), torch.zeros(3, 3))
 
 
+@pytest.mark.parametrize("mask", ["ism", get_mask("ism"), [[True]]], ids=str)
+def test_a_mask_is_given_as_its_matrix(mask: Any) -> None:
+    with pytest.raises(
+        TypeError, match=r"bool tensor .*; of a rule take its matrix: get_mask\(.*\)\.dense\(segments\)"
+    ):
+        random_model()(random_tokens(1), mask)
+
+
+@pytest.mark.parametrize(("rows", "named"), [((3,), "[1]"), ((2, 3), "[1, 1]")])
+def test_a_row_that_sees_nothing_is_refused_before_anything_is_computed(rows: tuple[int, ...], named: str) -> None:
+    """The softmax over nothing is no number, in the maps at least, and would spread from there."""
+    model = random_model()
+    cache = model.new_cache(batch=rows[0] if len(rows) == 2 else 1)
+    mask = torch.ones(*rows, 3, dtype=torch.bool)
+    mask[..., -2, :] = torch.arange(rows[0])[:, None] < 1 if len(rows) == 2 else False
+    with pytest.raises(ValueError, match=rf"row {re.escape(named)} of the mask sees nothing; let it see itself"):
+        model(random_tokens(3).expand(cache.tokens.shape[0], 3), mask, cache)
+    assert cache.length == 0
+
+
 def test_the_context_is_the_limit() -> None:
     model = random_model(context=6)
     cache = model.new_cache(capacity=20)
@@ -246,11 +267,14 @@ def test_the_context_is_the_limit() -> None:
 @pytest.mark.parametrize(
     ("tokens", "error", "message"),
     [
-        (torch.tensor([[3, 40]]), ValueError, "token 40 is out of range: the model knows 0 to 39; was the"),
+        (torch.tensor([[3, 40]]), ValueError, "token 40 is out of range: the model knows 0 to 39; use its own"),
         (torch.tensor([[-1, 3]]), ValueError, "token -1 is out of range"),
-        (torch.tensor([1, 2]), ValueError, r"\[B, T\] .*got torch.int64 \(2,\); add a batch dimension"),
-        (torch.zeros(1, 0, dtype=torch.long), ValueError, r"with T >= 1, got torch.int64 \(1, 0\)"),
+        (torch.tensor([[3, 99]]), ValueError, r"token 99 .*GPTConfig\(vocab_size=tokenizer.n_vocab\)"),
+        (torch.tensor([1, 2]), ValueError, r"\[B, T\] .*got \(2,\); add a batch dimension"),
+        (torch.zeros(1, 0, dtype=torch.long), ValueError, r"with T >= 1, got \(1, 0\)"),
         (torch.tensor([[1.0]]), TypeError, "must be a LongTensor .*got torch.float32"),
+        (torch.tensor([[1]], dtype=torch.int32), TypeError, "must be a LongTensor .*got torch.int32"),
+        ([[1, 2]], TypeError, r"must be a LongTensor .*got \[\[1, 2\]\]"),
     ],
 )  # fmt: skip
 def test_bad_tokens(tokens: Tensor, error: type[Exception], message: str) -> None:
@@ -334,8 +358,19 @@ def test_a_trained_mask_can_be_swapped(tree: tuple[str, dict[str, Any]]) -> None
 def test_devices() -> None:
     assert get_device("cpu") == torch.device("cpu") == get_device(torch.device("cpu"))
     assert get_device("auto").type in ("cpu", "cuda", "mps")
-    with pytest.raises(ValueError, match="unknown device 'tpu'; devices are auto, cpu, cuda, mps"):
-        get_device("tpu")
+    assert get_device("cpu:0").type == "cpu"
+
+
+@pytest.mark.parametrize("name", ["tpu", "", "cpu:", "cpu:x", "cuda:-1", 3])
+def test_an_unknown_device(name: Any) -> None:
+    with pytest.raises(ValueError, match=f"unknown device '{name}'; devices are auto, cpu, cuda, mps"):
+        get_device(name)
+
+
+@pytest.mark.parametrize("name", ["cpu:1", "cuda:99"])
+def test_a_device_number_that_is_not_there(name: str) -> None:
+    with pytest.raises(ValueError, match=f"device '{name}' is not available here; use 'cpu', or 'auto'"):
+        get_device(name)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")

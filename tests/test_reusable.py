@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mini_ism import Mask, get_mask, reusable
+from mini_ism import Mask, Segments, get_mask, reusable
 from mini_ism.masks import borders
 from tests.strategies import (
     SHAPES,
@@ -120,3 +120,15 @@ def test_borders(layout: Layout, mask: Mask) -> None:
     dense = mask.dense(segments_of(layout))
     assert borders(dense).tolist() == slow_borders(dense.tolist())
     assert borders(dense[:0, :0]).tolist() == [True]
+
+
+def test_a_name_will_do_but_a_batch_will_not() -> None:
+    whole = segments_of([("user", 4), ("assistant", 2)])
+    assert reusable("ism", whole[:4], whole) == reusable(get_mask("ism"), whole[:4], whole) == 4
+    with pytest.raises(ValueError, match="unknown mask 'imsm'"):
+        reusable("imsm", whole[:4], whole)
+    batch = Segments(whole.id[None], whole.is_query[None])
+    with pytest.raises(
+        ValueError, match=r"one dialogue \[T\], got segments of shapes \(1, 6\) and \(6,\); take one row"
+    ):
+        reusable(get_mask("ism"), batch, whole)
