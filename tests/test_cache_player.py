@@ -9,19 +9,21 @@ from typing import Any
 import pytest
 import tiktoken
 import torch
+from matplotlib.patches import Rectangle
 
 from mini_ism import GPT, ChatSession, GPTConfig, Mask, encode_dialogue, get_mask, load_model, load_tokenizer
 from mini_ism.chat import Event
 from mini_ism.corpus import load_split
 from mini_ism.cost import as_model, plan, turn_costs
 from mini_ism.stale import answer_blindly, blind_trace, stale_positions
-from mini_ism.views import frames, stale_proof, turn_bars
+from mini_ism.views import cache_figure, frames, stale_proof, turn_bars
 from mini_ism.widgets import CachePlayer, ChatWidget
 from mini_ism.widgets.panel import EXAMPLE
 from tests.strategies import segments_of
 
 TOKENIZER = load_tokenizer()
 LAYOUT = [("user", 4), ("assistant", 3), ("user", 5), ("assistant", 2), ("user", 2), ("assistant", 1)]
+SCRIPT = "<script>alert(1)</script>"
 Models = dict[str, tuple[GPT, tiktoken.Encoding]]
 
 
@@ -224,6 +226,16 @@ def test_bars_count_and_show_seconds_only_where_there_are_some() -> None:
     assert turn_bars({}).alt == "What each turn cost. nothing yet."
 
 
+def test_a_still_film_has_a_cell_a_token_and_joins_cells_where_they_are_too_many() -> None:
+    def drawn(layout: list[tuple[str, int]]) -> list[tuple[float, float]]:
+        figure = cache_figure(frames({"causal": plan("causal", segments_of(layout))})[-1], ["a"], ["user"])
+        cells = (patch for patch in figure.axes[0].patches if isinstance(patch, Rectangle))
+        return [(cell.get_x(), cell.get_width()) for cell in cells]
+
+    assert drawn(LAYOUT) == [(n, 1) for n in range(17)]
+    assert drawn([("user", 400), ("assistant", 3)]) == [(0, 400), (400, 3)]
+
+
 # -- the player --------------------------------------------------------------------------------------------------------
 
 
@@ -261,6 +273,35 @@ def test_the_first_turn_of_a_broken_cache_is_still_right(models: Models) -> None
     assert player.status.startswith("Nothing has been read yet")
     player.step.value = 1
     assert "nothing in prefix's cache is stale" in player.status
+
+
+@pytest.mark.parametrize("text", ["", "🦊🦊", SCRIPT, "<|assistant|>", "\x00\x1b[31m"])
+def test_any_text_can_be_played_and_stays_text(text: str, models: Models) -> None:
+    player = CachePlayer([{"role": "user", "content": text}, *EXAMPLE[1:3]], models=models, broken=True)
+    for step in range(player.step.max + 1):
+        player.step.value = step
+        assert player.error == ""
+        for part in (player.picture, player.bars, player.proof, player._status):
+            assert "<script" not in part.value
+            assert "\x00" not in part.value
+    assert player.figure().alt.startswith("Cache player, last step.")
+
+
+def test_a_dialogue_too_long_for_the_model_is_told_in_place_and_the_film_goes_on(models: Models) -> None:
+    player = CachePlayer([{"role": "user", "content": "cup " * 1250}, *EXAMPLE[1:3]], models=models, broken=True)
+    last_step(player)
+    assert re.search("no answers to compare for prefix: the dialogue has 12.. tokens, .* at most 200", player.error)
+    assert "Turn 2" in player.status
+    assert 'class="mi-stale"' in player.picture.value
+    assert player._repr_mimebundle_()["image/png"]
+    player.breaker.value = False
+    assert player.error == ""
+
+
+@pytest.mark.parametrize(("rule", "complaint"), [("ism &", "cannot read mask"), ("same_query", "nothing to attend to")])
+def test_a_lane_that_cannot_be_is_refused_at_once(rule: str, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        CachePlayer(masks=("ism", rule))
 
 
 def test_sessions_are_broken_with_their_own_model(models: Models) -> None:

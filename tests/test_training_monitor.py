@@ -218,6 +218,8 @@ def test_what_goes_wrong_in_the_thread_is_told_in_place(monitor: TrainingMonitor
         ({"..": TrainingConfig()}, 1, "name is a folder's"),
         ({"ism": TrainingConfig()}, 0, "at least 1 step"),
         ({"ism": TrainingConfig(mask="imz")}, 1, "unknown mask 'imz'"),
+        ({"ism": TrainingConfig(mask="ism &")}, 1, "cannot read mask 'ism &'"),
+        ({"ism": TrainingConfig(mask="same_query", steps=2)}, 1, "'same_query' leaves position .* nothing to attend"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(tmp_path: Path, given: Any, turn: int, message: str) -> None:

@@ -114,12 +114,18 @@ def test_a_message_that_cannot_be_sent_is_told_in_place(
     assert all(session.turn == 1 for session in chat.sessions.values())
 
 
-def test_replies_and_messages_are_escaped(models: dict[str, tuple[GPT, tiktoken.Encoding]]) -> None:
+@pytest.mark.parametrize("text", [SCRIPT, "🦊🦊", "a < b & c > d", "<|assistant|>", "\x1b[31m"])
+def test_replies_and_messages_are_text_and_nothing_else(
+    text: str, models: dict[str, tuple[GPT, tiktoken.Encoding]]
+) -> None:
     chat = ChatWidget(models)
-    chat.send(SCRIPT)
+    chat.text.value = f"{text}\n"
+    assert chat.error == ""
     for column in chat.columns.values():
         assert "<script" not in column.value
-        assert "&lt;script&gt;" in column.value
+        assert html.escape(text) in column.value
+    chat.send("Why?")
+    assert all(session.turn == 2 for session in chat.sessions.values())
 
 
 def test_examples_start_over_and_reset_forgets(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,8 @@ HATCHES: dict[State, str] = {
 }
 BARS = (("#0072b2", ""), ("#d55e00", "//"), ("#009e73", ".."), ("#cc79a7", "xx"), ("#f0e442", "oo"))
 """Colour and hatch of each mask's bars."""
+MOST_CELLS = 150
+"""Tokens whose cells are drawn one by one; more are too narrow to be told apart, and take seconds to draw."""
 
 
 class Figure(MatplotlibFigure):
@@ -170,14 +173,24 @@ def _look(state: State) -> dict[str, Any]:
     }
 
 
+def _cells(states: Sequence[State], *, apart: bool) -> Iterator[tuple[int, int, State]]:
+    """Where each cell begins, how wide it is, and its state; if not ``apart``, equal neighbours are one cell."""
+    start = 0
+    for state, run in groupby(states):
+        length = len(list(run))
+        width = 1 if apart else length
+        yield from ((start + at, width, state) for at in range(0, length, width))
+        start += length
+
+
 def cache_figure(frame: Frame, labels: Sequence[str], roles: Sequence[str]) -> Figure:
     """One step of the cache film, as :func:`~mini_ism.views.cache_strip.cache_strip` draws it."""
     total = max(len(lane.states) for lane in frame.lanes.values())
     figure = Figure(figsize=(9.2, 0.62 * len(frame.lanes) + 1.7), layout="constrained")
     axes = figure.add_subplot()
     for y, lane in enumerate(frame.lanes.values()):
-        for x, state in enumerate(lane.states):
-            axes.add_patch(Rectangle((x, y + 0.14), 1, 0.72, **_look(state)))
+        for x, width, state in _cells(lane.states, apart=total <= MOST_CELLS):
+            axes.add_patch(Rectangle((x, y + 0.14), width, 0.72, **_look(state)))
         axes.text(total + 0.6, y + 0.5, f"{lane.computed} computed", va="center", fontsize=10)
     axes.set(xlim=(-0.1, total + 0.1), ylim=(len(frame.lanes), 0))
     axes.set_yticks([y + 0.5 for y in range(len(frame.lanes))], list(frame.lanes), fontsize=11)
