@@ -3,6 +3,7 @@
 import re
 import statistics
 from functools import cache
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,42 @@ def test_every_picture_has_words(path: Path) -> None:
                 words = output.data.get("text/plain", "")
                 assert words.strip(), f"cell {number}: a picture without a text/plain description"
                 assert not REPR.match(words), f"cell {number}: {words!r} describes nothing"
+
+
+class Unnamed(HTMLParser):
+    """Collects pictures in HTML that say nothing to those who do not see them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        told = dict(attrs)
+        named = {"img": told.get("alt"), "svg": told.get("aria-label") or told.get("aria-hidden")}.get(tag, "-")
+        if not (named or "").strip():
+            self.found.append(self.get_starttag_text() or tag)
+
+
+@pytest.mark.parametrize(
+    ("html", "count"),
+    [('<img alt="a map"><svg aria-label="b"><path/></svg><svg aria-hidden="true"/>', 0), ("<img><svg>", 2)],
+)
+def test_unnamed_pictures_are_found(html: str, count: int) -> None:
+    parser = Unnamed()
+    parser.feed(html)
+    assert len(parser.found) == count
+
+
+@EVERY_NOTEBOOK
+def test_every_picture_inside_html_and_prose_has_words(path: Path) -> None:
+    for cell in committed(path).cells:
+        parser = Unnamed()
+        for output in cell.get("outputs", []):
+            parser.feed(output.get("data", {}).get("text/html", ""))
+        if cell.cell_type == "markdown":
+            parser.feed(cell.source)
+            parser.found += re.findall(r"!\[\s*\]\(", cell.source)
+        assert parser.found == []
 
 
 @EVERY_NOTEBOOK

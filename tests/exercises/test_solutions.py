@@ -1,8 +1,11 @@
 """The solutions in the notebooks, run in place of their stubs, pass the checks; the stubs do not."""
 
 import ast
+import importlib
 import re
+from collections import Counter
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -91,3 +94,22 @@ def test_the_heading_shows_the_difficulty(name: str) -> None:
     assert headings
     number = int(each.notebook[:2])
     assert re.search(rf"^### Exercise {number}\.\d+ {each.dots} \S", headings[-1], re.MULTILINE), headings[-1][:80]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_solution_is_collapsed(name: str) -> None:
+    source = tagged(notebook_of(name), "solution", name).source
+    assert source.startswith("<details><summary>Solution</summary>\n")
+    assert source.endswith("</details>")
+
+
+def test_each_exercise_has_wrong_answers_that_are_held_to_their_messages() -> None:
+    counted: Counter[str] = Counter()
+    for path in Path(__file__).parent.glob("test_*.py"):
+        tests = vars(importlib.import_module(f"{__package__}.{path.stem}"))
+        for name in tests.keys() & {"test_wrong_answers_are_told_why", "test_a_wrong_answer_is_told_why"}:
+            (mark,) = (mark for mark in tests[name].pytestmark if mark.name == "parametrize")
+            counted.update(case[0] for case in mark.args[1])
+    assert counted.keys() == set(NAMES)
+    assert min(counted.values()) >= 2, counted
+    assert len(NAMES) >= 20
