@@ -6,10 +6,12 @@ from mini_ism.views.attention_figures import (
     head_bars_figure,
     heads_figure,
     stages_figure,
+    swap_figure,
 )
 from mini_ism.views.attention_map import attention_heads, attention_map
 from mini_ism.views.attention_row import attention_row
 from mini_ism.views.attention_words import describe_attention, describe_difference
+from mini_ism.views.cache_film import cache_film
 from mini_ism.views.cache_strip import cache_strip
 from mini_ism.views.curves import curve_figure, curve_picture
 from mini_ism.views.export import standalone
@@ -42,6 +44,7 @@ __all__ = [
     "attention_row",
     "bundle",
     "cache_figure",
+    "cache_film",
     "cache_strip",
     "curve_figure",
     "curve_picture",
@@ -65,6 +68,7 @@ __all__ = [
     "stages_figure",
     "stale_proof",
     "standalone",
+    "swap_figure",
     "token_labels",
     "token_roles",
     "tradeoff_figure",

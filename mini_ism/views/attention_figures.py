@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
+from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Colormap, ListedColormap
 
 from mini_ism import svg
@@ -18,6 +19,9 @@ from mini_ism.views.attention_words import describe_attention, describe_differen
 from mini_ism.views.figures import BARS, Figure, label_axes
 
 SIDE = 3.4  # of a map, in inches
+WIDE = 8.65  # of a figure that stands alone: 830 pixels at 96 an inch
+ROW = 0.142  # height of a wide map's row, in inches
+MARKED = 0.2  # a change of so much attention carries a sign
 
 
 def attention_figure(
@@ -89,6 +93,76 @@ def difference_figure(
     figure.alt = (
         f"One head under two masks, {titles[0]} and {titles[1]}, and the difference over {len(labels)} tokens: "
         f"a row moves {moved.mean():.0%} of its attention on average, at most {moved.max():.0%}.{told}"
+    )
+    return figure
+
+
+def swap_figure(
+    own: tuple[Any, Any],
+    swapped: tuple[Any, Any],
+    labels: Sequence[str],
+    roles: Sequence[str],
+    ids: Sequence[int],
+    *,
+    titles: tuple[str, str],
+    heading: str = "",
+) -> Figure:
+    """Where a swapped mask moves a head's attention: one wide map, and under it the row that moves most, twice.
+
+    Cells that change by ``MARKED`` or more carry a plus or a minus, so that colour is not all that tells them apart.
+    The solid outline is the own mask's, the dashed one the other's.
+
+    Args:
+        own: weights ``[T, T]`` and the mask bool ``[T, T]`` they came about under.
+        swapped: the same under the other mask.
+        labels: what to call each position, as in :func:`attention_figure`, and so the next two.
+        roles: of the positions.
+        ids: the segment of each position.
+        titles: of the two.
+        heading: a line above.
+    """
+    before, after = (np.asarray(weights, dtype=np.float64) for weights, _ in (own, swapped))
+    change = after - before
+    moved = np.abs(change).sum(-1) / 2
+    row, total = int(moved.argmax()), len(labels)
+    figure = Figure(figsize=(WIDE, ROW * total + 2.7), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[ROW * total, 1.0])
+    seen = [np.asarray(mask, dtype=bool) for _, mask in (own, swapped)]
+    _draw(above, change, seen[0] | seen[1], signed=True)
+    _outline(above, seen[0])
+    _outline(above, seen[1], dashed=True)
+    above.set_aspect("auto")
+    for reader, read in np.argwhere(np.abs(change) >= MARKED):
+        sign = "+" if change[reader, read] > 0 else "−"
+        ink = "white" if abs(change[reader, read]) > 0.4 else "black"
+        above.text(read, reader, sign, ha="center", va="center_baseline", fontsize=9, color=ink, fontweight="bold")
+    label_axes(above, labels, roles, ids, row, cell=ROW * 72 * 1.2)  # the rows touch, but can be read
+    above.tick_params(labelbottom=False)
+    above.set_ylabel("the token that reads", fontsize=10)
+    above.set_title(heading, fontsize=11, loc="left")
+    for number, (title, weights) in enumerate(zip(titles, (before, after), strict=True)):
+        colour, hatch = BARS[number]
+        x = np.arange(total) + (number - 0.5) * 0.42
+        below.bar(x, weights[row], 0.4, label=title, color=colour, hatch=hatch, edgecolor="white", linewidth=0)
+    below.set(ylim=(0, 1), yticks=[0, 0.5, 1])
+    below.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    names = [label.replace("$", r"\$") for label in labels]
+    below.set_xticks(range(total), names, rotation=90, fontsize=9)
+    for tick, role in zip(below.get_xticklabels(), roles, strict=True):
+        tick.set_color(LIGHT[role])
+    below.tick_params(axis="x", length=0)
+    below.tick_params(axis="y", labelsize=9)
+    below.set_xlabel("the token that is read", fontsize=10)
+    below.set_title(f"the framed row: where \u201c{names[row]}\u201d looks", fontsize=10, loc="left")
+    below.legend(frameon=False, fontsize=10, ncols=2, loc="upper right")
+    for side in ("top", "right"):
+        below.spines[side].set_visible(False)
+    bar = _colour_bar(figure, [above], signed=True)
+    bar.set_label(f"attention gained or lost under {titles[1]}", fontsize=10)
+    told = describe_difference(labels, row, change[row].tolist())
+    figure.alt = (
+        f"Where one head's attention moves over {total} tokens when {titles[0]} is swapped for {titles[1]}: a row "
+        f"moves {moved.mean():.0%} of its attention on average. {told}."
     )
     return figure
 
@@ -213,16 +287,19 @@ def _draw(axes: Axes, weights: Any, allowed: Any, *, signed: bool) -> np.ndarray
     return values
 
 
-def _outline(axes: Axes, seen: np.ndarray) -> None:
+def _outline(axes: Axes, seen: np.ndarray, *, dashed: bool = False) -> None:
     padded = np.pad(seen, 1)
     across = svg.spans(padded[1:, 1:-1] != padded[:-1, 1:-1])
     down = svg.spans((padded[1:-1, 1:] != padded[1:-1, :-1]).T)
     lines = [[(a - 0.5, y - 0.5), (b - 0.5, y - 0.5)] for y, a, b in across]
     lines += [[(x - 0.5, a - 0.5), (x - 0.5, b - 0.5)] for x, a, b in down]
-    axes.add_collection(LineCollection(lines, colors="black", linewidths=0.8, zorder=3))
+    axes.add_collection(
+        LineCollection(lines, colors="black", linewidths=0.8, linestyles="--" if dashed else "-", zorder=3)
+    )
 
 
-def _colour_bar(figure: Figure, panels: Sequence[Axes], *, signed: bool) -> None:
+def _colour_bar(figure: Figure, panels: Sequence[Axes], *, signed: bool) -> Colorbar:
     scale = ScalarMappable(RootScale(signed), _colour_map(signed))
     bar = figure.colorbar(scale, ax=list(panels), shrink=0.7, ticks=list(TICKS[signed]))
     bar.ax.set_yticklabels([f"{tick:+.0%}" if signed and tick else f"{tick:.0%}" for tick in TICKS[signed]], fontsize=9)
+    return bar

@@ -59,7 +59,7 @@ def cache_strip(
         f'<svg class="mi" role="img" aria-label="{escape(alt)}" width="{full:g}" height="{height}" '
         f'viewBox="0 0 {full:g} {height}" style="{FONT};max-width:100%;height:auto" '
         f'xmlns="http://www.w3.org/2000/svg">{svg.STYLE}{patterns(cell, LANE, scope)}',
-        f'<g transform="translate({LEFT} {TOP})">{_labels(labels, roles, cell)}</g>',
+        f'<g transform="translate({LEFT} {TOP})">{token_axis(labels, roles, cell)}</g>',
     ]
     for number, (name, lane) in enumerate(frame.lanes.items()):
         top = TOP + 10 + number * (LANE + GAP)
@@ -69,7 +69,7 @@ def cache_strip(
             f'font-size="14" font-weight="600" fill="{INK}">{escape(name)}</text>'
         )
         parts.append(_cells(lane.states, cell, scope))
-        parts.append(_touched(sorted(lane.touched), cell))
+        parts.append(touched_outline(sorted(lane.touched), cell))
         parts.append(_counter(lane.computed, most, total * cell))
         parts.append("</g>")
     parts.append(f'<g transform="translate(0 {below + 4})">{meaning}</g></svg>')
@@ -83,24 +83,35 @@ def _summary(states: Sequence[State]) -> str:
     return ", ".join(f"{ranges(where)} {LOOKS[state]}" for state, where in places.items())
 
 
-def _runs(values: Sequence[object]) -> list[tuple[int, int]]:
+def runs(values: Sequence[object]) -> list[tuple[int, int]]:
+    """Where neighbouring values are equal: (start, stop) of each stretch."""
     starts = [i for i in range(len(values)) if i == 0 or values[i] != values[i - 1]]
-    return list(zip(starts, [*starts[1:], len(values)], strict=True))
+    return list(zip(starts, [*starts[1:], len(values)], strict=False))  # no values: no stretch
 
 
 def _cells(states: Sequence[State], cell: float, scope: str) -> str:
     """A box for each run of equal states, and lines between the cells."""
-    boxes = "".join(
-        f'<rect class="mi-{states[start]}" x="{start * cell:g}" width="{(stop - start) * cell:g}" '
-        f'height="{LANE}" fill="{paint(states[start], scope)}"/>'
-        for start, stop in _runs(states)
+    boxes = "".join(cell_box(states[start], start, stop, cell, scope) for start, stop in runs(states))
+    return boxes + cell_lines(len(states), cell)
+
+
+def cell_box(state: State, start: int, stop: int, cell: float, scope: str, more: str = "") -> str:
+    """Neighbouring cells of one state; ``more`` goes inside the box."""
+    box = (
+        f'<rect class="mi-{state}" x="{start * cell:g}" width="{(stop - start) * cell:g}" '
+        f'height="{LANE}" fill="{paint(state, scope)}"'
     )
-    side = len(states) * cell
-    lines = "".join(f"M{i * cell:g} 0V{LANE}" for i in range(len(states) + 1))
-    return f'{boxes}<path d="{lines}M0 0H{side:g}M0 {LANE}H{side:g}" stroke="{FAINT}" stroke-width=".6" fill="none"/>'
+    return f"{box}>{more}</rect>" if more else f"{box}/>"
 
 
-def _touched(positions: Sequence[int], cell: float) -> str:
+def cell_lines(count: int, cell: float) -> str:
+    """Lines round and between the cells of a lane."""
+    side = count * cell
+    lines = "".join(f"M{i * cell:g} 0V{LANE}" for i in range(count + 1))
+    return f'<path d="{lines}M0 0H{side:g}M0 {LANE}H{side:g}" stroke="{FAINT}" stroke-width=".6" fill="none"/>'
+
+
+def touched_outline(positions: Sequence[int], cell: float) -> str:
     """An outline round what changed in this step."""
     boxes = []
     start = 0
@@ -127,18 +138,25 @@ def _counter(computed: int, most: int, left: float) -> str:
     )
 
 
-def _labels(labels: Sequence[str], roles: Sequence[str], cell: float) -> str:
+def token_axis(labels: Sequence[str], roles: Sequence[str], cell: float) -> str:
     """The tokens above the lanes (not all, where there is no room) and a bar in the colour of each role."""
     step = 1 if cell >= STEP else math.ceil(STEP / cell)
-    texts = "".join(
-        f'<text transform="translate({(i + 0.5) * cell:g} -9) rotate(-90)" dominant-baseline="central" font-size="12" '
-        f'fill="{svg.colour(roles[i])}">{escape(label if len(label) <= 12 else label[:11] + "…")}</text>'
-        for i, label in enumerate(labels)
-        if i % step == 0
+    texts = "".join(token_label(i, labels[i], roles[i], cell) for i in range(0, len(labels), step))
+    return texts + role_bars(roles, cell)
+
+
+def token_label(position: int, label: str, role: str, cell: float) -> str:
+    """A token above its cell."""
+    return (
+        f'<text transform="translate({(position + 0.5) * cell:g} -9) rotate(-90)" dominant-baseline="central" '
+        f'font-size="12" fill="{svg.colour(role)}">{escape(label if len(label) <= 12 else label[:11] + "…")}</text>'
     )
-    bars = "".join(
+
+
+def role_bars(roles: Sequence[str], cell: float) -> str:
+    """A bar above the lanes in the colour of each role."""
+    return "".join(
         f'<rect x="{start * cell:g}" y="-4" width="{(stop - start) * cell:g}" height="4" '
         f'fill="{svg.colour(roles[start])}"/>'
-        for start, stop in _runs(roles)
+        for start, stop in runs(roles)
     )
-    return texts + bars

@@ -45,18 +45,33 @@ class Frame:
     action: Literal["start", "keep", "read", "write"]
     lanes: Mapping[str, Lane]
 
-    def describe(self) -> str:
-        """The step in words, for a status line."""
+    @property
+    def headline(self) -> str:
+        """What is going on, the same in each lane."""
         if self.action == "start":
-            return "Nothing has been read yet. Step forward, or press play."
+            return "Nothing has been read yet."
         doing = {
             "keep": "the question arrives: what is still right in the cache?",
             "read": "the question is read.",
             "write": "the answer is written, a token at a time.",
-        }[self.action]
-        said = [f"{name} {_did(lane)}" for name, lane in self.lanes.items()]
-        so_far = ", ".join(f"{name} {lane.computed}" for name, lane in self.lanes.items())
-        return f"Turn {self.turn}, {doing} {'; '.join(said)}. Tokens computed so far: {so_far}."
+        }
+        return f"Turn {self.turn}, {doing[self.action]}"
+
+    @property
+    def deeds(self) -> str:
+        """What each lane does about it."""
+        return "; ".join(f"{name} {_did(lane)}" for name, lane in self.lanes.items())
+
+    @property
+    def counts(self) -> str:
+        """The tokens that each lane has computed so far."""
+        return ", ".join(f"{name} {lane.computed}" for name, lane in self.lanes.items())
+
+    def describe(self) -> str:
+        """The step in words, for a status line."""
+        if self.action == "start":
+            return f"{self.headline} Step forward, or press play."
+        return f"{self.headline} {self.deeds}. Tokens computed so far: {self.counts}."
 
 
 def _did(lane: Lane) -> str:

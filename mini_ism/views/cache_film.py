@@ -1,0 +1,236 @@
+"""The cache film as one animated SVG: it plays wherever a picture is shown, without a kernel and without a script.
+
+The same frames, cells and looks as the cache player's (:mod:`mini_ism.views.cache_strip`). What a turn reads fills up
+token by token, each taking equally long, so that a lane with more to read is seen to need longer. The motion is SMIL,
+which browsers run inside an ``<img>``, too; whoever cannot play it, or would rather not see things move, gets the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mini_ism import svg
+from mini_ism.svg import FAINT, FONT, INK, escape
+from mini_ism.views.cache_looks import legend, patterns, scope_of, shown_looks
+from mini_ism.views.cache_strip import (
+    GAP,
+    LANE,
+    LEFT,
+    TOP,
+    cell_box,
+    cell_lines,
+    role_bars,
+    runs,
+    token_axis,
+    token_label,
+    touched_outline,
+)
+from mini_ism.views.picture import Picture
+from mini_ism.views.smil import Changes, Loop
+from mini_ism.views.timeline import Frame, Lane, State
+
+TOKEN = 0.045  # seconds for each token that is read
+HOLD = {"start": 1.5, "keep": 3.0, "read": 1.3, "write": 0.5}  # seconds that a frame stays, when all of it is there
+BREATH = 1.0  # at the end of a turn
+END = 5.0  # for the still at the end
+RIGHT = 140  # room for a counter
+HEAD = 52  # room for the words above
+DIGITS = 26  # height of a number in a counter
+FADED = 0.25  # a token that nobody has said yet
+
+STYLE = (
+    "<style>.mi-still{display:none}"
+    "@media(prefers-reduced-motion:reduce){.mi-moving{display:none}.mi-still{display:inline}}</style>"
+)
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A frame of the film, and the seconds at which it begins and ends."""
+
+    frame: Frame
+    start: float
+    stop: float
+
+    def moment(self, nth: int) -> float:
+        """When the nth position that a lane touches in this shot changes."""
+        return self.start + nth * TOKEN if self.frame.action == "read" else self.start
+
+
+Part = Sequence[tuple[Shot, Lane]]
+"""What one lane does, shot by shot."""
+
+
+def shots(film: Sequence[Frame]) -> list[Shot]:
+    """When each frame of a film is shown."""
+    cut: list[Shot] = []
+    now = 0.0
+    for number, frame in enumerate(film):
+        seconds = HOLD[frame.action]
+        if frame.action == "read":
+            seconds += TOKEN * max(len(lane.touched) for lane in frame.lanes.values())
+        if number + 1 < len(film) and film[number + 1].turn > frame.turn > 0:
+            seconds += BREATH
+        cut.append(Shot(frame, now, now + seconds))
+        now += seconds
+    return cut
+
+
+def cache_film(film: Sequence[Frame], labels: Sequence[str], roles: Sequence[str], *, width: int = 830) -> Picture:
+    """A whole film (:func:`~mini_ism.views.timeline.frames`) as one picture that plays by itself, over and over.
+
+    Args:
+        film: the frames, the first with nothing read yet.
+        labels: what to call each position.
+        roles: of the positions.
+        width: in pixels. At 830, the width of a README, a dialogue may have 56 tokens before labels touch.
+
+    Raises:
+        ValueError: there is nothing to show, or not a label and a role for each position.
+    """
+    total = max((len(lane.states) for frame in film for lane in frame.lanes.values()), default=0)
+    if not total or not len(labels) == len(roles) == total:
+        raise ValueError(
+            f"a film needs frames, and a label and a role for each position, got {len(film)} frames of {total} "
+            f"positions, {len(labels)} labels and {len(roles)} roles"
+        )
+    cut, end = shots(film), film[-1]
+    loop = Loop(round(cut[-1].stop + END, 3))
+    cell = round(min((width - LEFT - RIGHT) / total, 22.0), 2)
+    alt = f"Cache lanes over {total} tokens, step by step. Tokens computed by the end: {end.counts}."
+    scope = scope_of(f"film {cell:g} {alt}")
+    most = max(lane.computed for lane in end.lanes.values()) or 1
+    top = HEAD + TOP + 10
+    window = f"mi-window-{scope}"  # through which a counter shows one number
+    names, moving, still = [], [_words(cut, loop)], [_last_words(end)]
+    for number, (name, lane) in enumerate(end.lanes.items()):
+        place = f'<g transform="translate({LEFT} {top + number * (LANE + GAP)})">'
+        part = [(shot, shot.frame.lanes[name]) for shot in cut]
+        lines = cell_lines(total, cell)
+        names.append(
+            f'{place}<text x="-12" y="{LANE / 2:g}" text-anchor="end" dominant-baseline="central" font-size="16" '
+            f'font-weight="600" fill="{INK}">{escape(name)}</text></g>'
+        )
+        moving.append(
+            f'{place}<g class="mi-lane">{_cells(part, cell, scope, loop)}</g>{lines}{_outlines(part, cell, loop)}'
+            f"{_counter(_counts(part), most, total * cell, loop, window)}</g>"
+        )
+        boxes = "".join(cell_box(lane.states[a], a, b, cell, scope) for a, b in runs(lane.states))
+        still.append(f"{place}{boxes}{lines}{_counter([(0.0, lane.computed)], most, total * cell, loop, window)}</g>")
+    below = top + len(end.lanes) * (LANE + GAP)
+    meaning, high = legend(shown_looks(*film), width)
+    height = below + high + 8
+    axis = f'<g transform="translate({LEFT} {HEAD + TOP})">'
+    moving.append(f"{axis}{_tokens(cut, labels, roles, cell, loop)}{role_bars(roles, cell)}</g>")
+    still.append(f"{axis}{token_axis(labels, roles, cell)}</g>")
+    return Picture(
+        f'<svg class="mi mi-film" role="img" aria-label="{escape(alt)}" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}" style="{FONT};max-width:100%;height:auto" '
+        f'xmlns="http://www.w3.org/2000/svg">{svg.STYLE}{STYLE}{patterns(cell, LANE, scope)}'
+        f'<clipPath id="{window}"><rect width="46" height="{DIGITS}"/></clipPath>'
+        f'{"".join(names)}<g class="mi-moving">{"".join(moving)}</g><g class="mi-still">{"".join(still)}</g>'
+        f'<g transform="translate(0 {below})">{meaning}</g></svg>',
+        alt,
+    )
+
+
+# -- what happens in a lane ------------------------------------------------------------------------
+
+
+def _cells(part: Part, cell: float, scope: str, loop: Loop) -> str:
+    """Boxes upon boxes: each stretch that changes is painted over what was there, and grows cell by cell."""
+    total = len(part[-1][1].states)
+    boxes = [cell_box("waiting", 0, total, cell, scope)]
+    for shot, lane in part:
+        touched = sorted(lane.touched)
+        looks: list[tuple[State, int]] = [(lane.states[p], p - n) for n, p in enumerate(touched)]  # neighbours agree
+        for first, last in runs(looks):
+            start, count = touched[first], last - first
+            growing: dict[float, float] = {0.0: 0.0}
+            growing |= {shot.moment(first + n): (n + 1) * cell for n in range(count)}
+            grows = loop.steps("width", list(growing.items()))
+            boxes.append(cell_box(lane.states[start], start, start + count, cell, scope, grows))
+    return "".join(boxes)
+
+
+def _outlines(part: Part, cell: float, loop: Loop) -> str:
+    """What changes in a shot stands out as long as the shot lasts."""
+    return "".join(
+        f'<g visibility="hidden">{touched_outline(sorted(lane.touched), cell)}{loop.between(shot.start, shot.stop)}</g>'
+        for shot, lane in part
+        if lane.touched
+    )
+
+
+def _counts(part: Part) -> Changes:
+    """How many tokens a lane has computed by when."""
+    counts, so_far = [(0.0, 0)], 0
+    for shot, lane in part:
+        counts += [(shot.moment(n), so_far + n + 1) for n in range(lane.computed - so_far)]
+        so_far = lane.computed
+    return counts
+
+
+def _counter(counts: Changes, most: int, left: float, loop: Loop, window: str) -> str:
+    """A number that goes up, as in an odometer: a column of numbers behind a window; and a bar."""
+    wide = RIGHT - 36
+    column = "".join(
+        f'<text x="44" y="{n * DIGITS + 19}" text-anchor="end" font-size="20" font-weight="700">{count}</text>'
+        for n, (_, count) in enumerate(counts)
+    )
+    shifts: Changes = [(at, f"0 {-n * DIGITS}") for n, (at, _) in enumerate(counts)]
+    bars: Changes = [(at, round(wide * int(str(count)) / most, 1)) for at, count in counts]
+    return (
+        f'<g transform="translate({left + 10:g} -5)" fill="{INK}"><text x="52" y="19" font-size="13">computed</text>'
+        f'<g clip-path="url(#{window})"><g transform="translate({shifts[-1][1]})">{column}{loop.shifts(shifts)}</g></g>'
+        f'</g><rect x="{left + 14:g}" y="24" width="{wide}" height="10" fill="none" stroke="{FAINT}" '
+        'stroke-width=".8"/>'
+        f'<rect x="{left + 14:g}" y="24" width="{bars[-1][1]}" height="10" fill="{INK}">'
+        f"{loop.steps('width', bars)}</rect>"
+    )
+
+
+# -- what is said about it -------------------------------------------------------------------------
+
+
+def _tokens(cut: Sequence[Shot], labels: Sequence[str], roles: Sequence[str], cell: float, loop: Loop) -> str:
+    """The dialogue: a question's tokens come when it arrives, an answer's when they are written."""
+    said: dict[int, float] = {}
+    arrives: dict[int, float] = {}  # by turn
+    for shot in cut:
+        at = arrives.setdefault(shot.frame.turn, shot.start) if shot.frame.action != "write" else shot.start
+        for lane in shot.frame.lanes.values():
+            for position in lane.touched:
+                said.setdefault(position, at)
+    texts = [token_label(n, label, role, cell) for n, (label, role) in enumerate(zip(labels, roles, strict=True))]
+    moments = [said.get(n, 0.0) for n in range(len(texts))]
+    return "".join(f"<g>{''.join(texts[a:b])}{loop.fade_in(moments[a], FADED)}</g>" for a, b in runs(moments))
+
+
+def _said(first: str, second: str) -> str:
+    return (
+        f'<text x="14" y="28" font-size="17" font-weight="600" fill="{INK}">{escape(first)}</text>'
+        f'<text x="14" y="51" font-size="14" fill="{INK}">{escape(second)}</text>'
+    )
+
+
+def _words(cut: Sequence[Shot], loop: Loop) -> str:
+    """The headline of each shot, and what each lane does in it; at the end the sum."""
+    stretches = runs([shot.frame.headline for shot in cut])
+    texts = []
+    for first, last in stretches:
+        frame = cut[first].frame
+        told = {"start": "One dialogue, read through different masks. A cell is a token in the KV cache.", "write": ""}
+        words = _said(frame.headline, told.get(frame.action, frame.deeds))
+        texts.append(f'<g visibility="hidden">{words}{loop.between(cut[first].start, cut[last - 1].stop)}</g>')
+    return f"{''.join(texts)}<g>{_last_words(cut[-1].frame)}{loop.between(cut[-1].stop, loop.seconds)}</g>"
+
+
+def _last_words(end: Frame) -> str:
+    thrown = {name: sum(cost.discarded for cost in lane.spent) for name, lane in end.lanes.items()}
+    told = [f"{name} threw away {count} and read them again" for name, count in thrown.items() if count]
+    kept = " and ".join(name for name, count in thrown.items() if not count)
+    if kept:
+        told.append(f"{kept} kept everything")
+    return _said(f"After {end.turn} turns, tokens computed: {end.counts}.", "; ".join(told) + ".")
