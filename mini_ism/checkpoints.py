@@ -24,6 +24,7 @@ from mini_ism.paths import data_dir
 from mini_ism.tokenizer import load_tokenizer, tokenizer_hash
 
 FORMAT = "mini-ism 1"
+AGAIN = "; it was cut short or changed after it was saved: copy it again, or train it again"
 
 
 class CheckpointError(ValueError):
@@ -90,11 +91,62 @@ def load_model(name: str | Path = "ism", device: str | torch.device = "cpu") -> 
         ValueError: the device is unknown or not there.
     """
     place = get_device(device)
-    folder = data_dir() / "checkpoints" / name if str(name) in shipped_models() else Path(name)
+    folder = _folder(name)
     about, weights = read_checkpoint(folder)
     model = GPT(GPTConfig(**about["model"]))
     model.load_state_dict({key: value.float() for key, value in weights.items()})
     return model.to(place).eval(), load_tokenizer()
+
+
+def load_metrics(name: str | Path = "ism") -> list[dict[str, Any]]:
+    """How a model's training went: a line for each measurement, in order.
+
+    Lines have ``step``, ``seconds``, ``tokens`` and ``seen`` (dialogues), counted from the beginning, and ``loss``;
+    ``exact``, if it is there, has by skill how many answers of the validation split were right, of how many. A shipped
+    model's lines all have it, and their loss is the mean since the line before.
+
+    Args:
+        name: a shipped model or the folder of a run, as for :func:`load_model`.
+
+    Raises:
+        CheckpointError: there are no metrics, or they are damaged.
+    """
+    folder = _folder(name)
+    file = folder / "metrics.jsonl"
+    if not file.is_file():
+        raise CheckpointError(
+            f"no metrics at {folder}: metrics.jsonl is missing; shipped models are "
+            f"{', '.join(shipped_models()) or 'none'}; a run keeps its own in its folder"
+        )
+    try:
+        lines: list[dict[str, Any]] = [json.loads(text) for text in file.read_text(encoding="utf-8").splitlines()]
+    except ValueError as error:
+        raise CheckpointError(f"{file} is not readable JSON, line by line ({error}){AGAIN}") from None
+    for number, line in enumerate(lines, 1):
+        wrong = _wrong_in(line)
+        if wrong:
+            raise CheckpointError(f"{file}, line {number}: {wrong}{AGAIN}")
+    return lines
+
+
+def _wrong_in(line: object) -> str:
+    """What is wrong with a line of metrics, ``""`` if nothing."""
+    if not isinstance(line, dict):
+        return "not a JSON object"
+    for key in ("step", "seconds", "tokens", "seen", "loss"):
+        if not isinstance(line.get(key), int | float):
+            return f"{key!r} is not a number"
+    exact = line.get("exact", {})
+    pairs = list(exact.values()) if isinstance(exact, dict) else [None]
+    for pair in pairs:
+        if not (isinstance(pair, list) and [type(count) for count in pair] == [int, int] and 0 <= pair[0] <= pair[1]):
+            return "'exact' does not hold [right, total] by skill"
+    return ""
+
+
+def _folder(name: str | Path) -> Path:
+    """Where a model lies that is shipped, or that somebody has trained."""
+    return data_dir() / "checkpoints" / name if str(name) in shipped_models() else Path(name)
 
 
 def read_checkpoint(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -109,11 +161,10 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             if (folder / "state.safetensors").is_file():
                 remedy = "training there has not come to its end: give the same `train` command again"
             raise CheckpointError(f"no checkpoint at {folder}: {file.name} is missing; {remedy}")
-    again = "; it was cut short or changed after it was saved: copy it again, or train it again"
     try:
         about = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except ValueError as error:
-        raise CheckpointError(f"{folder / 'config.json'} is not readable JSON ({error}){again}") from None
+        raise CheckpointError(f"{folder / 'config.json'} is not readable JSON ({error}){AGAIN}") from None
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         raise CheckpointError(
             f"{folder / 'config.json'} is not a checkpoint of this package (format "
@@ -122,7 +173,7 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     kinds = {"model": dict, "weights_sha256": str, "tokenizer_sha256": str, "training": dict}
     for key, kind in kinds.items():
         if not isinstance(about.get(key), kind):
-            raise CheckpointError(f"{folder / 'config.json'} has no {key!r} of type {kind.__name__}{again}")
+            raise CheckpointError(f"{folder / 'config.json'} has no {key!r} of type {kind.__name__}{AGAIN}")
     unknown = set(about["model"]) ^ {field.name for field in fields(GPTConfig)}
     if unknown:
         raise CheckpointError(
@@ -132,7 +183,7 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if sha256(data) != about["weights_sha256"]:
         raise CheckpointError(
             f"{folder / 'model.safetensors'} has sha256 {sha256(data)}, "
-            f"but config.json says {about['weights_sha256']}{again}"
+            f"but config.json says {about['weights_sha256']}{AGAIN}"
         )
     if about["tokenizer_sha256"] != tokenizer_hash():
         raise CheckpointError(
@@ -143,17 +194,17 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         config = GPTConfig(**about["model"])
     except ValueError as error:
-        raise CheckpointError(f"{folder / 'config.json'}: {error}{again}") from None
+        raise CheckpointError(f"{folder / 'config.json'}: {error}{AGAIN}") from None
     wanted = {name: value.shape for name, value in GPT(config).state_dict().items()}
     found = {name: value.shape for name, value in weights.items()}
     if wanted != found:
         odd = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
         raise CheckpointError(
-            f"{folder / 'model.safetensors'} does not fit its config.json: {', '.join(odd[:4])}{again}"
+            f"{folder / 'model.safetensors'} does not fit its config.json: {', '.join(odd[:4])}{AGAIN}"
         )
     with safe_open(folder / "model.safetensors", "pt") as file:
         saved = json.loads((file.metadata() or {}).get("model", "{}"))
     changed = sorted(name for name, value in about["model"].items() if saved.get(name) != value)
     if changed:
-        raise CheckpointError(f"{folder / 'config.json'} says another {', '.join(changed)} than was saved{again}")
+        raise CheckpointError(f"{folder / 'config.json'} says another {', '.join(changed)} than was saved{AGAIN}")
     return about, weights

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,6 +18,7 @@ from mini_ism.evaluation import Score
 from mini_ism.training import Run, TrainingConfig
 from mini_ism.views.curves import AGAINST, SMOOTH, curve_figure, curve_picture, curves, ticks
 from mini_ism.views.picture import WIDGET_VIEW
+from mini_ism.views.progress import progress_figure
 from mini_ism.widgets import TrainingMonitor
 from mini_ism.widgets.training_worker import TrainingWorker
 
@@ -259,6 +261,26 @@ def test_a_long_run_is_thinned_and_keeps_its_ends() -> None:
     assert len(curve.loss) <= 250
     assert (curve.loss[0][0], curve.loss[-1][0]) == (1, 5000)
     assert len(curve_picture({name: lines(5000) for name in "abc"})) < 60_000
+
+
+def test_lines_that_sum_up_many_steps_are_not_averaged_again() -> None:
+    thin = [line for line in lines(3000) if line["step"] % 500 == 0]
+    (curve,) = curves({"ism": thin})
+    assert curve.loss == [(line["step"], line["loss"]) for line in thin]
+
+
+def test_progress_by_groups_of_skills() -> None:
+    figure = progress_figure({"causal": lines(30), "ism": lines(20)})
+    assert figure.alt == (
+        "Answers exactly right in the course of training, against tokens computed and against dialogues seen. "
+        "control skills, at the end: causal 17% of 6, ism 17% of 6; "
+        "all other skills, at the end: causal 88% of 8, ism 88% of 8."
+    )
+    drawn = [np.asarray(line.get_xydata()).tolist() for line in figure.axes[2].get_lines()]
+    assert drawn == [[[1000, 7 / 8], [2000, 7 / 8], [3000, 7 / 8]], [[1000, 7 / 8], [2000, 7 / 8]]]
+    assert "nothing measured yet" in progress_figure({"ism": lines(3)}).alt
+    with pytest.raises(ValueError, match="'epochs'"):
+        progress_figure({"ism": lines(3)}, against=["epochs"])
 
 
 def test_a_mask_looks_the_same_in_each_picture() -> None:

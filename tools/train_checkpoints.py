@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -51,8 +53,27 @@ def train(mask: str, runs: Path) -> dict[str, Any]:
     torch.set_num_threads(1)  # more pay little at this size, and masks can be trained side by side
     run = Run(TrainingConfig(mask=mask, **RECIPES.get(mask, {})), runs)
     trained = train_with_progress(run)
-    save_model(trained, data_dir() / "checkpoints" / mask, training=run.about, half=True)
+    folder = data_dir() / "checkpoints" / mask
+    save_model(trained, folder, training=run.about, half=True)
+    save_metrics(run.metrics, folder)
     return {"model": asdict(trained.config), "training": run.about}
+
+
+def save_metrics(metrics: Sequence[Mapping[str, Any]], folder: Path) -> None:
+    """Write beside a model how it came about, for :func:`~mini_ism.checkpoints.load_metrics`: a line a score.
+
+    Args:
+        metrics: of a run, a line a step.
+        folder: the model's.
+    """
+    lines, losses = [], []
+    for line in metrics:
+        losses.append(line["loss"])
+        if "exact" in line:
+            mean = round(sum(losses) / len(losses), 4)
+            lines.append({**line, "seconds": round(line["seconds"], 1), "loss": mean, "lr": round(line["lr"], 6)})
+            losses = []
+    write_atomically(folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines).encode())
 
 
 def card(about: dict[str, dict[str, Any]], scores: dict[str, dict[str, dict[str, Score]]]) -> str:

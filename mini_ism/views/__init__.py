@@ -24,6 +24,7 @@ from mini_ism.views.figures import (
 )
 from mini_ism.views.mask_map import mask_map
 from mini_ism.views.picture import Picture, bundle
+from mini_ism.views.progress import progress_figure
 from mini_ism.views.regression import error_figure, path_figure
 from mini_ism.views.row_strip import row_strip
 from mini_ism.views.scores import score_figure, score_table, tradeoff_figure
@@ -61,6 +62,7 @@ __all__ = [
     "mask_map",
     "path_figure",
     "png_bytes",
+    "progress_figure",
     "ranges",
     "row_strip",
     "score_figure",

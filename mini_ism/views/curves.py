@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from matplotlib.axes import Axes
 
 from mini_ism import svg
 from mini_ism.evaluation import CONTROL_SKILLS, Score
@@ -14,7 +17,8 @@ from mini_ism.views.figures import Figure
 from mini_ism.views.picture import Picture
 
 Metrics = Mapping[str, Sequence[Mapping[str, Any]]]
-"""Lines of metrics by the run's name; a line is what :meth:`mini_ism.training.Run.train` reports after a step."""
+"""Lines of metrics by the run's name; a line is what :meth:`mini_ism.training.Run.train` reports after a step, or sums
+up the steps since the line before (:func:`mini_ism.checkpoints.load_metrics`)."""
 
 AGAINST = {"step": "steps", "tokens": "tokens computed", "seen": "dialogues seen", "seconds": "seconds of training"}
 """What may run along the horizontal axis, by the metrics' own name for it."""
@@ -98,9 +102,10 @@ def curves(metrics: Metrics, against: str = "step", skills: Sequence[str] | None
 
 
 def _curve(name: str, lines: list[Mapping[str, Any]], against: str, wanted: set[str] | None, look: int) -> Curve:
-    losses = [float(line["loss"]) for line in lines]
+    losses, steps = [float(line["loss"]) for line in lines], [int(line["step"]) for line in lines]
     kept = _thinned(len(lines), MOST_POINTS)
-    points = [(float(lines[n][against]), _mean(losses[max(0, n + 1 - SMOOTH) : n + 1])) for n in kept]
+    since = [bisect_right(steps, steps[n] - SMOOTH, hi=n) for n in kept]  # a line may sum up many steps
+    points = [(float(lines[n][against]), _mean(losses[first : n + 1])) for first, n in zip(since, kept, strict=True)]
     exact = []
     for line in lines:
         pairs = [pair for skill, pair in line.get("exact", {}).items() if wanted is None or skill in wanted]
@@ -181,14 +186,31 @@ def curve_figure(
     figure = Figure(figsize=(8.2, 3.2), layout="constrained")
     left, right = figure.subplots(1, 2)
     for number, curve in enumerate(drawn):
-        name, dashes, marker = LOOKS[curve.look]
-        colour, style = LIGHT[name], (0, tuple(map(int, dashes.split()))) if dashes else "-"
-        width = _width(number)
+        colour, style, width, _ = _style(number, curve)
         left.plot(*_columns(curve.loss), color=colour, linestyle=style, linewidth=width, label=curve.name)
+    left.set(ylim=(0, 1.05 * loss_end), ylabel="loss per target token")
+    draw_exact(right, drawn)
+    right.set_ylabel(_exact_title(skills))
+    for axes in (left, right):
+        axes.set(xlim=(0, x_end), xlabel=AGAINST[against])
+        axes.xaxis.set_major_formatter(lambda value, _: short(value))
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
+    if drawn:
+        handles, labels = left.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=5, frameon=False, fontsize=10)
+    figure.alt = _alt(drawn, against)
+    return figure
+
+
+def draw_exact(axes: Axes, drawn: Sequence[Curve]) -> None:
+    """Draw each run's share of answers that were exactly right, with whiskers."""
+    for number, curve in enumerate(drawn):
+        colour, style, width, marker = _style(number, curve)
         x, share = _columns([(x, score.share) for x, score in curve.exact])
         low, high = _columns([score.interval for _, score in curve.exact])
-        right.vlines(x, low, high, color=colour, linewidth=1, alpha=0.5)
-        right.plot(
+        axes.vlines(x, low, high, color=colour, linewidth=1, alpha=0.5)
+        axes.plot(
             x,
             share,
             color=colour,
@@ -197,19 +219,16 @@ def curve_figure(
             marker=marker,
             markersize=_size(number),
             clip_on=False,
+            label=curve.name,
         )
-    left.set(ylim=(0, 1.05 * loss_end), ylabel="loss per target token")
-    right.set(ylim=(-0.02, 1.02), ylabel=_exact_title(skills))
-    right.yaxis.set_major_formatter("{x:.0%}")
-    for axes in (left, right):
-        axes.set(xlim=(0, x_end), xlabel=AGAINST[against])
-        for side in ("top", "right"):
-            axes.spines[side].set_visible(False)
-    if drawn:
-        handles, labels = left.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=5, frameon=False, fontsize=10)
-    figure.alt = _alt(drawn, against)
-    return figure
+    axes.set_ylim(-0.02, 1.02)
+    axes.yaxis.set_major_formatter("{x:.0%}")
+
+
+def _style(number: int, curve: Curve) -> tuple[str, Any, float, str]:
+    """Colour, dashes, width and marker of the line that is drawn as the nth."""
+    name, dashes, marker = LOOKS[curve.look]
+    return LIGHT[name], (0, tuple(map(int, dashes.split()))) if dashes else "-", _width(number), marker
 
 
 def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
