@@ -34,7 +34,7 @@ from mini_ism.dialogue import EncodedDialogue, pack
 from mini_ism.evaluation import CONTROL_SKILLS, Score, evaluate, one_pass, samples
 from mini_ism.files import sha256, write_atomically
 from mini_ism.interrupts import uninterrupted
-from mini_ism.masks import get_mask
+from mini_ism.masks import Mask, get_mask
 from mini_ism.model import GPT, GPTConfig
 from mini_ism.tokenizer import load_tokenizer
 
@@ -167,6 +167,20 @@ def make_optimizer(model: GPT, config: TrainingConfig) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.98))
 
 
+def prepare_step(
+    model: GPT, optimizer: torch.optim.Optimizer, batch: EncodedDialogue, mask: Mask, *, lr: float, clip: float
+) -> Tensor:
+    """All of a step but the step: the rate is set, the clipped gradient is there. Returns the loss."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+    model.train()
+    loss = loss_on_answers(model, batch, mask.dense(batch.segments))
+    optimizer.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
+    return loss
+
+
 @dataclass
 class Progress:
     """How far a run is.
@@ -238,13 +252,7 @@ class Run:
                 clock = time.perf_counter()
                 dialogues = c.draw(p.step)
                 batch = make_batch(dialogues, self.tokenizer, expand=self.expand).to(self.device)
-                for group in self.optimizer.param_groups:
-                    group["lr"] = c.rate(p.step)
-                self.model.train()
-                loss = loss_on_answers(self.model, batch, self.mask.dense(batch.segments))
-                self.optimizer.zero_grad()
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(self.model.parameters(), c.clip)
+                loss = prepare_step(self.model, self.optimizer, batch, self.mask, lr=c.rate(p.step), clip=c.clip)
                 with uninterrupted():
                     self.optimizer.step()
                     value = loss.item()  # waits for the device, so that the clock is honest
