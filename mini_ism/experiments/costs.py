@@ -1,0 +1,373 @@
+"""What each mask costs: an epoch of training by the number of turns, and a chat turn by turn.
+
+Masks are timed in turn, one right after the other in one process, so that what else the machine does falls out of
+their ratios. Tokens, operations and bytes are counted, not measured: they come from the mask's rule.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate, islice
+from typing import Any
+
+import tiktoken
+import torch
+
+from mini_ism.chat import ChatSession
+from mini_ism.corpus import Dialogue, generate
+from mini_ism.cost import plan, turn_costs
+from mini_ism.dialogue import END, encode_message
+from mini_ism.evaluation import one_pass
+from mini_ism.experiments.registry import register_sweep
+from mini_ism.experiments.report import markdown_table
+from mini_ism.experiments.rows import Config, Result, Row
+from mini_ism.experiments.statistics import Claim, Interval, mean_interval
+from mini_ism.experiments.sweep import Sweep
+from mini_ism.masks import get_mask
+from mini_ism.model import GPT, GPTConfig
+from mini_ism.tokenizer import load_tokenizer
+from mini_ism.training import TrainingConfig, loss_on_answers, make_batch, make_optimizer
+
+EPOCH, CHAT = "epoch", "chat"
+WINDOW = "ism & sliding_window(128)"
+MASKS = ("causal", "ism", "prefix")
+FACTORS = (1.1, 1.5, 2.0, 3.0, 4.0)
+SHOWN = (1, 2, 4, 8)
+"""Turns that the report tells of; the rows hold all."""
+
+
+def run(configs: list[Config]) -> list[Result]:
+    """Measure masks that differ in nothing else: an ``epoch`` or a ``chat``, as their ``part`` says."""
+    return {EPOCH: epochs, CHAT: chats}[configs[0]["part"]](configs)
+
+
+def rotated(things: Sequence[Any], by: int) -> list[Any]:
+    """The same things, another one first: no mask always comes after the one that fills the caches."""
+    return [*things[by % len(things) :], *things[: by % len(things)]]
+
+
+def load() -> float | None:
+    """How many processes wanted a core in the last minute, where the system tells; this one is among them."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+
+
+# -- an epoch of training --------------------------------------------------------------------------
+
+
+def epochs(configs: list[Config]) -> list[Result]:
+    """Train on the same dialogues under each mask, batch by batch in turn.
+
+    Args:
+        configs: ``mask``; and the same for all: ``turns`` of each of so many ``dialogues``, and ``repeats``, epochs.
+    """
+    some, tokenizer = configs[0], load_tokenizer()
+    told = with_turns(some["turns"], some["dialogues"])
+    size = TrainingConfig().dialogues
+    batches = [told[start : start + size] for start in range(0, len(told), size)]
+    lanes = [_Lane(config["mask"], tokenizer, told) for config in configs]
+    for lane in lanes:
+        lane.step(batches[0])  # warms up
+    before = load()
+    for lane in lanes:
+        lane.tokens, lane.seconds = 0, [0.0] * some["repeats"]
+    for repeat in range(some["repeats"]):
+        for number, batch in enumerate(batches):
+            for lane in rotated(lanes, repeat + number):
+                lane.seconds[repeat] += lane.step(batch)
+    return [
+        {
+            "one_pass": not lane.expand,
+            "tokens": lane.tokens // some["repeats"],
+            "seconds": [round(value, 4) for value in lane.seconds],
+            "load": before,
+        }
+        for lane in lanes
+    ]
+
+
+class _Lane:
+    """A model in training under one mask; a step is :meth:`mini_ism.training.Run.train`'s."""
+
+    def __init__(self, mask: str, tokenizer: tiktoken.Encoding, told: Sequence[Dialogue]) -> None:
+        torch.manual_seed(0)
+        recipe = TrainingConfig(mask=mask)
+        self.mask, self.tokenizer, self.clip = get_mask(mask), tokenizer, recipe.clip
+        self.model = GPT(GPTConfig.preset(recipe.preset, vocab_size=tokenizer.n_vocab, mask=mask))
+        self.optimizer = make_optimizer(self.model, recipe)
+        self.expand = not one_pass(self.mask, told, tokenizer)
+        self.tokens = 0
+        self.seconds: list[float] = []
+
+    def step(self, dialogues: list[Dialogue]) -> float:
+        """Train on a batch; the seconds it took."""
+        clock = time.perf_counter()
+        batch = make_batch(dialogues, self.tokenizer, expand=self.expand)
+        loss = loss_on_answers(self.model, batch, self.mask.dense(batch.segments))
+        self.optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
+        self.optimizer.step()
+        self.tokens += int((batch.segments.id >= 0).sum())
+        return time.perf_counter() - clock
+
+
+def with_turns(turns: int, count: int) -> list[Dialogue]:
+    """The corpus's first so many dialogues with that many user turns."""
+    return list(islice((d for d in generate(0) if len(d.skills) == turns), count))
+
+
+# -- a chat ----------------------------------------------------------------------------------------
+
+
+def chats(configs: list[Config]) -> list[Result]:
+    """Hold the same conversation under each mask, turn by turn in turn.
+
+    The weights are random, as no cost depends on them, but for the end marker's, which are 0: a model that never ends
+    an answer by itself writes as many tokens as it is asked for.
+
+    Args:
+        configs: ``mask``; and the same for all: ``turns`` of a ``query`` and an ``answer`` of so many tokens, markers
+            included, the model's ``preset``, and ``repeats`` of the conversation.
+    """
+    some, tokenizer = configs[0], load_tokenizer()
+    torch.manual_seed(0)
+    turns, context = some["turns"], some["turns"] * (some["query"] + some["answer"])
+    model = GPT(GPTConfig.preset(some["preset"], vocab_size=tokenizer.n_vocab, context=context)).eval()
+    model.embed.weight.data[tokenizer.encode_single_token(END)] = 0.0
+    text = query(some["query"], tokenizer)
+    before = load()
+    first: list[list[list[float]]] = [[] for _ in configs]  # of each mask and repeat, by turn
+    whole: list[list[list[float]]] = [[] for _ in configs]
+    for repeat in range(1 + some["repeats"]):
+        talks = [ChatSession(model, tokenizer, config["mask"]) for config in configs]
+        for turn in range(turns):
+            for talk in rotated(talks, repeat + turn):
+                talk.send(text, max_new_tokens=some["answer"] - 1)  # and the end
+        for number, talk in enumerate(talks if repeat else ()):  # the first time warms up
+            measured = turn_costs(talk.trace)
+            first[number].append([round(cost.first_token, 6) for cost in measured])
+            whole[number].append([round(cost.seconds, 6) for cost in measured])
+    results = []
+    for number, (config, talk) in enumerate(zip(configs, talks, strict=True)):
+        planned = turn_costs(plan(config["mask"], talk.segments, model))
+        results.append(
+            {
+                "reused": [cost.reused for cost in planned],
+                "computed": [cost.computed for cost in planned],
+                "flops": [cost.flops for cost in planned],
+                "kv_bytes": [cost.kv_bytes for cost in planned],
+                "first_token": first[number],
+                "seconds": whole[number],
+                "load": before,
+            }
+        )
+    return results
+
+
+def query(length: int, tokenizer: tiktoken.Encoding) -> str:
+    """A user message of exactly so many tokens, its markers included."""
+    words: list[str] = []
+    while len(encode_message({"role": "user", "content": " ".join(words)}, tokenizer)) < length:
+        words.append("the")
+    return " ".join(words)
+
+
+# -- what the rows say -----------------------------------------------------------------------------
+
+
+def ratios(a: Row, b: Row, value: Callable[[Row], Sequence[float]]) -> Interval:
+    """``a / b``, repeat by repeat: each pair was measured side by side."""
+    return mean_interval(x / y for x, y in zip(value(a), value(b), strict=True))
+
+
+def break_even(a: Sequence[float], b: Sequence[float], factor: float) -> int | None:
+    """The turn from which on all that ``a`` has cost so far is at least ``factor`` times what ``b`` has.
+
+    Returns:
+        From 1; ``None`` if it does not come to that, or does not stay so.
+    """
+    dearer = [x >= factor * y for x, y in zip(accumulate(a), accumulate(b), strict=True)]
+    last = max((turn for turn, so in enumerate(dearer, start=1) if not so), default=0)
+    return last + 1 if last < len(dearer) else None
+
+
+def medians(repeats: Sequence[Sequence[float]]) -> list[float]:
+    """Of each turn, the middle of its repeats."""
+    return [statistics.median(turn) for turn in zip(*repeats, strict=True)]
+
+
+def _part(rows: Iterable[Row], part: str, **keys: Any) -> dict[str, Row]:
+    """The rows of a part, by mask."""
+    wanted = {"part": part, **keys}
+    return {row.config["mask"]: row for row in rows if wanted.items() <= row.config.items()}
+
+
+def _turn(name: str, turn: int) -> Callable[[Row], list[float]]:
+    """A turn's value in each repeat."""
+    return lambda row: [repeat[turn - 1] for repeat in row.result[name]]
+
+
+def _total(name: str) -> Callable[[Row], list[float]]:
+    """All turns' in each repeat."""
+    return lambda row: [math.fsum(repeat) for repeat in row.result[name]]
+
+
+def _epoch(row: Row) -> list[float]:
+    return [float(value) for value in row.result["seconds"]]
+
+
+def claims(rows: list[Row]) -> list[Claim]:
+    """Seconds of one mask in those of another, less 1: 0 where they cost the same."""
+    made = []
+
+    def compare(text: str, found: dict[str, Row], value: Callable[[Row], Sequence[float]]) -> None:
+        for a, b in (("prefix", "ism"), ("ism", "causal")):
+            if a in found and b in found:
+                ratio = ratios(found[a], found[b], value)
+                less = Interval(ratio.mean - 1, ratio.low - 1, ratio.high - 1, ratio.count)
+                made.append(Claim(f"{text}, {a} / {b} - 1", less))
+
+    for turns in _turns(rows):
+        compare(f"seconds of an epoch, {turns} turns", _part(rows, EPOCH, turns=turns), _epoch)
+    talk = _part(rows, CHAT)
+    if talk:
+        turns = len(next(iter(talk.values())).result["flops"])
+        for turn in (1, turns):
+            compare(f"time to first token, turn {turn}", talk, _turn("first_token", turn))
+        compare(f"time to first token, sum of {turns} turns", talk, _total("first_token"))
+        compare(f"seconds of {turns} turns", talk, _total("seconds"))
+    return made
+
+
+def _turns(rows: Iterable[Row]) -> list[int]:
+    return sorted({row.config["turns"] for row in rows if row.config["part"] == EPOCH})
+
+
+# -- the report ------------------------------------------------------------------------------------
+
+
+def tables(rows: list[Row]) -> str:
+    """The section: training, the chat by turn, its ratios, the break-even turns."""
+    talk = _part(rows, CHAT)
+    parts = []
+    if _turns(rows):
+        some = next(row for row in rows if row.config["part"] == EPOCH)
+        parts.append(
+            f"Training on the same {some.config['dialogues']} dialogues under each mask, preset `tiny`, one thread; "
+            "prefix learns one sample a turn, the others a dialogue in one pass. Seconds are the median of "
+            f"{some.config['repeats']} epochs, ratios and their intervals those of epochs made side by side. Were all "
+            "turns equally long, prefix would take (turns + 1) / 2 times the tokens.\n\n"
+            f"{_training(rows)}"
+        )
+    if talk:
+        some = next(iter(talk.values()))
+        c = some.config
+        parts.append(
+            f"A chat of {c['turns']} turns, a query of {c['query']} and an answer of {c['answer']} tokens each, preset "
+            f"`{c['preset']}` with random weights, one thread. Time to first token is the median of {c['repeats']} "
+            f"repeats after a warm-up.\n\n{_by_turn(talk)}\n"
+            f"How many times as long, repeat by repeat:\n\n{_ratios(talk)}\n"
+            "From which turn on all that one mask has cost so far is at least so many times what the other has, if "
+            "it comes to that in these turns:\n\n"
+            f"{_break_even(talk)}"
+        )
+    loads = [row.result["load"] for row in rows if row.result["load"] is not None]
+    if loads:
+        parts.append(
+            f"When each measurement began, the machine's load was {min(loads):.1f} to {max(loads):.1f} processes "
+            "(1 is this one alone).\n"
+        )
+    parts.append(f"Seconds as ratios less 1, 0 where they are equal:\n\n{_differences(claims(rows))}")
+    return "\n".join(parts)
+
+
+def _training(rows: list[Row]) -> str:
+    lines = []
+    for turns in _turns(rows):
+        found = _part(rows, EPOCH, turns=turns)
+        for mask, row in found.items():
+            tokens, seconds = f"{row.result['tokens']:,}", f"{statistics.median(row.result['seconds']):.2f}"
+            cells = [mask, str(turns), tokens, seconds]
+            if "ism" in found and mask != "ism":
+                times = row.result["tokens"] / found["ism"].result["tokens"]
+                cells += [f"{times:.2f}", ratios(row, found["ism"], _epoch).text()]
+            lines.append([*cells, *["1"] * (6 - len(cells))])
+    return markdown_table(["mask", "turns", "tokens", "seconds", "tokens / ISM's", "seconds / ISM's"], lines)
+
+
+def _by_turn(talk: dict[str, Row]) -> str:
+    lines = []
+    for mask, row in talk.items():
+        r = row.result
+        waits = medians(r["first_token"])
+        for at in (turn - 1 for turn in SHOWN if turn <= len(waits)):
+            lines.append(
+                [
+                    f"`{mask}`",
+                    str(at + 1),
+                    str(r["reused"][at]),
+                    str(r["computed"][at]),
+                    f"{r['flops'][at] / 1e9:.2f}",
+                    f"{r['kv_bytes'][at] / 1e6:.2f}",
+                    f"{1e3 * waits[at]:.1f}",
+                ]
+            )
+    return markdown_table(["mask", "turn", "reused", "computed", "GFLOP", "KV, MB", "first token, ms"], lines)
+
+
+def _ratios(talk: dict[str, Row]) -> str:
+    turns = len(next(iter(talk.values())).result["flops"])
+    pairs = [(a, "ism") for a in talk if a not in ("ism", "causal")] + [("ism", "causal")]
+    pairs = [(a, b) for a, b in pairs if a in talk and b in talk]
+    values = [(f"first token, turn {turn}", _turn("first_token", turn)) for turn in range(1, turns + 1)]
+    values += [("first token, sum", _total("first_token")), ("whole turns, sum", _total("seconds"))]
+    lines = [[text, *(ratios(talk[a], talk[b], value).text() for a, b in pairs)] for text, value in values]
+    return markdown_table(["seconds", *(f"`{a}` / `{b}`" for a, b in pairs)], lines)
+
+
+def _break_even(talk: dict[str, Row]) -> str:
+    measures: dict[str, Callable[[Result], list[float]]] = {
+        "FLOPs of whole turns": lambda r: [float(value) for value in r["flops"]],
+        "seconds until the first token": lambda r: medians(r["first_token"]),
+        "seconds of whole turns": lambda r: medians(r["seconds"]),
+    }
+    lines = []
+    for a, b in (("prefix", "ism"), ("ism", "causal")):
+        if a in talk and b in talk:
+            for text, value in measures.items():
+                mine, other = value(talk[a].result), value(talk[b].result)
+                turns = [break_even(mine, other, factor) for factor in FACTORS]
+                lines.append([f"{a} / {b}, {text}", *("never" if turn is None else str(turn) for turn in turns)])
+    return markdown_table(["cost so far", *(f"{factor:g} times" for factor in FACTORS)], lines)
+
+
+def _differences(made: list[Claim]) -> str:
+    lines = [[c.text, str(c.difference.count), c.difference.text(), c.difference.verdict] for c in made]
+    return markdown_table(["cost", "repeats", "ratio - 1", ""], lines)
+
+
+def _epochs(turns: Iterable[int], **sizes: int) -> list[Config]:
+    return [{"part": EPOCH, "mask": mask, "turns": count, **sizes} for count in turns for mask in MASKS]
+
+
+def _chats(**sizes: Any) -> list[Config]:
+    return [{"part": CHAT, "mask": mask, "turns": 8, "query": 48, "answer": 64, **sizes} for mask in (*MASKS, WINDOW)]
+
+
+register_sweep(
+    Sweep(
+        "costs",
+        run,
+        [*_chats(preset="small", repeats=9), *_epochs((2, 3, 4, 6, 8), dialogues=200, repeats=7)],
+        [*_chats(preset="mini", repeats=5), *_epochs((2, 4, 8), dialogues=32, repeats=5)],
+        title="What each mask costs",
+        tables=tables,
+        claims=claims,
+        together=("mask",),
+        place=70,
+    )
+)
