@@ -100,7 +100,8 @@ def card(about: dict[str, dict[str, Any]], scores: dict[str, dict[str, dict[str,
             for mask, t in ((mask, about[mask]["training"]) for mask in MASKS)
         ),
         "",
-        "Seconds are wall-clock time, and other work ran beside the training.",
+        "Seconds are wall-clock time, and other work ran beside the training. `metrics.jsonl` beside each model has "
+        "its scores on the validation split in the course of training (`load_metrics`).",
         "",
         "The labels are narrow: `recall` and `persona` ask for what a sentence told second by what it told first "
         '("Where is the key?"); the other way round ("What is in the box?", "Who likes rice?") is `reverse`. `queue` '
