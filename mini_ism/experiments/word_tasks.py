@@ -1,0 +1,111 @@
+"""Dialogues for the words sweep: a few links told in one query, and questions that need several of them at once.
+
+Each task comes in three stages, the easy ones first: a look-up must be learned before two in a row are. An answer says
+again what was asked for before it tells, "key barn", so that the position which tells stands at a token like those of
+the facts, and one head can look up for both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from random import Random
+
+from mini_ism.corpus import Dialogue
+from mini_ism.corpus.world import World
+from mini_ism.dialogue import Message
+
+STAGES = 3
+CHAINS = 3  # told in a dialogue: who guesses among their ends is right one time in three
+QUESTIONS = 6  # a dialogue; the same may be asked again, so that nothing can be eliminated
+
+LABELS = ("1 link", "2 links", "3 links")
+ORDERS = ("any", "outer first", "inner first", "outer later")
+
+
+def chains(rng: Random, stage: int, order: str = "any") -> Dialogue:
+    """Things in things in rooms: "key in tin. tin in cart. cart in barn. which room is key?" asks for "key barn".
+
+    Three links, of which a causal reader of two layers can follow two at the answer, and the third only if the middle
+    link has met the outer one: the middle one looks ahead for it, or comes after it.
+
+    Args:
+        rng: what is told and asked.
+        stage: 0 to 2: one, two or three links from a thing to its room.
+        order: of the links: ``"any"``; ``"outer first"``, so that each finds what continues it behind itself;
+            ``"inner first"``, so that it lies ahead; ``"outer later"``: the outermost are told a turn later.
+    """
+    world = World(rng, coined=0)
+    told = [[world.thing(), *(world.place() for _ in range(stage)), world.room()] for _ in range(CHAINS)]
+    links = [(inner, outer, depth) for chain in told for depth, (inner, outer) in enumerate(pairwise(chain))]
+    rng.shuffle(links)
+    if order in ("outer first", "inner first"):
+        links.sort(key=lambda link: link[2], reverse=order == "outer first")
+    position = {inner: number for number, (inner, _, _) in enumerate(links)}
+    parts = [links]
+    if order == "outer later" and stage > 0:
+        parts = [[link for link in links if (link[2] == stage) == last] for last in (False, True)]
+    queries = [" ".join(f"{inner} in {outer}." for inner, outer, _ in part) for part in parts]
+
+    def ask() -> tuple[str, str, str]:
+        chain = rng.choice(told)
+        start = rng.randrange(stage + 1)
+        if rng.random() < 0.25:
+            return f"where is {chain[start]}?", f"{chain[start]} {chain[start + 1]}", "told"
+        label = LABELS[stage - start]
+        if label == LABELS[2]:
+            label += ", ahead" if position[chain[1]] < position[chain[2]] else ", behind"
+        return f"which room is {chain[start]}?", f"{chain[start]} {chain[-1]}", label
+
+    return _dialogue(queries, ask)
+
+
+def codebook(rng: Random, stage: int, order: str = "after") -> Dialogue:
+    """Facts in code: "Red in Blue. Red means key. Blue means box. where is key?" asks for "key box".
+
+    Args:
+        rng: what is told and asked.
+        stage: 0, 1: one side of each fact is a code word; 2: now and then both.
+        order: the book comes ``"before"`` the facts, ``"after"`` them, or ``"later"``, a turn after them.
+    """
+    world = World(rng, coined=0)
+    coded = rng.choice(("thing", "place", "both", "both") if stage == 2 else ("thing", "place"))
+    pairs = [(world.thing(), world.place()) for _ in range(CHAINS)]
+    facts, book = [], []
+    for thing, place in pairs:
+        inner, outer = thing, place
+        if coded != "place":
+            inner = world.code()
+            book.append(f"{inner} means {thing}.")
+        if coded != "thing":
+            outer = world.code()
+            book.append(f"{outer} means {place}.")
+        facts.append(f"{inner} in {outer}.")
+    rng.shuffle(book)
+    parts = [" ".join(part) for part in ((book, facts) if order == "before" else (facts, book))]
+    label = "two code words" if coded == "both" else "one code word"
+
+    def ask() -> tuple[str, str, str]:
+        thing, place = rng.choice(pairs)
+        return f"where is {thing}?", f"{thing} {place}", label
+
+    return _dialogue(parts if order == "later" else [" ".join(parts)], ask)
+
+
+def _dialogue(queries: list[str], ask: Callable[[], tuple[str, str, str]]) -> Dialogue:
+    """Queries, all but the last one only noted, and questions, the first in the last query."""
+    messages: list[Message] = []
+    labels: list[str] = []
+    *noted, told = queries
+    for query in noted:
+        messages += [{"role": "user", "content": query}, {"role": "assistant", "content": "okay"}]
+        labels.append("noted")
+    for _ in range(QUESTIONS):
+        question, answer, label = ask()
+        messages += [
+            {"role": "user", "content": f"{told} {question}".strip()},
+            {"role": "assistant", "content": answer},
+        ]
+        labels.append(label)
+        told = ""
+    return Dialogue(messages, labels)

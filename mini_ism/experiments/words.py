@@ -1,0 +1,241 @@
+"""Words: does reading both ways answer what reading backwards cannot, at the same depth and size?
+
+Small GPTs of the package, trained from scratch on one task of :mod:`~mini_ism.experiments.word_tasks` each.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import product
+from random import Random
+
+import torch
+
+from mini_ism.corpus import Dialogue
+from mini_ism.evaluation import Score, evaluate, one_pass
+from mini_ism.experiments.registry import register_sweep
+from mini_ism.experiments.report import markdown_table
+from mini_ism.experiments.rows import Config, Result, Row
+from mini_ism.experiments.statistics import Claim, at_best_rate, by_seed, mean_interval, paired_difference
+from mini_ism.experiments.sweep import Sweep
+from mini_ism.experiments.word_tasks import STAGES, chains, codebook
+from mini_ism.masks import get_mask
+from mini_ism.model import GPT, GPTConfig
+from mini_ism.tokenizer import load_tokenizer
+from mini_ism.training import TrainingConfig, make_batch, make_optimizer, prepare_step
+
+TASKS: dict[str, Callable[[Random, int], Dialogue]] = {
+    **{
+        f"chains, {order}": partial(chains, order=order)
+        for order in ("any", "outer first", "inner first", "outer later")
+    },
+    **{f"codebook {order}": partial(codebook, order=order) for order in ("before", "after", "later")},
+}
+TARGET = {task: "3 links" if task.startswith("chains") else "two code words" for task in TASKS}
+"""What each task is about: all questions whose label begins so."""
+
+STAGE_ENDS = (0.05, 0.25)  # shares of the steps after which the next stage comes
+ASKED = 300  # dialogues of each of the two held-out draws
+SHAPE = {"width": 64, "heads": 4}
+
+
+def run(config: Config) -> Result:
+    """Train on a task, and ask held-out dialogues.
+
+    Args:
+        config: ``task``, ``mask``, ``layers``, ``lr``, ``seed``, ``steps``, dialogues a step (``batch``), and steps
+            between two measurements (``every``).
+
+    Returns:
+        Exact match by label on ``test`` and ``validation`` draws at the end; ``curve``, on validation, the target's at
+        each measurement, with the tokens computed by then; the last interval's mean ``loss``.
+    """
+    draw, tokenizer, rule = TASKS[config["task"]], load_tokenizer(), get_mask(config["mask"])
+    recipe = TrainingConfig(
+        mask=config["mask"], seed=config["seed"], steps=config["steps"], lr=config["lr"], dialogues=config["batch"]
+    )
+    torch.manual_seed(recipe.seed)
+    model = GPT(GPTConfig(tokenizer.n_vocab, layers=config["layers"], mask=rule.name, **SHAPE))
+    optimizer = make_optimizer(model, recipe)
+    validation, test = (held_out(config["task"], name) for name in ("validation", "test"))
+    expand = not one_pass(rule, validation[:8], tokenizer)
+    tokens, losses, curve = 0, [], []
+    for step in range(recipe.steps):
+        stage = sum(step >= end * recipe.steps for end in STAGE_ENDS)
+        dialogues = [draw(Random(f"{recipe.seed}/{step}/{n}"), stage) for n in range(recipe.dialogues)]
+        batch = make_batch(dialogues, tokenizer, expand=expand)
+        loss = prepare_step(model, optimizer, batch, rule, lr=recipe.rate(step), clip=recipe.clip)
+        optimizer.step()
+        tokens += int((batch.segments.id >= 0).sum())
+        losses.append(loss.item())
+        if (step + 1) % config["every"] == 0 or step + 1 == recipe.steps:
+            right = target(evaluate(model, tokenizer, validation, rule), config["task"])
+            curve.append({"step": step + 1, "tokens": tokens, "target": round(right.share, 4)})
+    return {
+        "test": shares(evaluate(model, tokenizer, test, rule), config["task"]),
+        "validation": shares(evaluate(model, tokenizer, validation, rule), config["task"]),
+        "curve": curve,
+        "loss": round(sum(losses[-config["every"] :]) / len(losses[-config["every"] :]), 5),
+        "tokens": tokens,
+    }
+
+
+def held_out(task: str, name: str) -> list[Dialogue]:
+    """Dialogues of the last stage that no training draws, the same for every run."""
+    return [TASKS[task](Random(f"{name}/{n}"), STAGES - 1) for n in range(ASKED)]
+
+
+def target(scores: dict[str, Score], task: str) -> Score:
+    """All questions of the kind that the task is about, together."""
+    first, *others = [score for label, score in scores.items() if label.startswith(TARGET[task])]
+    return sum(others, first)
+
+
+def shares(scores: dict[str, Score], task: str) -> dict[str, float]:
+    """Shares of answers exactly right, by label and for the target."""
+    return {**{label: round(s.share, 5) for label, s in scores.items()}, "target": round(target(scores, task).share, 5)}
+
+
+# -- the report ------------------------------------------------------------------------------------
+
+MASKS = ("causal", "ism", "prefix")
+
+
+def tables(rows: list[Row]) -> str:
+    """The section: exact match and steps to 90% by task, depth and mask, each at its own best rate; what differs."""
+    about = (
+        f"GPTs of width {SHAPE['width']}, {SHAPE['heads']} heads, trained on one task each "
+        "(`mini_ism/experiments/word_tasks.py` has examples). Three links, or code words on both sides of a fact, need "
+        "three look-ups in a row; two layers make two, unless facts have met before they are asked for. Exact match on "
+        f"{ASKED} held-out dialogues; each mask at the learning rate that was best on others. *Steps to 90%*: of the "
+        "target on validation, over the seeds that come to it and stay.\n\n"
+    )
+    return about + _scores(rows) + "\n" + _differences(rows)
+
+
+def best(rows: Iterable[Row]) -> dict[tuple[str, int, int, str], list[Row]]:
+    """Rows by task, layers, steps and mask, at each one's best rate."""
+    score = lambda row: row.result["validation"]["target"]  # noqa: E731
+    chosen = at_best_rate(rows, ("task", "layers", "steps", "mask"), score, lowest=False)
+    order = list(TASKS)
+    return dict(
+        sorted(chosen.items(), key=lambda item: (order.index(item[0][0]), *item[0][1:3], MASKS.index(item[0][3])))
+    )
+
+
+def _scores(rows: list[Row]) -> str:
+    lines = []
+    for (task, layers, steps, mask), runs in best(rows).items():
+        easier = [label for label in runs[0].result["test"] if re.fullmatch(r"2 links|one code word", label)]
+        reached = [first for row in runs if (first := steps_to(row, 0.9)) is not None]
+        lines.append(
+            (
+                task,
+                str(layers),
+                mask,
+                f"{runs[0].config['lr']:g}",
+                str(len(runs)),
+                mean_interval(row.result["test"]["target"] for row in runs).percent(),
+                ", ".join(
+                    f"{label} {mean_interval(row.result['test'][label] for row in runs).mean:.1%}" for label in easier
+                ),
+                f"{sum(reached) / len(reached):,.0f} ({len(reached)} of {len(runs)})"
+                if reached
+                else f"0 of {len(runs)}",
+                f"{steps:,}",
+                f"{sum(row.result['tokens'] for row in runs) / len(runs) / 1e6:.1f}M",
+            )
+        )
+    header = (
+        "task",
+        "layers",
+        "mask",
+        "best rate",
+        "seeds",
+        "target",
+        "one look-up less",
+        "steps to 90%",
+        "steps",
+        "tokens",
+    )
+    return markdown_table(header, lines)
+
+
+def steps_to(row: Row, share: float) -> int | None:
+    """The first measurement from which on the target stays at or above a share; ``None`` if there is none."""
+    first = None
+    for point in row.result["curve"]:
+        if point["target"] < share:
+            first = None
+        elif first is None:
+            first = point["step"]
+    return first
+
+
+def _differences(rows: list[Row]) -> str:
+    lines = [(claim.text, claim.difference.percent(), claim.difference.verdict) for claim in claims(rows)]
+    return markdown_table(("difference by seed, points", "mean", "so it is"), lines) if lines else ""
+
+
+def claims(rows: list[Row]) -> list[Claim]:
+    """Each pair of masks on each task's target, by seed, where two seeds or more have been run."""
+    chosen = best(rows)
+    found = []
+    for task, layers, steps in dict.fromkeys(group[:3] for group in chosen):
+        for a, b in (("ism", "causal"), ("prefix", "ism")):
+            if (task, layers, steps, a) not in chosen or (task, layers, steps, b) not in chosen:
+                continue
+            values = [
+                by_seed(chosen[task, layers, steps, mask], lambda row: float(row.result["test"]["target"]))
+                for mask in (a, b)
+            ]
+            if len(set(values[0]) & set(values[1])) > 1:
+                found.append(Claim(f"{task}, {layers} layers, {a} - {b}", paired_difference(*values)))
+    return found
+
+
+# -- what is run -----------------------------------------------------------------------------------
+
+RATES = (3e-3, 1.5e-3, 6e-3)
+SEEDS = range(5)
+
+
+def grid(task: str, layers: int, masks: Iterable[str], **changes: object) -> list[Config]:
+    """A task at a depth: all rates, seeds and masks, seed by seed."""
+    plain = {"task": task, "layers": layers, "steps": 3000, "batch": 16, "every": 250, **changes}
+    return [{**plain, "mask": mask, "lr": lr, "seed": seed} for seed, lr, mask in product(SEEDS, RATES, masks)]
+
+
+BOTH = ("causal", "ism")
+CONFIGS = [
+    *grid("chains, any", 2, BOTH),
+    *grid("chains, any", 3, BOTH),
+    *grid("codebook after", 2, BOTH),
+    *grid("chains, outer first", 2, BOTH),
+    *grid("chains, any", 2, ("prefix",)),
+    *grid("chains, outer later", 2, MASKS),
+    *grid("chains, inner first", 2, BOTH),
+    *grid("codebook before", 2, BOTH),
+    *grid("codebook later", 2, MASKS),
+    *grid("codebook after", 3, BOTH),
+]
+CUT = [
+    {
+        "task": "chains, any",
+        "mask": mask,
+        "layers": 2,
+        "lr": 3e-3,
+        "seed": seed,
+        "steps": 1200,
+        "batch": 16,
+        "every": 300,
+    }
+    for seed, mask in product(range(2), BOTH)
+]
+register_sweep(
+    Sweep(
+        "words", run, CONFIGS, CUT, title="Words: three look-ups in two layers", tables=tables, claims=claims, place=30
+    )
+)

@@ -1,0 +1,188 @@
+"""The words sweep: its dialogues say what their labels claim, and its rows are read rightly."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+from random import Random
+from typing import Any
+
+import pytest
+
+from mini_ism.corpus import Dialogue
+from mini_ism.corpus.world import PLACES, ROOMS
+from mini_ism.evaluation import Score
+from mini_ism.experiments.rows import Row
+from mini_ism.experiments.word_tasks import QUESTIONS, STAGES
+from mini_ism.experiments.words import CONFIGS, CUT, TARGET, TASKS, claims, held_out, run, steps_to, tables, target
+
+SEEDS = range(25)
+every_task = pytest.mark.parametrize("task", TASKS)
+every_stage = pytest.mark.parametrize("stage", range(STAGES))
+
+
+def texts(dialogue: Dialogue, role: str) -> list[str]:
+    return [message["content"] for message in dialogue.messages if message["role"] == role]
+
+
+def look_ups(dialogue: Dialogue, question: str) -> tuple[str, int]:
+    """What a patient reader answers, and how many sentences it takes, read off the text alone."""
+    told = " ".join(texts(dialogue, "user"))
+    means = dict(re.findall(r"(\w+) means (\w+)\.", told))
+    spoken = {word: code for code, word in means.items()}
+    holder = dict(re.findall(r"(\w+) in (\w+)\.", told))
+    match = re.fullmatch(r".*?(where|which room) is (\w+)\?", question)
+    assert match is not None
+    kind, asked = match.groups()
+    at, steps = asked, 0
+    if asked in spoken:
+        at, steps = spoken[asked], 1
+    while steps == 0 or at in holder:
+        at, steps = holder[at], steps + 1
+        if kind == "where":
+            break
+    if at in means:
+        at, steps = means[at], steps + 1
+    return f"{asked} {at}", steps
+
+
+@every_task
+@every_stage
+def test_answers_follow_from_the_text_in_as_many_look_ups_as_the_label_says(task: str, stage: int) -> None:
+    for seed in SEEDS:
+        dialogue = TASKS[task](Random(seed), stage)
+        asked = [
+            (q, a, s)
+            for q, a, s in zip(texts(dialogue, "user"), texts(dialogue, "assistant"), dialogue.skills, strict=True)
+        ]
+        assert sum(label != "noted" for _, _, label in asked) == QUESTIONS
+        for question, answer, label in asked:
+            if label == "noted":
+                assert answer == "okay"
+                continue
+            told, steps = look_ups(dialogue, question)
+            assert answer == told
+            known = {"told": 1, "1 link": 1, "2 links": 2, "one code word": 2, "two code words": 3}
+            assert steps == known.get(label, 3), (label, question)
+
+
+@every_task
+def test_the_order_of_the_sentences_is_the_one_the_task_is_named_for(task: str) -> None:
+    for seed in SEEDS:
+        dialogue = TASKS[task](Random(seed), STAGES - 1)
+        queries = texts(dialogue, "user")
+        told = " ".join(queries)
+        outer = [told.index(f"in {room}.") for room in ROOMS if f"in {room}." in told]
+        inner = [told.index(f"{place} in ") for place in PLACES if f"{place} in " in told]
+        book, facts = [[m.start() for m in re.finditer(word, told)] for word in (" means ", r" in \w+\.")]
+        match task:
+            case "chains, outer first":
+                assert max(outer) < min(told.index(f" {place}.") for place in PLACES if f" {place}." in told)
+            case "chains, inner first":
+                assert min(outer) > max(m.start() for place in PLACES for m in re.finditer(f"in {place}\\.", told))
+            case "chains, outer later":
+                assert all(f"in {room}." not in queries[0] for room in ROOMS)
+                assert queries[1].count(" in ") == len(outer)
+            case "codebook before":
+                assert max(book) < min(facts)
+            case "codebook after":
+                assert min(book) > max(facts)
+            case "codebook later":
+                assert " means " not in queries[0]
+                assert " in " not in queries[1]
+        assert inner or task.startswith("codebook")
+
+
+def test_ahead_and_behind_are_told_apart() -> None:
+    seen = set()
+    for dialogue in held_out("chains, any", "test")[:50]:
+        told = texts(dialogue, "user")[0]
+        for question, answer, label in zip(
+            texts(dialogue, "user"), texts(dialogue, "assistant"), dialogue.skills, strict=True
+        ):
+            if not label.startswith("3 links"):
+                continue
+            thing, room = answer.split()
+            holder = dict(re.findall(r"(\w+) in (\w+)\.", told))
+            middle, last = told.index(f"{holder[thing]} in "), told.index(f"in {room}.")
+            assert label == ("3 links, ahead" if middle < last else "3 links, behind"), question
+            seen.add(label)
+    assert len(seen) == 2
+
+
+@every_task
+def test_held_out_dialogues_are_in_no_training_and_not_in_each_other(task: str) -> None:
+    def words(dialogues: list[Dialogue]) -> set[str]:
+        return {str(dialogue.messages) for dialogue in dialogues}
+
+    validation, test = words(held_out(task, "validation")), words(held_out(task, "test"))
+    training = words([TASKS[task](Random(f"0/{step}/{n}"), STAGES - 1) for step in range(60) for n in range(16)])
+    assert not validation & test
+    assert not training & (validation | test)
+
+
+def row(mask: str, seed: int, lr: float, score: float, chosen: float | None = None) -> Row:
+    config = {
+        "task": "chains, any",
+        "mask": mask,
+        "layers": 2,
+        "lr": lr,
+        "seed": seed,
+        "steps": 30,
+        "batch": 2,
+        "every": 10,
+    }
+    curve = [{"step": step, "tokens": 100 * step, "target": score} for step in (10, 20, 30)]
+    result: dict[str, Any] = {
+        "test": {"2 links": 1.0, "target": score},
+        "validation": {"target": score if chosen is None else chosen},
+        "curve": curve,
+        "tokens": 3000,
+    }
+    return Row(config, result, 1.0, {})
+
+
+def test_each_mask_is_compared_at_the_rate_that_was_best_on_validation() -> None:
+    rows = [row("causal", seed, 1e-3, 0.5 + seed / 100) for seed in range(3)]
+    rows += [row("ism", seed, 1e-3, 0.9 + seed / 50) for seed in range(3)]
+    rows += [row("ism", seed, 3e-3, 0.99, chosen=0.2) for seed in range(3)]  # better on test only: not chosen
+    (claim,) = claims(rows)
+    assert claim.text == "chains, any, 2 layers, ism - causal"
+    assert claim.difference.mean == pytest.approx(0.41)
+    assert claim.difference.verdict == "more"
+    page = tables(rows)
+    assert "| chains, any | 2 | ism | 0.001 | 3 | 92.0%" in page
+    assert "10 (3 of 3)" in page
+    assert "0 of 3" in page
+
+
+def test_steps_to_a_share_are_those_from_which_it_stays() -> None:
+    some = row("ism", 0, 1e-3, 0.95)
+    assert steps_to(some, 0.9) == 10
+    some.result["curve"][1]["target"] = 0.5
+    assert steps_to(some, 0.9) == 30
+    assert steps_to(some, 0.99) is None
+
+
+def test_what_is_run_is_of_known_tasks_and_the_target_is_asked_for() -> None:
+    for config in (*CONFIGS, *CUT):
+        assert config["task"] in TASKS
+    for task, label in TARGET.items():
+        assert any(
+            skill.startswith(label) for dialogue in islice(held_out(task, "test"), 20) for skill in dialogue.skills
+        )
+
+
+@pytest.mark.slow
+def test_a_run_is_a_function_of_its_config() -> None:
+    config = {**CUT[0], "steps": 8, "every": 4, "batch": 4}
+    first, again, other = run(config), run(config), run({**config, "seed": 1})
+    assert first == again
+    assert first["loss"] != other["loss"]
+    assert [point["step"] for point in first["curve"]] == [4, 8]
+    assert 0 <= first["test"]["target"] <= 1
+
+
+def test_the_target_pools_the_questions_it_is_about() -> None:
+    scores = {"3 links, ahead": Score(1, 4), "3 links, behind": Score(3, 4), "2 links": Score(0, 9)}
+    assert target(scores, "chains, any") == Score(4, 8)
