@@ -13,7 +13,6 @@ from random import Random
 
 from mini_ism.corpus import Dialogue
 from mini_ism.corpus.world import World
-from mini_ism.dialogue import Message
 
 STAGES = 3
 CHAINS = 3  # told in a dialogue: who guesses among their ends is right one time in three
@@ -94,7 +93,7 @@ def codebook(rng: Random, stage: int, order: str = "after") -> Dialogue:
 
 def _dialogue(queries: list[str], ask: Callable[[], tuple[str, str, str]]) -> Dialogue:
     """Queries, all but the last one only noted, and questions, the first in the last query."""
-    messages: list[Message] = []
+    messages: list[dict[str, str]] = []
     labels: list[str] = []
     *noted, told = queries
     for query in noted:
