@@ -94,7 +94,7 @@ class AttentionExplorer(Panel):
         self.rule = w.Text(value=swapped, description="Rule", layout=wide, style=LABEL)
         self.view = w.ToggleButtons(
             options=[("own mask", "own"), ("swapped", "swapped"), ("difference", "difference")],
-            style={"button_width": "108px"},
+            style={"button_width": "auto"},  # ipywidgets 7 would add its padding to a width, and break the line
         )
         self.layer, self.head, self.row = slider("Layer", 1), slider("Head", 1), slider("Token", 0)
         self.picture, self.stages, self.heads, self.facts = w.HTML(), w.HTML(), w.HTML(), w.HTML()

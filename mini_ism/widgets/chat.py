@@ -117,7 +117,9 @@ class ChatWidget(Panel):
     def _line_up(self) -> None:
         """A column for each conversation that the menu asks for."""
         names = self.masks if self.line_up.value else self.models
-        self.columns = {name: w.HTML(layout=w.Layout(width="300px", margin="0 12px 0 0")) for name in names}
+        self.columns = {
+            name: w.HTML(layout=w.Layout(flex="1 1 260px", max_width="340px", margin="0 12px 0 0")) for name in names
+        }
         self.lanes.children = list(self.columns.values())
 
     def _change_line_up(self) -> None:
@@ -266,8 +268,9 @@ def _bubble(role: str, content: str) -> str:
 
 def _bill(cost: TurnCost) -> str:
     wait = f"first token {cost.first_token * 1e3:.1f} ms"
-    counts = f"kept {cost.reused} · read {cost.prefilled} · wrote {cost.decoded}"
-    return f'<div style="{_BILL};color:{FAINT}">{wait} · {counts}</div>'
+    parts = (wait, f"kept {cost.reused}", f"read {cost.prefilled}", f"wrote {cost.decoded}")
+    told = " · ".join(f'<span style="white-space:nowrap">{part}</span>' for part in parts)
+    return f'<div style="{_BILL};color:{FAINT}">{told}</div>'
 
 
 _BILL = "font-size:12px;line-height:1.4;padding-left:11px"

@@ -265,7 +265,7 @@ class MaskExplorer(Panel):
             f'<tr><th scope="row" style="{_FACT};color:{FAINT}">{name}</th><td>{escape(value)}</td></tr>'
             for name, value in facts.items()
         )
-        return f'<table style="{FONT};font-size:14px;color:{INK};border-spacing:0">{cells}</table>'
+        return f'<table style="{FONT};font-size:14px;line-height:1.5;color:{INK};border-spacing:0">{cells}</table>'
 
     @staticmethod
     def _three(shown: _Shown) -> str:
