@@ -30,7 +30,7 @@ from mini_ism.experiments.sweep import Sweep
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT, GPTConfig
 from mini_ism.tokenizer import load_tokenizer
-from mini_ism.training import TrainingConfig, loss_on_answers, make_batch, make_optimizer
+from mini_ism.training import TrainingConfig, make_batch, make_optimizer, prepare_step
 
 EPOCH, CHAT = "epoch", "chat"
 WINDOW = "ism & sliding_window(128)"
@@ -94,10 +94,9 @@ class _Lane:
 
     def __init__(self, mask: str, tokenizer: tiktoken.Encoding, told: Sequence[Dialogue]) -> None:
         torch.manual_seed(0)
-        recipe = TrainingConfig(mask=mask)
-        self.mask, self.tokenizer, self.clip = get_mask(mask), tokenizer, recipe.clip
-        self.model = GPT(GPTConfig.preset(recipe.preset, vocab_size=tokenizer.n_vocab, mask=mask))
-        self.optimizer = make_optimizer(self.model, recipe)
+        self.mask, self.tokenizer, self.recipe = get_mask(mask), tokenizer, TrainingConfig(mask=mask)
+        self.model = GPT(GPTConfig.preset(self.recipe.preset, vocab_size=tokenizer.n_vocab, mask=mask))
+        self.optimizer = make_optimizer(self.model, self.recipe)
         self.expand = not one_pass(self.mask, told, tokenizer)
         self.tokens = 0
         self.seconds: list[float] = []
@@ -106,10 +105,7 @@ class _Lane:
         """Train on a batch; the seconds it took."""
         clock = time.perf_counter()
         batch = make_batch(dialogues, self.tokenizer, expand=self.expand)
-        loss = loss_on_answers(self.model, batch, self.mask.dense(batch.segments))
-        self.optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
+        prepare_step(self.model, self.optimizer, batch, self.mask, lr=self.recipe.lr, clip=self.recipe.clip)
         self.optimizer.step()
         self.tokens += int((batch.segments.id >= 0).sum())
         return time.perf_counter() - clock
