@@ -5,8 +5,10 @@
 PYTHON = python3
 VENV = .venv
 RUN = $(VENV)/bin/python
-# As close to Colab as can be installed here.
+# As close to Colab as can be installed here. JupyterLab 3 is the last to show the widgets of ipywidgets 7;
+# it is put on top, because the package's extras ask for 4.
 COLAB = .venv-colab
+INSTALL_COLAB = $(COLAB)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-colab.txt
 INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
 # make lab LAB_ARGS="--no-browser --ip=127.0.0.1"; make test TEST_ARGS="-k masks"
 LAB_ARGS =
@@ -19,7 +21,7 @@ help:
 	@echo "make quick      the tests that take seconds"
 	@echo "make notebooks  execute the notebooks and write their outputs back"
 	@echo "make colab      pack the wheel and the notebooks for Colab"
-	@echo "make colab-test execute the notebooks among Colab's versions"
+	@echo "make colab-test execute the notebooks, and drive the widgets, among Colab's versions"
 	@echo "make checkpoints train the shipped models again (an hour or two)"
 	@echo "make bench      tokens, FLOPs, bytes and seconds of a turn, by mask"
 	@echo "make lint       ruff and mypy"
@@ -45,7 +47,7 @@ colab: $(VENV)/test.stamp
 	$(RUN) -m tools.pack_colab
 
 colab-test: $(COLAB)/test.stamp
-	OMP_NUM_THREADS=1 $(COLAB)/bin/python -m pytest -n 2 -m notebook $(TEST_ARGS)
+	OMP_NUM_THREADS=1 $(COLAB)/bin/python -m pytest -n 2 --dist worksteal -m "notebook or colab" $(TEST_ARGS)
 
 bench: $(VENV)/lab.stamp
 	$(RUN) -m mini_ism bench $(BENCH_ARGS)
@@ -77,7 +79,8 @@ $(VENV)/test.stamp: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
 
 $(COLAB)/test.stamp: pyproject.toml constraints-colab.txt
 	test -d $(COLAB) || $(PYTHON) -m venv $(COLAB)
-	$(COLAB)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-colab.txt -e ".[test]"
+	$(INSTALL_COLAB) -e ".[test]"
+	$(INSTALL_COLAB) jupyterlab==3.6.8 jupyterlab_widgets==1.1.11
 	@touch $@
 
 .PHONY: help lab test quick notebooks checkpoints colab colab-test bench lint format clean

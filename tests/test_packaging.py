@@ -252,6 +252,7 @@ def test_the_wheel_holds_package_data_and_nothing_else(wheel: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.colab
 def test_installing_the_wheel_changes_no_other_package(wheel: Path, tmp_path: Path) -> None:
     """The resolver's plan, here and (`make colab-test`) among Colab's versions: this package and nothing else."""
     report = tmp_path / "plan.json"

@@ -10,11 +10,10 @@ from playwright.sync_api import Error, Locator, expect
 
 from mini_ism.svg import DARK, LIGHT
 from mini_ism.views.attention_colours import coloured
-from tests.browser.harness import LabPage
+from tests.browser.harness import PATIENCE, LabPage, sliders
 
 NAME = "05_attention_maps"
 MAP = "svg:has(.mi-outline)"
-PAINT_SECONDS = 15.0
 Colour = tuple[int, ...]
 
 
@@ -41,7 +40,7 @@ def painted(lab: LabPage, explorer: Locator, row: int, column: int) -> Colour:
 
 def expect_colour(lab: LabPage, explorer: Locator, row: int, column: int, wanted: Colour) -> None:
     """Wait until a cell is painted so: the map is another element after each redraw."""
-    deadline = time.monotonic() + PAINT_SECONDS
+    deadline = time.monotonic() + PATIENCE
     found: Colour = ()
     while not (found and near(found, wanted)):
         if time.monotonic() > deadline:
@@ -80,7 +79,7 @@ def test_tokens_heads_and_views_in_both_themes(lab: LabPage, explorer: Locator) 
     """By keyboard and mouse: the cell that the status line names has the colour of its share, and hidden ones none."""
     said = explorer.get_by_role("status")
     last = explorer.locator(f"{MAP} .mi-row").count() - 1
-    layer, head, token = (explorer.get_by_role("slider").nth(n) for n in range(3))
+    layer, head, token = (sliders(explorer).nth(n) for n in range(3))
     for theme, colours in (("light", LIGHT), ("dark", DARK)):
         lab.set_theme(theme)  # type: ignore[arg-type]
         explorer.get_by_role("button", name="own mask").click()
@@ -113,6 +112,7 @@ def test_tokens_heads_and_views_in_both_themes(lab: LabPage, explorer: Locator) 
     assert clean(lab)
 
 
+@pytest.mark.colab
 def test_rules_models_and_messages(lab: LabPage, explorer: Locator) -> None:
     """A bad rule and an empty message are told in place; another model and another dialogue are read at once."""
     said, alert = explorer.get_by_role("status"), explorer.get_by_role("alert")
@@ -140,7 +140,7 @@ def test_rules_models_and_messages(lab: LabPage, explorer: Locator) -> None:
     expect(explorer.locator("svg b")).to_have_count(0)
     explorer.get_by_role("button", name="Remove a turn").click()
     expect(explorer.locator("textarea")).to_have_count(2)
-    token = explorer.get_by_role("slider").nth(2)
+    token = sliders(explorer).nth(2)
     token.focus()
     token.press("End")
     expect(said).to_contain_text(f"({explorer.locator(f'{MAP} .mi-row').count() - 1}) looks at")

@@ -11,7 +11,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.browser.harness import LabPage, LabServer
+from tests.browser.harness import LabPage, LabServer, sliders, until
 
 NAME = "06_cache_reuse"
 PLAYER = """\
@@ -23,6 +23,13 @@ CachePlayer([
     {"role": "user", "content": "Ella is served. Who is first?"},
     {"role": "assistant", "content": "Finn."},
 ])"""
+SLOW = 1500  # milliseconds a step
+FILM = f"""\
+from mini_ism.widgets import CachePlayer
+
+film = CachePlayer()
+film.player.interval = {SLOW}
+film"""
 CHAT = """\
 from mini_ism import load_model
 from mini_ism.widgets import ChatWidget
@@ -32,10 +39,10 @@ ChatWidget({name: load_model(name) for name in ("causal", "prefix", "ism")}, {"t
 
 @pytest.fixture(scope="module")
 def small_server(browser: Browser, tmp_path_factory: pytest.TempPathFactory, offline: Path) -> Iterator[LabServer]:
-    """Two notebooks of one widget each."""
+    """Notebooks of one widget each."""
     notebooks = tmp_path_factory.mktemp("cache")
     kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-    for name, source in (("player", PLAYER), ("chat", CHAT)):
+    for name, source in (("player", PLAYER), ("film", FILM), ("chat", CHAT)):
         notebook = new_notebook(cells=[new_code_cell(source)], metadata={"kernelspec": kernel})
         nbformat.write(notebook, notebooks / f"{name}.ipynb")
     with LabServer(notebooks, tmp_path_factory.mktemp("cache_lab"), offline) as server:
@@ -74,10 +81,11 @@ def share(of: Locator, colour: str) -> float:
         return sum(count for count, shown in counted if shown == wanted) / (picture.width * picture.height)
 
 
+@pytest.mark.colab
 def test_the_player_by_keyboard_and_mouse(small_lab: LabPage) -> None:
     lab = small_lab
     player = run(lab, "player", "mi-cache")
-    said, slider = player.get_by_role("status"), player.get_by_role("slider").first
+    said, slider = player.get_by_role("status"), sliders(player).first
     strip = player.locator("svg.mi").first
     expect(said).to_contain_text("Nothing has been read yet")
 
@@ -113,25 +121,30 @@ def test_the_player_by_keyboard_and_mouse(small_lab: LabPage) -> None:
     expect(said).to_contain_text("Turn 2, the answer is written")
     player.get_by_label("break it: prefix keeps its stale cache").press("Space")
     expect(player.locator("rect.mi-stale")).to_have_count(0)
-    lab.page.wait_for_timeout(100)
-    assert share(strip, "stale") == 0
+    until(lambda: share(strip, "stale") == 0, "the stale cells to go", lab.page)
     assert_clean(lab)
 
 
+@pytest.mark.colab
 def test_the_film_plays_and_pauses(small_lab: LabPage) -> None:
-    player = run(small_lab, "player", "mi-cache")
+    player = run(small_lab, "film", "mi-cache")
     said = player.get_by_role("status")
-    play = player.locator(".widget-play button").first
-    play.click()
-    expect(said).to_contain_text("Turn 2", timeout=60_000)
-    play.click()
-    small_lab.page.wait_for_timeout(1500)  # what was on its way has come
-    stopped = said.inner_text()
-    small_lab.page.wait_for_timeout(1500)
-    assert said.inner_text() == stopped
+    player.locator(".widget-play button:has(.fa-play)").click()
+    expect(said).to_contain_text("Turn 1")
+    player.locator(".widget-play button:has(.fa-pause)").click()  # the same button, or (ipywidgets 7) its neighbour
+    stopped = [""]
+
+    def stands() -> bool:
+        stopped[:] = [said.inner_text()]
+        small_lab.page.wait_for_timeout(3 * SLOW)  # what was on its way has come, and nothing new has
+        return said.inner_text() == stopped[0]
+
+    until(stands, "the film to stop", small_lab.page)
+    assert "Turn 2, the answer is written" not in stopped[0]
     assert_clean(small_lab)
 
 
+@pytest.mark.colab
 def test_the_chat_by_keyboard_and_mouse(small_lab: LabPage) -> None:
     lab = small_lab
     chat = run(lab, "chat", "mi-chat")
@@ -174,16 +187,17 @@ def test_the_chat_by_keyboard_and_mouse(small_lab: LabPage) -> None:
 def test_the_notebook_shows_pictures_before_it_runs(lab: LabPage) -> None:
     lab.open_notebook(NAME)
     pictures = lab.page.locator(".jp-OutputArea-output img")
-    expect(pictures).to_have_count(3, timeout=60_000)  # a mask, the player, the chat; drawn when there is time
+    expect(pictures).to_have_count(3)  # a mask, the player, the chat; drawn when there is time
     assert all(picture.evaluate("image => image.naturalWidth") > 200 for picture in pictures.all())
     assert_clean(lab)
 
 
 def test_the_notebook_runs_and_its_player_is_broken(lab: LabPage) -> None:
     player = run(lab, NAME, "mi-cache")
-    player.get_by_role("slider").first.focus()
+    sliders(player).first.focus()
     lab.page.keyboard.press("End")
-    expect(player.get_by_role("status")).to_contain_text(re.compile(r"prefix uses \d+ stale positions"))
+    said = re.compile(r"prefix uses \d+ stale positions.* It answers “.*”; with everything read anew it answers")
+    expect(player.get_by_role("status")).to_contain_text(said)
     expect(player.get_by_label(re.compile("^break it"))).to_be_checked()
     for picture in player.locator("svg.mi").all():  # an earlier picture on the page has the same patterns
         picture.scroll_into_view_if_needed()

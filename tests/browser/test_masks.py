@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, expect
 
-from tests.browser.harness import LabPage
+from tests.browser.harness import LabPage, sliders
 
 NAME = "01_masks"
 
@@ -82,9 +82,10 @@ def test_directions_and_order_by_mouse(lab: LabPage, explorer: Locator) -> None:
     assert clean(lab)
 
 
+@pytest.mark.colab
 def test_everything_answers_to_the_keyboard(lab: LabPage, explorer: Locator) -> None:
     said, keys = explorer.get_by_role("status"), lab.page.keyboard
-    turn, token = explorer.get_by_role("slider").nth(0), explorer.get_by_role("slider").nth(1)
+    turn, token = sliders(explorer).nth(0), sliders(explorer).nth(1)
     token.focus()
     keys.press("Home")
     expect(said).to_contain_text("(0) sees 0 (1 of")
@@ -112,6 +113,7 @@ def test_everything_answers_to_the_keyboard(lab: LabPage, explorer: Locator) -> 
     assert clean(lab)
 
 
+@pytest.mark.colab
 def test_bad_input_is_told_in_place_and_forgiven(lab: LabPage, explorer: Locator) -> None:
     rule, alert = explorer.get_by_label("Rule", exact=True), explorer.get_by_role("alert")
     picture = explorer.locator("svg[aria-label^=Mask]")
