@@ -87,21 +87,22 @@ def card(about: dict[str, dict[str, Any]], scores: dict[str, dict[str, dict[str,
         f"shift {model['token_shift']}, context {model['context']}, {recipe['parameters']:,} parameters), one a mask, "
         "for study. They speak only the small English of the [corpus](../dialogues/README.md).",
         "",
-        f"Made by one command, `{COMMAND}` (`make checkpoints`), from seed {recipe['seed']}: {recipe['steps']:,} "
-        f"steps of {recipe['dialogues']} dialogues, the same for each mask, AdamW at {recipe['lr']:g}, loss on answers "
-        "only, stored as float16. Prefix needs one sample a turn, so it computes more tokens for the same dialogues. "
-        "One seed and one learning rate: **these figures do not compare the masks**; an experiment for that needs "
-        "several seeds, and each mask's own best rate.",
+        f"Made by one command, `{COMMAND}` (`make checkpoints`), from seed {recipe['seed']}: steps of "
+        f"{recipe['dialogues']} dialogues, AdamW at {recipe['lr']:g}, loss on answers only, stored as float16. Prefix "
+        "needs one sample a turn, so that a step costs it three times the tokens; it is given half of the steps. "
+        "One seed, one learning rate and a recipe that is not the same: **these figures do not compare the masks**; "
+        "for that, see [RESULTS.md](../../RESULTS.md).",
         "",
-        "| mask | dialogues | tokens computed | seconds | CPU threads |",
-        "|---|---:|---:|---:|---:|",
+        "| mask | steps | dialogues | skills drawn more often | tokens computed | seconds | CPU threads |",
+        "|---|---:|---:|---|---:|---:|---:|",
         *(
-            f"| {mask} | {t['seen']:,} | {t['tokens']:,} | {t['seconds']:,.0f} | {t['threads']} |"
+            f"| {mask} | {t['steps']:,} | {t['seen']:,} | {t['weights'].replace(',', ', ')} | {t['tokens']:,} "
+            f"| {t['seconds']:,.0f} | {t['threads']} |"
             for mask, t in ((mask, about[mask]["training"]) for mask in MASKS)
         ),
         "",
-        "Seconds are wall-clock time, and other work ran beside the training. `metrics.jsonl` beside each model has "
-        "its scores on the validation split in the course of training (`load_metrics`).",
+        "Seconds are wall-clock time, and other work ran beside the training. Where a `metrics.jsonl` lies beside "
+        "a model, it has the scores on the validation split in the course of training (`load_metrics`).",
         "",
         "The labels are narrow: `recall` and `persona` ask for what a sentence told second by what it told first "
         '("Where is the key?"); the other way round ("What is in the box?", "Who likes rice?") is `reverse`. `queue` '
