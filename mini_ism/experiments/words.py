@@ -204,14 +204,16 @@ SEEDS = range(5)
 
 def grid(task: str, layers: int, masks: Iterable[str], **changes: object) -> list[Config]:
     """A task at a depth: all rates, seeds and masks, seed by seed."""
-    plain = {"task": task, "layers": layers, "steps": 3000, "batch": 16, "every": 250, **changes}
+    plain = {"task": task, "layers": layers, "steps": 2000, "batch": 16, "every": 200, **changes}
     return [{**plain, "mask": mask, "lr": lr, "seed": seed} for seed, lr, mask in product(SEEDS, RATES, masks)]
 
 
 BOTH = ("causal", "ism")
+LONG = {"steps": 8000, "every": 800}  # does causal come to it, given four times the steps?
 CONFIGS = [
     *grid("chains, any", 2, BOTH),
     *grid("chains, any", 3, BOTH),
+    *(c for c in grid("chains, any", 2, ("causal",), **LONG) if c["lr"] == RATES[0]),
     *grid("codebook after", 2, BOTH),
     *grid("chains, outer first", 2, BOTH),
     *grid("chains, any", 2, ("prefix",)),
