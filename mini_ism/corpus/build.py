@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import tiktoken
 
 from mini_ism.corpus.card import write_card
 from mini_ism.corpus.splits import MANIFEST, SEED, SIZES, draw_split, to_jsonl
 from mini_ism.corpus.train_tokenizer import train_ranks
-from mini_ism.files import sha256, write_atomically
+from mini_ism.files import sha256, write_together
 from mini_ism.paths import data_dir
 from mini_ism.tokenizer import NAME, describe, load_tokenizer
 
@@ -24,7 +28,7 @@ def build(folder: str | Path | None = None) -> list[Path]:
 
     Raises:
         ModuleNotFoundError: rustbpe, which trains the tokenizer, is not installed.
-        OSError: a file could not be written; each file is either its old or its new self.
+        OSError: a file could not be written; all files are as they were.
     """
     folder = data_dir() if folder is None else Path(folder)
     ranks = train_ranks()
@@ -44,11 +48,19 @@ def build(folder: str | Path | None = None) -> list[Path]:
         **{folder / "dialogues" / f"{name}.jsonl": text for name, text in contents.items()},
         folder / "dialogues" / MANIFEST: _to_json(manifest),
     }
-    for path, content in files.items():
-        write_atomically(path, content)
     card = folder / "dialogues" / "README.md"
-    write_atomically(card, write_card(splits, load_tokenizer(tokenizer_file)).encode("utf-8"))
-    return [*files, card]
+    files[card] = write_card(splits, _encoding(ranks, about)).encode("utf-8")
+    write_together(files)
+    return list(files)
+
+
+def _encoding(ranks: bytes, about: dict[str, Any]) -> tiktoken.Encoding:
+    """The tokenizer that these files will be, before they are anywhere for good."""
+    with TemporaryDirectory() as aside:
+        path = Path(aside) / f"{NAME}.tiktoken"
+        path.write_bytes(ranks)
+        path.with_suffix(".json").write_bytes(_to_json(about))
+        return load_tokenizer(path)
 
 
 def _to_json(value: object) -> bytes:
