@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
+import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
@@ -12,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from mini_ism.chat import ChatSession
+from mini_ism.chat import ChatSession, ContextFull
 from mini_ism.checkpoints import load_model, shipped_models
 from mini_ism.corpus import SPLITS, generate, load_split, skill_names
 from mini_ism.corpus.build import build
@@ -33,12 +36,17 @@ BENCH_TEXT = "The key is in the box. The lamp is in the jar. The cup is in the o
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit status is 0, 1 after an error that the user can mend, or 130 after Ctrl-C."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a model may write what the terminal cannot show
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.threads:
         torch.set_num_threads(options.threads)
     try:
         options.run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # "| head" has seen enough; Python's own last flush must not fail, too
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, OSError, ModuleNotFoundError, RunFailed) as error:
         print(f"mini-ism: {error}", file=sys.stderr)
         return 1
@@ -48,18 +56,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _count(text: str) -> int:
+    """A number of things, 1 or more."""
+    if (count := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {count}")
+    return count
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mini-ism", description="A compact GPT with a mask you can swap.")
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--device", choices=DEVICES, default="cpu", help="where to compute (default: cpu)")
-    shared.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads (default: PyTorch's choice)")
+    shared.add_argument("--threads", type=_count, default=0, metavar="N", help="CPU threads (default: PyTorch chooses)")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     train = commands.add_parser("train", parents=[shared], help="train a model from scratch, or go on where it stopped")
     train.set_defaults(run=_train)
+    said = dict(re.findall(r"(?m)^ +(\w+): (.*(?:\n {12}.*)*)", TrainingConfig.__doc__ or ""))
     for field in fields(TrainingConfig):
+        text = " ".join(said.get(field.name, "").replace("%", "%%").replace("`", "").split()).removesuffix(".")
         kind = type(field.default)
-        train.add_argument(f"--{field.name}", type=kind, default=field.default, help=f"default: {field.default}")
+        train.add_argument(f"--{field.name}", type=kind, default=field.default, help=f"{text} (default: %(default)s)")
     train.add_argument("--out", type=Path, metavar="FOLDER", help="default: runs/MASK-seedN")
     train.add_argument("--half", action="store_true", help="store the final weights as float16")
 
@@ -72,8 +89,8 @@ def _parser() -> argparse.ArgumentParser:
 
     chat = commands.add_parser("chat", parents=[shared], help="talk to a model, and see what each turn costs")
     chat.set_defaults(run=_chat)
-    chat.add_argument("--mask", default="ism", help="a shipped model's name, or 'all' side by side (default: ism)")
-    chat.add_argument("--model", help="a folder, instead of the shipped model")
+    chat.add_argument("--mask", help="a shipped model's name, or 'all' of them (default: ism); with --model, a rule")
+    chat.add_argument("--model", help="a folder, instead of the shipped models")
     chat.add_argument("--system", help="a system prompt")
     chat.add_argument("--temperature", type=float, default=0.0, help="0 = always the likeliest token")
     chat.add_argument("--seed", type=int, help="for the same answers again")
@@ -81,16 +98,16 @@ def _parser() -> argparse.ArgumentParser:
     bench = commands.add_parser("bench", parents=[shared], help="tokens, FLOPs, bytes and seconds of a turn, by mask")
     bench.set_defaults(run=_bench)
     bench.add_argument("--preset", choices=list(PRESETS), default="small")
-    bench.add_argument("--answer", type=int, default=16, metavar="N", help="tokens of an answer (default: 16)")
+    bench.add_argument("--answer", type=_count, default=16, metavar="N", help="tokens of an answer (default: 16)")
 
     corpus = commands.add_parser("corpus", parents=[shared], help="look at dialogues, or build the frozen splits")
     what = corpus.add_subparsers(required=True, metavar="build | show")
     made = what.add_parser("build", help="write tokenizer, splits and data card again, byte for byte the same")
     made.set_defaults(run=_corpus_build)
     made.add_argument("--out", type=Path, metavar="FOLDER", help="default: the package's own data")
-    shown = what.add_parser("show", help="print some dialogues in colour")
+    shown = what.add_parser("show", help="print some dialogues, in a terminal in colour")
     shown.set_defaults(run=_corpus_show)
-    shown.add_argument("-n", type=int, default=3, help="how many (default: 3)")
+    shown.add_argument("-n", type=_count, default=3, help="how many (default: 3)")
     shown.add_argument("--seed", type=int, default=0)
     shown.add_argument("--split", choices=list(SPLITS), default="train")
     shown.add_argument("--skill", choices=skill_names(), action="append", help="only this one; may be repeated")
@@ -154,16 +171,17 @@ def _eval(options: argparse.Namespace) -> None:
 
 
 def _chat(options: argparse.Namespace) -> None:
-    names = [options.model or options.mask] if options.mask != "all" else shipped_models()
     chats = {}
-    for name in names:
-        model, tokenizer = load_model(name, options.device)
-        chats[name] = ChatSession(model, tokenizer, system=options.system)
-    print("Say something; an empty line or Ctrl-D ends.", file=sys.stderr)
+    for mask in shipped_models() if options.mask == "all" else [options.mask]:
+        model, tokenizer = load_model(options.model or mask or "ism", options.device)
+        rule = mask if options.model else None  # each shipped model has its own
+        chats[mask or options.model or "ism"] = ChatSession(model, tokenizer, rule, system=options.system)
+    print("Say something; an empty line or Ctrl-D ends. Ctrl-C stops an answer.", file=sys.stderr)
     while True:
         try:
             text = input("you> ")
         except EOFError:
+            print()
             return
         if not text.strip():
             return
@@ -172,8 +190,11 @@ def _chat(options: argparse.Namespace) -> None:
             try:
                 for piece in chat.stream(text, temperature=options.temperature, seed=options.seed):
                     print(piece, end="", flush=True)
-            except ValueError as error:  # the context is full: the conversation is as before
+            except ContextFull as error:  # the conversation is as before
                 print(f"({error})")
+                continue
+            except KeyboardInterrupt:  # so it is if nothing was written yet; else what was written stays
+                print(" (stopped)")
                 continue
             turn = turn_costs(chat.trace)[-1]
             print(
@@ -212,7 +233,8 @@ def _corpus_build(options: argparse.Namespace) -> None:
 def _corpus_show(options: argparse.Namespace) -> None:
     tokenizer = load_tokenizer()
     for dialogue in islice(generate(options.seed, options.split, options.skill), options.n):
-        print(show_dialogue(encode_dialogue(dialogue.messages, tokenizer), tokenizer))
+        view = show_dialogue(encode_dialogue(dialogue.messages, tokenizer), tokenizer)
+        print(view if sys.stdout.isatty() else repr(view))
         print(f"  skills: {', '.join(dialogue.skills)}\n")
 
 

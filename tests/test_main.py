@@ -1,11 +1,24 @@
 """The command line, as a user types it."""
 
+import io
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from torch import Tensor
 
+from mini_ism import load_tokenizer
 from mini_ism.__main__ import main
+from mini_ism.chat import Sampler
+from mini_ism.checkpoints import save_model
+from mini_ism.corpus import SIZES, load_split
+from mini_ism.paths import data_dir
+from tests.strategies import random_model
+from tests.test_files import FULL, fail
 
 SMALL = ["--steps", "2", "--dialogues", "2", "--validate", "2", "--validation", "2", "--save", "1"]
 
@@ -43,9 +56,94 @@ def test_chat_side_by_side(capsys: pytest.CaptureFixture[str], monkeypatch: pyte
     assert "reused 0," not in ism
 
 
+def test_one_model_under_several_rules(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer = load_tokenizer()
+    save_model(random_model(vocab_size=tokenizer.n_vocab, context=96), tmp_path)
+    for mask, names in (("all", ["causal", "ism", "prefix"]), ("ism(sink=True)", ["ism(sink=True)"])):
+        typed = iter(["Hi.", ""])
+        monkeypatch.setattr("builtins.input", lambda prompt, typed=typed: next(typed))
+        monkeypatch.setattr(Sampler, "pick", lambda *_: tokenizer.encode_single_token("<|end|>"))
+        assert main(["chat", "--model", str(tmp_path), "--mask", mask]) == 0
+        told = capsys.readouterr().out
+        assert [line.removesuffix("> ") for line in told.splitlines() if line.endswith("> ")] == names
+
+
+def test_ctrl_c_stops_an_answer_and_the_chat_goes_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = iter(["My name is Ada.", "What is my name?", "What is my name?", ""])
+    monkeypatch.setattr("builtins.input", lambda prompt: next(typed))
+    pick, calls = Sampler.pick, iter(range(99))
+
+    def press(sampler: Sampler, logits: Tensor) -> int:
+        if next(calls) == 4:  # in the second answer; the first one is "Okay." and its end
+            signal.raise_signal(signal.SIGINT)
+        return pick(sampler, logits)
+
+    monkeypatch.setattr(Sampler, "pick", press)
+    assert main(["chat"]) == 0
+    turns = capsys.readouterr().out.split("ism> ")[1:]
+    assert [turn.count("(stopped)") for turn in turns] == [0, 1, 0]
+    assert "Ada.\n" in turns[2]
+
+
+def test_chat_ends_with_its_input(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("Hello."))
+    assert main(["chat"]) == 0
+    assert "first token after" in capsys.readouterr().out
+
+
+def test_what_does_not_fit_is_told_and_the_chat_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_model(random_model(vocab_size=load_tokenizer().n_vocab, context=24), tmp_path)
+    typed = iter(["key " * 30, "Hi.", ""])
+    monkeypatch.setattr("builtins.input", lambda prompt: next(typed))
+    assert main(["chat", "--model", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert "(the message needs" in told
+    assert told.count("first token after") == 1
+
+
 def test_corpus_show(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["corpus", "show", "-n", "2", "--skill", "recall"]) == 0
-    assert capsys.readouterr().out.count("skills:") == 2
+    told = capsys.readouterr().out
+    assert told.count("skills:") == 2
+    assert "\x1b" not in told  # no colours where there is no terminal
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes of POSIX")
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    command = [sys.executable, "-m", "mini_ism", "corpus", "show", "-n", "60"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 0
+
+
+def test_a_full_disk_while_the_corpus_is_built(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All files change or none does: a split without its manifest would be refused."""
+    ranks = (data_dir() / "tokenizer" / "mini-ism.tiktoken").read_bytes()
+    monkeypatch.setattr("mini_ism.corpus.build.train_ranks", lambda: ranks)
+    frozen = {name: load_split(name) for name in SIZES}
+    monkeypatch.setattr("mini_ism.corpus.build.draw_split", lambda name: frozen[name][:30])
+    assert main(["corpus", "build", "--out", str(tmp_path)]) == 0
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert len(before) == len(capsys.readouterr().out.splitlines()) == 8
+    monkeypatch.setattr("mini_ism.corpus.build.draw_split", lambda name: frozen[name][30:60])
+    for nth in range(1, 10):  # whichever file it is that does not fit
+        with monkeypatch.context() as patched:
+            patched.setattr("mini_ism.files.os.fsync", fail(nth, FULL))
+            assert main(["corpus", "build", "--out", str(tmp_path)]) == 1
+        assert "No space left on device); what was there before is untouched. Free some" in capsys.readouterr().err
+        assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_bench(capsys: pytest.CaptureFixture[str]) -> None:
@@ -60,6 +158,9 @@ def test_bench(capsys: pytest.CaptureFixture[str]) -> None:
         (["train", "--lr", "-1"], "lr must be above 0, got -1.0"),
         (["eval", "no-such-model"], "no checkpoint at no-such-model"),
         (["chat", "--mask", "izm"], "no checkpoint at izm"),
+        (["train", "--skills", "juggling"], "no skill named 'juggling'"),
+        (["train", "--preset", "huge"], "unknown preset 'huge'; presets are"),
+        (["eval", "ism", "--mask", "izm"], "unknown mask 'izm'"),
     ],
 )
 def test_mistakes_are_told_in_one_line(
@@ -77,7 +178,26 @@ def test_mistakes_are_told_in_one_line(
     assert not list(tmp_path.iterdir())
 
 
-def test_usage() -> None:
+def test_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ([], ["train"], ["eval"], ["chat"], ["bench"], ["corpus"], ["corpus", "show"]):
+        with pytest.raises(SystemExit) as stopped:
+            main([*command, "--help"])
+        assert stopped.value.code == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "the rule to train with, by name or expression (default: ism)" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["corpus", "show", "-n", "0"], "argument -n: must be at least 1, got 0"),
+        (["train", "--threads", "-2"], "argument --threads: must be at least 1, got -2"),
+        (["train", "--device", "abacus"], "invalid choice: 'abacus'"),
+        (["eval", "ism", "--split", "dev"], "invalid choice: 'dev'"),
+    ],
+)
+def test_usage_errors(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
-        main(["--help"])
-    assert stopped.value.code == 0
+        main(arguments)
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
