@@ -400,11 +400,16 @@ def test_unknown_and_missing_splits(copied: Path) -> None:
         load_split("validation", copied)
 
 
-@pytest.mark.parametrize("damage", ["truncated", "tampered"])
+@pytest.mark.parametrize("damage", ["truncated", "tampered", "foreign", "empty"])
 def test_damaged_split(copied: Path, damage: str) -> None:
     path = copied / "validation.jsonl"
     content = path.read_bytes()
-    damaged = content[:-500] if damage == "truncated" else content.replace(b"box", b"jar", 1)
+    damaged = {
+        "truncated": content[:-500],
+        "tampered": content.replace(b"box", b"jar", 1),
+        "foreign": b'{"text": "Once upon a time"}\n',
+        "empty": b"",
+    }[damage]
     path.write_bytes(damaged)
     with pytest.raises(ValueError, match=r"validation\.jsonl is not the file") as caught:
         load_split("validation", copied)

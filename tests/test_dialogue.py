@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -145,6 +145,27 @@ def test_only_the_last_answer_as_a_target(messages: Messages) -> None:
     answers = [n for n, message in enumerate(messages) if message["role"] == "assistant"]
     wanted = encoded.segments.id == (answers[-1] if answers else -1)
     assert torch.equal(encoded.loss_mask, wanted)
+
+
+@settings(max_examples=40)
+@given(conversations(st.text(alphabet="abc ", max_size=4)), st.sampled_from(["causal", "prefix", "ism", "mas"]))
+def test_no_target_is_seen_where_it_is_predicted_but_query_tokens_are(messages: Messages, name: str) -> None:
+    """Why there is no loss on queries: what reads both ways can copy the token that it should predict."""
+    if name == "prefix":  # one sample a turn, which ends with its answer
+        turns = expand_turns(messages)
+        assume(turns)
+        encoded = encode_dialogue(turns[-1], TOKENIZER, loss="last")
+    else:
+        encoded = encode_dialogue(messages, TOKENIZER)
+    hears = get_mask(name).dense(encoded.segments)
+    for _ in range(6):  # through as many layers as you like
+        hears = (hears.float() @ hears.float()) > 0
+    for target in encoded.loss_mask.nonzero()[:, 0].tolist():
+        assert not bool(hears[target - 1, target:].any())
+    s = encoded.segments
+    for at in range(1, len(encoded)):
+        if s.is_query[at] and s.id[at - 1] == s.id[at]:
+            assert bool(hears[at - 1, at]) == (name != "causal")
 
 
 @settings(max_examples=40)

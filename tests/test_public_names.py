@@ -1,7 +1,7 @@
 """The names that others script against, with their signatures."""
 
 import inspect
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import torch
 
@@ -60,8 +60,47 @@ def test_signatures() -> None:
     assert "max_new_tokens" in parameters(ChatSession.stream)
 
 
+PROMISED = """
+from mini_ism import (Segments, Mask, get_mask, register_mask, reusable, load_tokenizer, encode_dialogue, GPT, GPTConfig,
+                      KVCache, ChatSession, load_model)
+s = Segments(id=id, is_query=is_query)
+get_mask("ism").dense(s)
+get_mask("ism").dense(s, rows=slice(a, b))
+get_mask("causal") | Mask(lambda q, kv, s: ...)
+reusable(mask, old, new)
+e = encode_dialogue(messages, tokenizer)
+logits = GPT(config)(tokens, mask=None, cache=None)
+model, tokenizer = load_model("ism")
+chat = ChatSession(model, tokenizer, mask="ism"); reply = chat.send("where is the key?", max_new_tokens=32)
+chat.tokens, chat.segments, chat.trace, reply.text, reply.tokens
+"""  # noqa: E501
+
+
+def test_the_promised_lines_run_as_they_stand() -> None:
+    """Only what they take for given is added: a dialogue, a mask, a shape."""
+    tokenizer = load_tokenizer()
+    ids = torch.tensor([0, 0, 1, 2])
+    old = Segments(id=ids[:3], is_query=torch.tensor([True, True, False]))
+    new = Segments(id=ids, is_query=torch.tensor([True, True, False, True]))
+    names: dict[str, Any] = {
+        **{"id": ids, "is_query": new.is_query, "a": 1, "b": 3, "mask": get_mask("ism"), "old": old, "new": new},
+        "messages": [{"role": "user", "content": "Hi."}, {"role": "assistant", "content": "Hello."}],
+        **{"tokenizer": tokenizer, "config": GPTConfig(), "tokens": torch.tensor([[1, 2, 3]])},
+    }
+    exec(PROMISED, names)
+    e, chat, reply = names["e"], names["chat"], names["reply"]
+    assert e.tokens.dtype == torch.long
+    assert e.loss_mask.dtype == torch.bool
+    assert e.tokens.shape == e.loss_mask.shape == e.segments.id.shape
+    assert names["logits"].shape == (1, 3, GPTConfig().vocab_size)
+    assert names["model"].config.mask == "ism"
+    assert isinstance(reply.text, str)
+    assert reply.tokens.tolist() == chat.tokens[-1 - len(reply.tokens) : -1].tolist()
+    assert [event.phase for event in chat.trace][:2] == ["prefill", "decode"]
+
+
 def test_the_issue_s_lines_run() -> None:
-    """The lines that the package promises, on an untrained model."""
+    """The lines that the package promises, on an untrained model, and what they give."""
     tokenizer = load_tokenizer()
     s = Segments(id=torch.tensor([0, 0, 1]), is_query=torch.tensor([True, True, False]))
     assert get_mask("ism").dense(s).shape == (3, 3)
