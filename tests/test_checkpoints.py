@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from mini_ism import ChatSession, load_model, load_tokenizer
 from mini_ism.checkpoints import CheckpointError, load_metrics, read_checkpoint, save_model, shipped_models
 from mini_ism.corpus import load_split
-from mini_ism.evaluation import evaluate
+from mini_ism.evaluation import CONTROL_SKILLS, evaluate
 from mini_ism.paths import data_dir
 from tests.strategies import random_model, random_tokens
 from tools.train_checkpoints import save_metrics
@@ -93,8 +93,8 @@ DAMAGES: list[tuple[Callable[[Path], Any], str]] = [
     (flip_a_byte, "model.safetensors has sha256 .* config.json says"),
     (foreign_weights, "model.safetensors has sha256 .* config.json says"),
     (lambda f: (f / "config.json").write_bytes(b"\xff\xfe\x00"), "config.json is not readable JSON"),
-    (lambda f: (f / "config.json").write_text("[1, 2]"), "is not a checkpoint of this package .*'mini-ism 1'"),
-    (lambda f: (f / "config.json").write_text('{"model_type": "gpt2"}'), "not a checkpoint of this package"),
+    (lambda f: (f / "config.json").write_bytes(b"[1, 2]"), "is not a checkpoint of this package .*'mini-ism 1'"),
+    (lambda f: (f / "config.json").write_bytes(b'{"model_type": "gpt2"}'), "not a checkpoint of this package"),
     (lambda f: edit(f, lambda a: a.update(format="mini-ism 9")), r"format '?mini-ism 9'?, wanted 'mini-ism 1'"),
     (lambda f: edit(f, lambda a: a["model"].update(depth=3)), r"GPTConfig differ in \['depth'\]"),
     (lambda f: edit(f, lambda a: a["model"].pop("width")), r"GPTConfig differ in \['width'\]"),
@@ -158,6 +158,7 @@ def test_shipped_models(name: str) -> None:
     assert name in shipped_models()
     model, tokenizer = load_model(name)
     assert model.config.mask == name
+    assert (data_dir() / "checkpoints" / name / "model.safetensors").stat().st_size <= 3e6
     chat = ChatSession(model, tokenizer)
     chat.send("My name is Ada. The cup is in the box. Where is the cup?")
     assert "box" in chat.messages[-1]["content"]
@@ -249,3 +250,4 @@ def test_the_model_card_tells_what_an_evaluation_finds(column: tuple[int, str]) 
     model, tokenizer = load_model(name)
     found = {skill: score.share for skill, score in evaluate(model, tokenizer, load_split("test")).items()}
     assert told == pytest.approx(found, abs=0.03)  # another processor may round an answer or two the other way
+    assert {skill: share for skill in CONTROL_SKILLS if (share := found[skill]) < 0.99} == {}
