@@ -26,7 +26,7 @@ from mini_ism.tokenizer import load_tokenizer
 from mini_ism.training import Run
 
 SKILLS = (*CONTROL_SKILLS, "all")
-TINY = {"mask": "causal", "seed": 3, "steps": 2, "tune": 1, "dialogues": 6}
+TINY = {"mask": "causal", "seed": 3, "weights": "queue=9", "steps": 2, "tune": 1, "dialogues": 6}
 
 
 def test_a_run_measures_every_mask_before_and_after() -> None:
@@ -51,9 +51,10 @@ def test_only_control_skills_are_counted() -> None:
 
 
 def test_a_fine_tune_goes_on_from_the_weights_on_dialogues_of_its_own(tmp_path: Path) -> None:
-    recipe = five_minutes("causal", 0, 2400)
+    recipe = five_minutes("causal", 0, 2400, "queue=9")
     tune = fine_tune(recipe, SINK, 240)
     assert (tune.lr, tune.steps, tune.mask) == (recipe.lr / 3, 240, SINK)
+    assert tune.weights == "queue=9"
     assert tune.skills == recipe.skills == "recall,persona,queue"
     ours = {str(d.messages) for step in range(1000, 1010) for d in recipe.draw(step)}
     assert not ours & {str(d.messages) for step in range(10) for d in tune.draw(step)}
@@ -69,7 +70,7 @@ def test_a_fine_tune_goes_on_from_the_weights_on_dialogues_of_its_own(tmp_path: 
 def row(mask: str, seed: int, values: dict[str, float]) -> Row:
     """A row in which all is .5 but ``values``."""
     shares = {f"{stage} {m} {skill}": 0.5 for stage in ("zero-shot", "tuned") for m in RUN for skill in SKILLS}
-    config = {"mask": mask, "seed": seed, "steps": 9, "tune": 3, "dialogues": 7}
+    config = {"mask": mask, "seed": seed, "weights": "", "steps": 9, "tune": 3, "dialogues": 7}
     return Row(config, {"seconds": 61.0, "cpu_seconds": 60.0, "tokens": 1234, **shares, **values}, 1.0, {})
 
 
