@@ -118,9 +118,9 @@ def tables(rows: list[Row]) -> str:
     """The section: what five minutes give, the two matrices, the comparisons."""
     some = rows[0].config
     return (
-        f"From scratch on the control skills, {some['steps']:,} steps with weights `{some['weights']}`, one thread; exact "
-        f"match on the first {some['dialogues']:,} dialogues of the test split, whose histories also hold skills that were "
-        "not trained. Prefix learns one sample a turn.\n\n"
+        f"From scratch on the control skills, {some['steps']:,} steps with weights `{some['weights']}`, one thread; "
+        f"exact match on the first {some['dialogues']:,} dialogues of the test split, whose histories also hold skills "
+        "that were not trained. Prefix learns one sample a turn.\n\n"
         f"{_training(rows)}\n"
         "The same weights under each mask, control skills pooled. `sink=True` keeps token 0 causal, "
         "`system_as_query=False` the system prompt.\n\n"
