@@ -36,7 +36,7 @@ class Score:
         z, n, p = 1.959964, self.total, self.share
         middle = (p + z * z / (2 * n)) / (1 + z * z / n)
         reach = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-        return middle - reach, middle + reach
+        return max(0.0, middle - reach), min(1.0, middle + reach)  # past the ends only by rounding
 
     def __add__(self, other: Score) -> Score:
         return Score(self.right + other.right, self.total + other.total)
