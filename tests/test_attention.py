@@ -323,6 +323,12 @@ def test_the_status_line_tells_the_model_s_own_weights(models: Models) -> None:
                 assert explorer.status == f"{here}, causal instead of ism: {told}"
 
 
+def test_without_a_look_ahead_the_last_row_is_shown(models: Models) -> None:
+    explorer = AttentionExplorer({"causal": models["causal"]})
+    assert explorer.row.value == explorer.row.max
+    assert f"({explorer.row.max}) looks at" in explorer.status
+
+
 def test_another_model_brings_its_own_mask_and_shape(models: Models) -> None:
     models["small"] = (tiny("prefix", layers=1, heads=1), TOKENIZER)
     explorer = AttentionExplorer(models)

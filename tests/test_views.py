@@ -28,7 +28,8 @@ from mini_ism.views import (
     token_roles,
     turn_cost_figure,
 )
-from mini_ism.views.axes import shown_labels
+from mini_ism.views.axes import GUTTER, STRIP, shown_labels
+from tests.strategies import segments_of
 
 TOKENIZER = load_tokenizer()
 NASTY = st.text(max_size=12) | st.sampled_from(["<script>alert(1)</script>", "a & b", "\x00\x0b", "]]>", "$x_1$", "🦊"])
@@ -127,6 +128,18 @@ def test_labels_thin_out_but_keep_the_selected_row() -> None:
     assert 77 in shown
     assert 10 <= len(shown) <= 18
     assert all(b - a >= 3 for a, b in pairwise(shown))
+
+
+@pytest.mark.parametrize("size", [3, 40])
+def test_the_legend_fits(size: int) -> None:
+    s = segments_of([("system", size), ("user", size), ("assistant", size)])
+    labels, roles, ids = ["a"] * len(s), token_roles(s), s.id.tolist()
+    drawn = mask_map(get_mask("ism").dense(s), labels, roles, ids, title="ism", staircase=True)
+    width = float(ET.fromstring(drawn).get("width", "0"))
+    told = [text for text in elements(drawn, "text") if text.text in ("line: f(j)", "hidden", "assistant")]
+    assert len(told) == 3
+    ends = [GUTTER + STRIP + float(text.get("x", "0")) + 7 * len(text.text or "") for text in told]
+    assert max(ends) <= width
 
 
 def test_the_staircase_ends_where_each_row_ends() -> None:

@@ -124,7 +124,7 @@ def _legend(roles: Sequence[str], side: float, staircase: bool) -> str:
     """Two lines below the map: what the cells mean, and what the colours of the labels mean."""
     items = [(BACK, "reads back"), (AHEAD, "looks ahead"), (HIDDEN, "hidden")]
     if staircase:
-        items.append((INK, "line: f(j), how far row j sees"))
+        items.append((INK, "line: f(j)"))
     x, parts = 0, []
     for fill, text in items:
         parts.append(

@@ -145,14 +145,17 @@ class AttentionExplorer(Panel):
             self.rule.value = PRESETS[self.preset.value]
 
     def _point_at_what_looks_ahead(self) -> None:
-        """Begin with the head that looks ahead most, and the row that most exceeds its even share there."""
+        """Begin with the head that looks ahead most, and the row that most exceeds its even share there.
+
+        Where the mask lets nobody look ahead, begin with the last row, which sees most.
+        """
         weights, allowed = self._own.weights, self._own.allowed
         shares = look_ahead_share(weights, allowed)  # (layers, H)
         layer, head = divmod(int(shares.argmax()), shares.shape[1])
         excess = look_ahead(weights[layer, head]) - look_ahead(even(allowed))  # (T)
         self._quiet = True
         self.layer.value, self.head.value = layer + 1, head + 1
-        self.row.value = int(excess.argmax())
+        self.row.value = int(excess.argmax()) if bool(may_look_ahead(allowed).any()) else len(excess) - 1
         self._quiet = False
         self._draw()
 
