@@ -140,9 +140,8 @@ def run_sweep(sweep: Sweep, folder: Path, *, jobs: int = 2, cut: bool = False) -
                 seconds = math.fsum(row.seconds for row in fresh)
                 print(f"{sweep.name}: {done}/{len(wanted)}  {seconds:.0f} s  {told}", file=sys.stderr, flush=True)
     if failed:
-        raise RunFailed(
-            f"{len(failed)} of {len(calls)} calls of sweep {sweep.name!r} failed, all others are kept. The first: {failed[0]}"
-        )
+        told = f"{len(failed)} of {len(calls)} calls of sweep {sweep.name!r} failed, all others are kept"
+        raise RunFailed(f"{told}. The first: {failed[0]}")
     ordered = sorted(rows.values(), key=lambda row: sweep.known[key(row.config)])
     data = "".join(row.line for row in ordered).encode()
     if not path.exists() or path.read_bytes() != data:

@@ -1,0 +1,222 @@
+"""Trained, small transformers on in-context regression: error by mask, depth and turn, at each mask's best rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from mini_ism.experiments.registry import register_sweep
+from mini_ism.experiments.report import markdown_table
+from mini_ism.experiments.rows import Config, Result, Row
+from mini_ism.experiments.statistics import (
+    Claim,
+    Interval,
+    at_best_rate,
+    by_seed,
+    grouped,
+    mean_interval,
+    paired_difference,
+)
+from mini_ism.experiments.sweep import Sweep
+from mini_ism.regression.dialogues import Shape
+from mini_ism.regression.trained import WORST, Outcome, Recipe, train_readers
+
+MASKS = ("causal", "ism", "prefix")
+PAIRS = (("causal", "ism"), ("ism", "prefix"), ("causal", "prefix"))
+SEEDS = range(5)
+LINEAR_RATES = (4e-2, 2e-2, 8e-2, 1e-2)
+SOFTMAX_RATES = (4e-3, 2e-3, 8e-3, 1e-3)
+
+
+def configs(
+    *, layers: Sequence[int], masks: Sequence[str] = MASKS, seeds: Sequence[int], rates: Sequence[float], **same: Any
+) -> list[Config]:
+    """The product of all that varies, one depth after the other and in it one rate after the other.
+
+    So what is finished when time runs out is whole: all masks and seeds of some rates.
+    """
+    return [
+        {"layers": depth, "mask": mask, "seed": seed, "lr": rate, **same}
+        for depth in layers
+        for rate in rates
+        for seed in seeds
+        for mask in masks
+    ]
+
+
+def run_linear(configs: list[Config]) -> list[Result]:
+    """Train the runs of a depth and a mask together."""
+    first = configs[0]
+    recipe = Recipe(first["mask"], first["layers"], first["steps"], Shape(turns=first["turns"]))
+    return [told(outcome) for outcome in train_readers(recipe, [(c["seed"], c["lr"]) for c in configs])]
+
+
+def run_softmax(config: Config) -> Result:
+    """Train one model of the package's own blocks."""
+    shape = Shape(turns=config["turns"])
+    recipe = Recipe(config["mask"], config["layers"], config["steps"], shape, softmax=True)
+    return told(train_readers(recipe, [(config["seed"], config["lr"])])[0])
+
+
+def told(outcome: Outcome) -> Result:
+    """An outcome as JSON can hold it."""
+
+    def number(value: float) -> float | None:
+        return round(value, 5) if math.isfinite(value) else None
+
+    return {
+        "validation": number(outcome.validation),
+        "error": number(outcome.error),
+        "half": number(outcome.half),
+        "turns": [number(turn) for turn in outcome.turns],
+        "whole": number(outcome.whole),
+    }
+
+
+# -- what the rows say -----------------------------------------------------------------------------
+
+
+def _value(row: Row, name: str, turn: int | None = None) -> float:
+    value = row.result[name] if turn is None else row.result[name][turn]
+    return math.inf if value is None else float(value)
+
+
+def _best(rows: list[Row]) -> dict[tuple[Any, ...], list[Row]]:
+    """The rows at the rate of each depth and mask that is best on validation draws."""
+    return at_best_rate(rows, ("layers", "mask"), lambda row: row.result["validation"], lowest=True)
+
+
+def differences(rows: list[Row]) -> list[tuple[int, str, str, Interval, bool]]:
+    """Depth, what is compared, of which turns, the paired difference, and whether the two intervals are apart."""
+    best, found = _best(rows), []
+    for depth in sorted({row.config["layers"] for row in rows}):
+        for a, b in PAIRS:
+            if (depth, a) not in best or (depth, b) not in best:
+                continue
+            one, other = best[depth, a], best[depth, b]
+            turns = range(len(one[0].result["turns"])) if (a, b) == PAIRS[0] else ()
+            for turn in (None, *turns):
+                value: Callable[[Row], float] = partial(_value, name="error" if turn is None else "turns", turn=turn)
+                apart = mean_interval(map(value, one)).apart(mean_interval(map(value, other)))
+                which = "all" if turn is None else str(turn + 1)
+                pair = paired_difference(by_seed(one, value), by_seed(other, value))
+                found.append((depth, f"{a} - {b}", which, pair, apart))
+    return found
+
+
+def claims(rows: list[Row]) -> list[Claim]:
+    """Each difference of errors, by depth and turn."""
+    return [
+        Claim(f"error, {pair}, {depth} layer{'s' * (depth > 1)}, {'all turns' if turn == 'all' else f'turn {turn}'}", d)
+        for depth, pair, turn, d, _ in differences(rows)
+    ]
+
+
+def tables(rows: list[Row], *, task: str) -> str:
+    """The section of a sweep."""
+    best = sorted(_best(rows).items(), key=lambda item: (item[0][0], MASKS.index(item[0][1])))
+    turns = range(len(rows[0].result["turns"]))
+    errors = [
+        [
+            str(depth),
+            mask,
+            f"{chosen[0].config['lr']:g}",
+            str(len(chosen)),
+            mean_interval(_value(row, "error") for row in chosen).text(),
+            mean_interval(_value(row, "half") for row in chosen).text(),
+            *(mean_interval(_value(row, "turns", turn) for row in chosen).text() for turn in turns),
+            mean_interval(_value(row, "whole") for row in chosen).text(),
+        ]
+        for (depth, mask), chosen in best
+    ]
+    pairs = [
+        [str(depth), pair, turn, difference.text(3), difference.verdict, "yes" if apart else "no"]
+        for depth, pair, turn, difference, apart in differences(rows)
+    ]
+    rates = sorted({row.config["lr"] for row in rows})
+    swept = [
+        [
+            str(depth),
+            mask,
+            *(_told_rate([row for row in members if row.config["lr"] == rate], rate, chosen[0]) for rate in rates),
+        ]
+        for ((depth, mask), chosen) in best
+        for members in [grouped(rows, ("layers", "mask"))[depth, mask]]
+    ]
+    return "\n".join(
+        [
+            f"{task}\n",
+            "Mean squared error as a multiple of ridge regression's on the same examples (1 = the best there is), on "
+            f"test draws, at the rate that is best for the mask on validation draws. Of both, the worst {WORST:.1%} of "
+            "the dialogues are left out, save in the last column:\n",
+            markdown_table(
+                [
+                    "layers",
+                    "mask",
+                    "rate",
+                    "seeds",
+                    "error",
+                    "after half of the steps",
+                    *(f"turn {t + 1}" for t in turns),
+                ],
+                errors,
+            ),
+            "Differences of these errors, seed by seed. *Apart*: the masks' own intervals have nothing in common.\n",
+            markdown_table(["layers", "difference", "turns", "mean and interval", "verdict", "apart"], pairs),
+            "Mean error on validation draws at every rate (\\* chosen; in brackets the seeds, where they are not "
+            "all; *diverged* if one did):\n",
+            markdown_table(["layers", "mask", *(f"{rate:g}" for rate in rates)], swept),
+        ]
+    )
+
+
+def _told_rate(members: list[Row], rate: float, chosen: Row) -> str:
+    if not members:
+        return ""
+    mean = math.fsum(_value(row, "validation") for row in members) / len(members)
+    seeds = f" ({len(members)})" if len(members) < len(SEEDS) else ""
+    return (f"{mean:.2f}" if mean < math.inf else "diverged") + seeds + ("\\*" if chosen.config["lr"] == rate else "")
+
+
+TASK = """\
+A dialogue of {turns} turns; each brings 6 examples (x, y) of the dialogue's one linear function in 3 directions (labels
+with noise of standard deviation 0.2) and a question x. A turn is a query segment; nobody reads a question's position,
+and under prefix each turn is a sample of its own. {model} 64 dialogues a step, AdamW without decay, clipped at 1,
+{steps} steps."""
+
+LINEAR = register_sweep(
+    Sweep(
+        "regression-linear",
+        run_linear,
+        configs(layers=(2, 1, 3, 4), seeds=SEEDS, rates=LINEAR_RATES, steps=3000, turns=3),
+        configs(layers=(1, 2), seeds=range(2), rates=LINEAR_RATES[:1], steps=1000, turns=3),
+        title="In-context regression, trained: linear attention",
+        tables=partial(
+            tables,
+            task=TASK.format(
+                turns=3, steps="3,000", model="Linear attention alone, no MLP, two learned matrices a layer."
+            ),
+        ),
+        claims=claims,
+        together=("seed", "lr"),
+        place=20,
+    )
+)
+
+SOFTMAX = register_sweep(
+    Sweep(
+        "regression-softmax",
+        run_softmax,
+        configs(layers=(2, 3), seeds=SEEDS, rates=SOFTMAX_RATES, steps=2000, turns=2),
+        configs(layers=(2,), seeds=range(2), rates=SOFTMAX_RATES[:1], steps=800, turns=2),
+        title="In-context regression, trained: softmax attention and MLP",
+        tables=partial(
+            tables,
+            task=TASK.format(turns=2, steps="2,000", model="The package's blocks, 32 wide, 2 heads, no positions."),
+        ),
+        claims=claims,
+        place=21,
+    )
+)
