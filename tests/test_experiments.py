@@ -263,7 +263,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> Sweep:
 def test_report_and_check(known: Sweep, tmp_path: Path) -> None:
     assert "## " not in report(tmp_path)
     run_sweep(known, tmp_path, jobs=1)
-    assert "## Squares\n\n`python -m mini_ism experiment run toy` (4 runs, 0 core-minutes, python 3." in report(
+    assert "## Squares\n\n`python -m mini_ism experiment run toy` (4 runs, 0 minutes in all, python 3." in report(
         tmp_path
     )
     assert "| 3 | 9 |\n" in report(tmp_path)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mini_ism import Mask, get_mask
+from mini_ism.experiments import Row, read_rows, results_dir, theory
 from mini_ism.regression import (
     Task,
     block_sizes,
@@ -221,6 +222,54 @@ def test_turns_at_rest_are_the_blocks_one_by_one() -> None:
     assert torch.allclose(prefix[1], least_squares_weights(task.first(7)))
     with pytest.raises(ValueError, match="give eta and layers"):
         turn_weights(task, s, "ism", eta=0.1)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+def test_error_by_turn(noise: float) -> None:
+    """ISM gains inside a question, as prefix does, and joins up questions better than causal but not as prefix does."""
+    task, s = draw_tasks(512, noise=noise), example_segments([8] * 5)
+    causal, ism, prefix = (
+        task.risk(turn_weights(task, s, rule, eta=ETA, layers=LAYERS)).mean(1) for rule in ("causal", "ism", "prefix")
+    )
+    assert bool((ism < 0.9 * causal).all())
+    assert float(ism[0]) == pytest.approx(float(prefix[0]))
+    assert bool((prefix[1:] < 0.7 * ism[1:]).all())
+
+
+# -- the rows --------------------------------------------------------------------------------------------------
+
+
+@cache
+def theory_rows() -> list[Row]:
+    return read_rows(results_dir() / "theory.jsonl")
+
+
+def test_the_rows_hold_the_one_seed_figures() -> None:
+    curves = {
+        row.config["mask"]: row.result
+        for row in theory_rows()
+        if (row.config["figure"], row.config.get("noise")) == ("layers", 0.0)
+    }
+    assert SETTINGS == theory.SETTINGS
+    for name, figures in ONE_SEED.items():
+        for where, figure in zip(("layer 10", "layer 50", "rest"), figures, strict=True):
+            assert len(curves[name][where]) == 64
+            low, high = theory.band(curves[name][where])
+            assert low - 1e-12 <= figure <= high
+
+
+def test_the_rows_say_that_layers_settle_at_the_closed_form() -> None:
+    settled = [row.result["agrees to 1e-6"] for row in theory_rows() if row.config["figure"] == "settled"]
+    assert settled == [True] * 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("figure", ["layers", "shift", "turns"])
+def test_the_rows_are_what_the_code_gives(figure: str) -> None:
+    row = next(row for row in theory_rows() if row.config["figure"] == figure and row.config["mask"] != "causal")
+    fresh = theory.run(row.config)
+    for name, values in row.result.items():
+        assert np.allclose(fresh[name], values, rtol=1e-4, atol=1e-12)
 
 
 # -- small things ------------------------------------------------------------------------------------------------

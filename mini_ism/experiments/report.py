@@ -47,7 +47,7 @@ def section(sweep: Sweep, rows: list[Row]) -> str:
     unfinished = f" {missing} of {len(sweep.configs)} runs are still to be made." if missing > 0 else ""
     return (
         f"## {sweep.title or sweep.name}\n\n"
-        f"`python -m mini_ism experiment run {sweep.name}` ({len(rows)} runs, {minutes:.0f} core-minutes, {told})."
+        f"`python -m mini_ism experiment run {sweep.name}` ({len(rows)} runs, {minutes:.0f} minutes in all, {told})."
         f"{unfinished}\n\n{sweep.tables(rows).strip()}\n"
     )
 
