@@ -3,6 +3,7 @@
 import os
 import random
 import runpy
+import signal
 from pathlib import Path
 
 import matplotlib as mpl
@@ -13,6 +14,10 @@ from hypothesis import settings
 
 OFFLINE = Path(__file__).parent / "offline"
 runpy.run_path(str(OFFLINE / "sitecustomize.py"))  # blocks the network in this process
+
+# Tests press Ctrl-C; whoever starts them in a shell's background has it ignored, in child processes, too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 mpl.use("Agg")
 settings.register_profile("mini-ism", deadline=None, print_blob=True)
