@@ -263,6 +263,11 @@ def test_the_rows_say_that_layers_settle_at_the_closed_form() -> None:
     assert settled == [True] * 6
 
 
+def test_a_section_waits_for_all_rows() -> None:
+    assert theory.claims(theory_rows()[:-1]) == []
+    assert theory.tables(theory_rows()[:1]) == "The tables come when all runs are made."
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("figure", ["layers", "shift", "turns"])
 def test_the_rows_are_what_the_code_gives(figure: str) -> None:

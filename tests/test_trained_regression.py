@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mini_ism.experiments import Config, Row
-from mini_ism.experiments.regression import LINEAR, SOFTMAX, claims, tables
+from mini_ism.experiments import Config, Row, read_rows, results_dir
+from mini_ism.experiments.regression import LINEAR, SOFTMAX, claims, differences, tables
 from mini_ism.regression.dialogues import Shape, draw_dialogues, lay_out, ridge_answers
 from mini_ism.regression.trained import (
     TEST,
@@ -167,6 +167,8 @@ def test_tables_and_claims() -> None:
         "error, causal - prefix, 2 layers, all turns": "more",
     }
     text = tables(rows, task="A task.")
+    widths = {line.count(" | ") for line in text.split("\n\n")[2].splitlines()}
+    assert widths == {8}  # as many cells as headings
     assert "| 2 | ism | 0.02 | 5 | 2.12 (2.10 to 2.14) |" in text
     assert "| 2 | causal - ism | all | 0.300 (0.300 to 0.300) | more | yes |" in text
     assert "| 2 | causal |  | 2.42\\* | diverged (1) |" in text
@@ -178,3 +180,16 @@ def test_the_sweeps_are_what_is_asked_for() -> None:
         for name, least in (("mask", 3), ("seed", 5), ("lr", 4), ("layers", 2)):
             assert len({config[name] for config in sweep.configs}) >= least
     assert len(LINEAR.calls(LINEAR.configs)) == 4 * 3
+
+
+def test_what_the_rows_of_linear_attention_say() -> None:
+    """One layer is the control: there no mask can matter. With two, and by turn, it does."""
+    rows = read_rows(results_dir() / "regression-linear.jsonl")
+    found = {(depth, pair, turn): (d, apart) for depth, pair, turn, d, apart in differences(rows)}
+    assert all(d.verdict == "tie" for (depth, _, _), (d, _) in found.items() if depth == 1)
+    for pair in ("causal - ism", "ism - prefix"):
+        difference, apart = found[2, pair, "all"]
+        assert difference.count >= 5
+        assert difference.verdict == "more"
+        assert apart
+    assert [found[2, "causal - ism", turn][0].verdict for turn in "123"] == ["more", "less", "less"]

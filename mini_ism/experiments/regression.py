@@ -26,7 +26,7 @@ from mini_ism.regression.trained import WORST, Outcome, Recipe, train_readers
 MASKS = ("causal", "ism", "prefix")
 PAIRS = (("causal", "ism"), ("ism", "prefix"), ("causal", "prefix"))
 SEEDS = range(5)
-LINEAR_RATES = (4e-2, 2e-2, 8e-2, 1e-2)
+LINEAR_RATES = (4e-2, 2e-2, 8e-2, 1e-2, 1.6e-1)
 SOFTMAX_RATES = (4e-3, 2e-3, 8e-3, 1e-3)
 
 
@@ -79,8 +79,9 @@ def told(outcome: Outcome) -> Result:
 
 
 def _value(row: Row, name: str, turn: int | None = None) -> float:
+    """A number of a row, to three digits: masks that compute the same differ in the last ones, which is no effect."""
     value = row.result[name] if turn is None else row.result[name][turn]
-    return math.inf if value is None else float(value)
+    return math.inf if value is None else round(value, 3)
 
 
 def _best(rows: list[Row]) -> dict[tuple[Any, ...], list[Row]]:
@@ -117,12 +118,12 @@ def claims(rows: list[Row]) -> list[Claim]:
 def tables(rows: list[Row], *, task: str) -> str:
     """The section of a sweep."""
     best = sorted(_best(rows).items(), key=lambda item: (item[0][0], MASKS.index(item[0][1])))
-    turns = range(len(rows[0].result["turns"]))
+    turns, rates = range(len(rows[0].result["turns"])), sorted({row.config["lr"] for row in rows})
     errors = [
         [
             str(depth),
             mask,
-            f"{chosen[0].config['lr']:g}",
+            f"{chosen[0].config['lr']:g}" + (", the largest tried" if chosen[0].config["lr"] == rates[-1] else ""),
             str(len(chosen)),
             mean_interval(_value(row, "error") for row in chosen).text(),
             mean_interval(_value(row, "half") for row in chosen).text(),
@@ -135,7 +136,6 @@ def tables(rows: list[Row], *, task: str) -> str:
         [str(depth), pair, turn, difference.text(3), difference.verdict, "yes" if apart else "no"]
         for depth, pair, turn, difference, apart in differences(rows)
     ]
-    rates = sorted({row.config["lr"] for row in rows})
     swept = [
         [
             str(depth),
@@ -159,7 +159,8 @@ def tables(rows: list[Row], *, task: str) -> str:
                     "seeds",
                     "error",
                     "after half of the steps",
-                    *(f"turn {t + 1}" for t in turns),
+                    *(f"turn {turn + 1}" for turn in turns),
+                    "nothing left out",
                 ],
                 errors,
             ),
@@ -180,11 +181,12 @@ def _told_rate(members: list[Row], rate: float, chosen: Row) -> str:
     return (f"{mean:.2f}" if mean < math.inf else "diverged") + seeds + ("\\*" if chosen.config["lr"] == rate else "")
 
 
-TASK = """\
-A dialogue of {turns} turns; each brings 6 examples (x, y) of the dialogue's one linear function in 3 directions (labels
-with noise of standard deviation 0.2) and a question x. A turn is a query segment; nobody reads a question's position,
-and under prefix each turn is a sample of its own. {model} 64 dialogues a step, AdamW without decay, clipped at 1,
-{steps} steps."""
+TASK = (
+    "A dialogue of {turns} turns; each brings 6 examples (x, y) of the dialogue's one linear function in 3 directions "
+    "(labels with noise of standard deviation 0.2) and a question x. A turn is a query segment; nobody reads a "
+    "question's position, and under prefix each turn is a sample of its own. {model} 64 dialogues a step, AdamW "
+    "without decay, clipped at 1, {steps} steps."
+)
 
 LINEAR = register_sweep(
     Sweep(

@@ -105,8 +105,10 @@ def _found(rows: list[Row]) -> dict[tuple[str, str, float], Result]:
 
 
 def claims(rows: list[Row]) -> list[Claim]:
-    """Differences experiment by experiment: all masks read the same prompts."""
+    """Differences experiment by experiment: all masks read the same prompts. None before all runs are made."""
     found = _found(rows)
+    if len(found) < len(configs(1)):
+        return []
 
     def claim(text: str, one: Sequence[float], other: Sequence[float]) -> Claim:
         return Claim(text, mean_interval(a - b for a, b in zip(one, other, strict=True)))
@@ -138,6 +140,8 @@ def claims(rows: list[Row]) -> list[Claim]:
 def tables(rows: list[Row]) -> str:
     """The section: one table a figure, then the differences."""
     found, count = _found(rows), rows[0].config["experiments"]
+    if len(found) < len(configs(1)):
+        return "The tables come when all runs are made."
     parts = [
         f"Exact: {count} experiments of {PROMPTS} prompts, each of {EXAMPLES} examples in 16 directions, inputs "
         f"uniform in (-1, 1), step {ETA:g}. Errors are squared, averaged over all queries there could be (who knows "
