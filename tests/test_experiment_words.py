@@ -126,6 +126,7 @@ def row(mask: str, seed: int, lr: float, score: float, chosen: float | None = No
         "task": "chains, any",
         "mask": mask,
         "layers": 2,
+        "heads": 1,
         "lr": lr,
         "seed": seed,
         "steps": 30,
@@ -146,12 +147,14 @@ def test_each_mask_is_compared_at_the_rate_that_was_best_on_validation() -> None
     rows = [row("causal", seed, 1e-3, 0.5 + seed / 100) for seed in range(3)]
     rows += [row("ism", seed, 1e-3, 0.9 + seed / 50) for seed in range(3)]
     rows += [row("ism", seed, 3e-3, 0.99, chosen=0.2) for seed in range(3)]  # better on test only: not chosen
-    (claim,) = claims(rows)
-    assert claim.text == "chains, any, 2 layers, ism - causal"
+    claim, easier = claims(rows)
+    assert claim.text == "chains, any, 2 layers, heads 1, 30 steps, target: ism - causal"
+    assert easier.text == "chains, any, 2 layers, heads 1, 30 steps, 2 links: ism - causal"
+    assert easier.difference.verdict == "tie"
     assert claim.difference.mean == pytest.approx(0.41)
     assert claim.difference.verdict == "more"
     page = tables(rows)
-    assert "| chains, any | 2 | ism | 0.001 | 3 | 92.0%" in page
+    assert "| chains, any | 2 | 1 | ism | 0.001 | 3 | 92.0%" in page
     assert "10 (3 of 3)" in page
     assert "0 of 3" in page
 

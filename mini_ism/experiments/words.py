@@ -5,7 +5,6 @@ Small GPTs of the package, trained from scratch on one task of :mod:`~mini_ism.e
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import product
@@ -36,17 +35,20 @@ TASKS: dict[str, Callable[[Random, int], Dialogue]] = {
 TARGET = {task: "3 links" if task.startswith("chains") else "two code words" for task in TASKS}
 """What each task is about: all questions whose label begins so."""
 
+COMPARED = ("3 links, ahead", "3 links, behind", "2 links", "one code word")
+"""Labels that are reported beside the target."""
+
 STAGE_ENDS = (0.05, 0.25)  # shares of the steps after which the next stage comes
 ASKED = 300  # dialogues of each of the two held-out draws
-SHAPE = {"width": 64, "heads": 4}
+WIDTH = 64
 
 
 def run(config: Config) -> Result:
     """Train on a task, and ask held-out dialogues.
 
     Args:
-        config: ``task``, ``mask``, ``layers``, ``lr``, ``seed``, ``steps``, dialogues a step (``batch``), and steps
-            between two measurements (``every``).
+        config: ``task``, ``mask``, ``layers``, ``heads`` of each, ``lr``, ``seed``, ``steps``, dialogues a step
+            (``batch``), and steps between two measurements (``every``).
 
     Returns:
         Exact match by label on ``test`` and ``validation`` draws at the end; ``curve``, on validation, the target's at
@@ -57,7 +59,9 @@ def run(config: Config) -> Result:
         mask=config["mask"], seed=config["seed"], steps=config["steps"], lr=config["lr"], dialogues=config["batch"]
     )
     torch.manual_seed(recipe.seed)
-    model = GPT(GPTConfig(tokenizer.n_vocab, layers=config["layers"], mask=rule.name, **SHAPE))
+    model = GPT(
+        GPTConfig(tokenizer.n_vocab, layers=config["layers"], heads=config["heads"], width=WIDTH, mask=rule.name)
+    )
     optimizer = make_optimizer(model, recipe)
     validation, test = (held_out(config["task"], name) for name in ("validation", "test"))
     expand = not one_pass(rule, validation[:8], tokenizer)
@@ -106,7 +110,7 @@ MASKS = ("causal", "ism", "prefix")
 def tables(rows: list[Row]) -> str:
     """The section: exact match and steps to 90% by task, depth and mask, each at its own best rate; what differs."""
     about = (
-        f"GPTs of width {SHAPE['width']}, {SHAPE['heads']} heads, trained on one task each "
+        f"GPTs of width {WIDTH}, trained on one task each "
         "(`mini_ism/experiments/word_tasks.py` has examples). Three links, or code words on both sides of a fact, need "
         "three look-ups in a row; two layers make two, unless facts have met before they are asked for. Exact match on "
         f"{ASKED} held-out dialogues; each mask at the learning rate that was best on others. *Steps to 90%*: of the "
@@ -115,31 +119,32 @@ def tables(rows: list[Row]) -> str:
     return about + _scores(rows) + "\n" + _differences(rows)
 
 
-def best(rows: Iterable[Row]) -> dict[tuple[str, int, int, str], list[Row]]:
-    """Rows by task, layers, steps and mask, at each one's best rate."""
+def best(rows: Iterable[Row]) -> dict[tuple[str, int, int, int, str], list[Row]]:
+    """Rows by task, layers, heads, steps and mask, at each one's best rate."""
     score = lambda row: row.result["validation"]["target"]  # noqa: E731
-    chosen = at_best_rate(rows, ("task", "layers", "steps", "mask"), score, lowest=False)
+    chosen = at_best_rate(rows, ("task", "layers", "heads", "steps", "mask"), score, lowest=False)
     order = list(TASKS)
     return dict(
-        sorted(chosen.items(), key=lambda item: (order.index(item[0][0]), *item[0][1:3], MASKS.index(item[0][3])))
+        sorted(chosen.items(), key=lambda item: (order.index(item[0][0]), *item[0][1:4], MASKS.index(item[0][4])))
     )
 
 
 def _scores(rows: list[Row]) -> str:
     lines = []
-    for (task, layers, steps, mask), runs in best(rows).items():
-        easier = [label for label in runs[0].result["test"] if re.fullmatch(r"2 links|one code word", label)]
+    for (task, layers, heads, steps, mask), runs in best(rows).items():
+        others = [label for label in COMPARED if label in runs[0].result["test"]]
         reached = [first for row in runs if (first := steps_to(row, 0.9)) is not None]
         lines.append(
             (
                 task,
                 str(layers),
+                str(heads),
                 mask,
                 f"{runs[0].config['lr']:g}",
                 str(len(runs)),
                 mean_interval(row.result["test"]["target"] for row in runs).percent(),
                 ", ".join(
-                    f"{label} {mean_interval(row.result['test'][label] for row in runs).mean:.1%}" for label in easier
+                    f"{label} {mean_interval(row.result['test'][label] for row in runs).mean:.1%}" for label in others
                 ),
                 f"{sum(reached) / len(reached):,.0f} ({len(reached)} of {len(runs)})"
                 if reached
@@ -151,11 +156,12 @@ def _scores(rows: list[Row]) -> str:
     header = (
         "task",
         "layers",
+        "heads",
         "mask",
         "best rate",
         "seeds",
         "target",
-        "one look-up less",
+        "of which, and one look-up less",
         "steps to 90%",
         "steps",
         "tokens",
@@ -180,19 +186,20 @@ def _differences(rows: list[Row]) -> str:
 
 
 def claims(rows: list[Row]) -> list[Claim]:
-    """Each pair of masks on each task's target, by seed, where two seeds or more have been run."""
+    """Each pair of masks, by seed, where two seeds or more have been run: on the target, and on the other questions."""
     chosen = best(rows)
     found = []
-    for task, layers, steps in dict.fromkeys(group[:3] for group in chosen):
+    for task, layers, heads, steps in dict.fromkeys(group[:4] for group in chosen):
         for a, b in (("ism", "causal"), ("prefix", "ism")):
-            if (task, layers, steps, a) not in chosen or (task, layers, steps, b) not in chosen:
-                continue
-            values = [
-                by_seed(chosen[task, layers, steps, mask], lambda row: float(row.result["test"]["target"]))
-                for mask in (a, b)
+            pair = [chosen.get((task, layers, heads, steps, mask), []) for mask in (a, b)]
+            labels = [
+                label for label in ("target", *COMPARED) if all(r.result["test"].get(label) for r in pair[0] + pair[1])
             ]
-            if len(set(values[0]) & set(values[1])) > 1:
-                found.append(Claim(f"{task}, {layers} layers, {a} - {b}", paired_difference(*values)))
+            for label in labels:
+                values = [by_seed(runs, lambda row, label=label: float(row.result["test"][label])) for runs in pair]
+                if len(set(values[0]) & set(values[1])) > 1:
+                    setting = f"{task}, {layers} layers, heads {heads}, {steps} steps, {label}"
+                    found.append(Claim(f"{setting}: {a} - {b}", paired_difference(*values)))
     return found
 
 
@@ -203,9 +210,13 @@ SEEDS = range(5)
 
 
 def grid(task: str, layers: int, masks: Iterable[str], **changes: object) -> list[Config]:
-    """A task at a depth: all rates, seeds and masks, seed by seed."""
-    plain = {"task": task, "layers": layers, "steps": 2000, "batch": 16, "every": 200, **changes}
-    return [{**plain, "mask": mask, "lr": lr, "seed": seed} for seed, lr, mask in product(SEEDS, RATES, masks)]
+    """A task at a depth: all rates, seeds and masks, rate by rate.
+
+    One head a layer, unless changed: then a causal reader cannot look for both what a link continues and what
+    continues it.
+    """
+    plain = {"task": task, "layers": layers, "heads": 1, "steps": 2000, "batch": 16, "every": 200, **changes}
+    return [{**plain, "mask": mask, "lr": lr, "seed": seed} for lr, seed, mask in product(RATES, SEEDS, masks)]
 
 
 BOTH = ("causal", "ism")
@@ -213,6 +224,7 @@ LONG = {"steps": 8000, "every": 800}  # does causal come to it, given four times
 CONFIGS = [
     *grid("chains, any", 2, BOTH),
     *grid("chains, any", 3, BOTH),
+    *grid("chains, any", 2, BOTH, heads=4),
     *(c for c in grid("chains, any", 2, ("causal",), **LONG) if c["lr"] == RATES[0]),
     *grid("codebook after", 2, BOTH),
     *grid("chains, outer first", 2, BOTH),
@@ -228,6 +240,7 @@ CUT = [
         "task": "chains, any",
         "mask": mask,
         "layers": 2,
+        "heads": 1,
         "lr": 3e-3,
         "seed": seed,
         "steps": 1200,
