@@ -17,7 +17,7 @@ from mini_ism.evaluation import Score, evaluate, one_pass
 from mini_ism.experiments.registry import register_sweep
 from mini_ism.experiments.report import markdown_table
 from mini_ism.experiments.rows import Config, Result, Row
-from mini_ism.experiments.statistics import Claim, at_best_rate, by_seed, mean_interval, paired_difference
+from mini_ism.experiments.statistics import Claim, at_best_rate, mean_interval, paired_difference
 from mini_ism.experiments.sweep import Sweep
 from mini_ism.experiments.word_tasks import STAGES, chains, codebook
 from mini_ism.masks import get_mask
@@ -196,7 +196,7 @@ def claims(rows: list[Row]) -> list[Claim]:
                 label for label in ("target", *COMPARED) if all(r.result["test"].get(label) for r in pair[0] + pair[1])
             ]
             for label in labels:
-                values = [by_seed(runs, lambda row, label=label: float(row.result["test"][label])) for runs in pair]
+                values = [{row.config["seed"]: float(row.result["test"][label]) for row in runs} for runs in pair]
                 if len(set(values[0]) & set(values[1])) > 1:
                     setting = f"{task}, {layers} layers, heads {heads}, {steps} steps, {label}"
                     found.append(Claim(f"{setting}: {a} - {b}", paired_difference(*values)))
