@@ -56,6 +56,11 @@ class EncodedDialogue:
         """T, the number of positions."""
         return int(self.tokens.shape[-1])
 
+    @property
+    def token_count(self) -> int:
+        """How many tokens there are to compute, over the whole batch; padding, which has no segment, is left out."""
+        return int((self.segments.id >= 0).sum())
+
     def to(self, device: torch.device | str) -> EncodedDialogue:
         """The same dialogue on another device."""
         return EncodedDialogue(self.tokens.to(device), self.segments.to(device), self.loss_mask.to(device))

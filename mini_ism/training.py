@@ -257,7 +257,7 @@ class Run:
                     self.optimizer.step()
                     value = loss.item()  # waits for the device, so that the clock is honest
                     p.step += 1
-                    p.tokens += int((batch.segments.id >= 0).sum())  # padding has no segment
+                    p.tokens += batch.token_count
                     p.seen += len(dialogues)
                     p.seconds += time.perf_counter() - clock
                     line: dict[str, Any] = {**asdict(p), "loss": value, "lr": c.rate(p.step - 1)}

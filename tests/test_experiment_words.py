@@ -159,6 +159,11 @@ def test_each_mask_is_compared_at_the_rate_that_was_best_on_validation() -> None
     assert "0 of 3" in page
 
 
+def test_a_mask_that_gets_nothing_right_is_compared_too() -> None:
+    rows = [row("causal", seed, 1e-3, 0.0) for seed in range(2)] + [row("ism", seed, 1e-3, 1.0) for seed in range(2)]
+    assert [claim.difference.mean for claim in claims(rows) if "target" in claim.text] == [1.0]
+
+
 def test_steps_to_a_share_are_those_from_which_it_stays() -> None:
     some = row("ism", 0, 1e-3, 0.95)
     assert steps_to(some, 0.9) == 10

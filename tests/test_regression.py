@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mini_ism import Mask, get_mask
 from mini_ism.experiments import Row, read_rows, results_dir, theory
+from mini_ism.experiments.theory import ETA, LAYERS, SETTINGS
 from mini_ism.regression import (
     Task,
     block_sizes,
@@ -28,14 +29,6 @@ from mini_ism.regression import (
 )
 from mini_ism.views import error_figure, path_figure
 
-ETA, LAYERS = 0.04, 50  # as in 2308.06912: 1.6 / n
-SETTINGS = {
-    "causal": ("causal", 40),
-    "ISM 10 x 4": ("ism", 10),
-    "ISM 5 x 8": ("ism", 5),
-    "ISM 2 x 20": ("ism", 2),
-    "prefix": ("prefix", 1),
-}
 # One seed of 64 sequences, measured earlier and apart from this code: layer 10, layer 50, stationary.
 ONE_SEED = {
     "causal": (0.454, 0.393, 0.393),

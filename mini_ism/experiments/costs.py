@@ -107,7 +107,7 @@ class _Lane:
         batch = make_batch(dialogues, self.tokenizer, expand=self.expand)
         prepare_step(self.model, self.optimizer, batch, self.mask, lr=self.recipe.lr, clip=self.recipe.clip)
         self.optimizer.step()
-        self.tokens += int((batch.segments.id >= 0).sum())
+        self.tokens += batch.token_count
         return time.perf_counter() - clock
 
 

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from mini_ism.corpus import Dialogue, load_split
-from mini_ism.evaluation import CONTROL_SKILLS, evaluate
+from mini_ism.evaluation import CONTROL_SKILLS, Score, evaluate
 from mini_ism.experiments.registry import register_sweep
 from mini_ism.experiments.report import markdown_table
 from mini_ism.experiments.rows import Config, Result, Row
@@ -106,8 +106,7 @@ def shares(stage: str, mask: str, model: GPT, test: list[Dialogue]) -> dict[str,
     """Exact match on the control skills under a mask."""
     scores = evaluate(model, load_tokenizer(), test, mask)
     control = {skill: scores[skill] for skill in CONTROL_SKILLS}
-    first, *others = control.values()
-    control["all"] = sum(others, first)
+    control["all"] = sum(control.values(), Score(0, 0))
     return {f"{stage} {mask} {skill}": round(score.share, 5) for skill, score in control.items()}
 
 

@@ -20,6 +20,7 @@ QUESTIONS = 6  # a dialogue; the same may be asked again, so that nothing can be
 
 LABELS = ("1 link", "2 links", "3 links")
 ORDERS = ("any", "outer first", "inner first", "outer later")
+BOOK_ORDERS = ("before", "after", "later")
 
 
 def chains(rng: Random, stage: int, order: str = "any") -> Dialogue:

@@ -17,20 +17,17 @@ from mini_ism.evaluation import Score, evaluate, one_pass
 from mini_ism.experiments.registry import register_sweep
 from mini_ism.experiments.report import markdown_table
 from mini_ism.experiments.rows import Config, Result, Row
-from mini_ism.experiments.statistics import Claim, at_best_rate, mean_interval, paired_difference
+from mini_ism.experiments.statistics import Claim, at_best_rate, by_seed, mean_interval, paired_difference
 from mini_ism.experiments.sweep import Sweep
-from mini_ism.experiments.word_tasks import STAGES, chains, codebook
+from mini_ism.experiments.word_tasks import BOOK_ORDERS, ORDERS, STAGES, chains, codebook
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT, GPTConfig
 from mini_ism.tokenizer import load_tokenizer
 from mini_ism.training import TrainingConfig, make_batch, make_optimizer, prepare_step
 
 TASKS: dict[str, Callable[[Random, int], Dialogue]] = {
-    **{
-        f"chains, {order}": partial(chains, order=order)
-        for order in ("any", "outer first", "inner first", "outer later")
-    },
-    **{f"codebook {order}": partial(codebook, order=order) for order in ("before", "after", "later")},
+    **{f"chains, {order}": partial(chains, order=order) for order in ORDERS},
+    **{f"codebook {order}": partial(codebook, order=order) for order in BOOK_ORDERS},
 }
 TARGET = {task: "3 links" if task.startswith("chains") else "two code words" for task in TASKS}
 """What each task is about: all questions whose label begins so."""
@@ -72,14 +69,15 @@ def run(config: Config) -> Result:
         batch = make_batch(dialogues, tokenizer, expand=expand)
         loss = prepare_step(model, optimizer, batch, rule, lr=recipe.rate(step), clip=recipe.clip)
         optimizer.step()
-        tokens += int((batch.segments.id >= 0).sum())
+        tokens += batch.token_count
         losses.append(loss.item())
         if (step + 1) % config["every"] == 0 or step + 1 == recipe.steps:
-            right = target(evaluate(model, tokenizer, validation, rule), config["task"])
+            scores = evaluate(model, tokenizer, validation, rule)
+            right = target(scores, config["task"])
             curve.append({"step": step + 1, "tokens": tokens, "target": round(right.share, 4)})
     return {
         "test": shares(evaluate(model, tokenizer, test, rule), config["task"]),
-        "validation": shares(evaluate(model, tokenizer, validation, rule), config["task"]),
+        "validation": shares(scores, config["task"]),  # the last measurement is the end's
         "curve": curve,
         "loss": round(sum(losses[-config["every"] :]) / len(losses[-config["every"] :]), 5),
         "tokens": tokens,
@@ -93,8 +91,7 @@ def held_out(task: str, name: str) -> list[Dialogue]:
 
 def target(scores: dict[str, Score], task: str) -> Score:
     """All questions of the kind that the task is about, together."""
-    first, *others = [score for label, score in scores.items() if label.startswith(TARGET[task])]
-    return sum(others, first)
+    return sum((score for label, score in scores.items() if label.startswith(TARGET[task])), Score(0, 0))
 
 
 def shares(scores: dict[str, Score], task: str) -> dict[str, float]:
@@ -121,12 +118,15 @@ def tables(rows: list[Row]) -> str:
 
 def best(rows: Iterable[Row]) -> dict[tuple[str, int, int, int, str], list[Row]]:
     """Rows by task, layers, heads, steps and mask, at each one's best rate."""
-    score = lambda row: row.result["validation"]["target"]  # noqa: E731
-    chosen = at_best_rate(rows, ("task", "layers", "heads", "steps", "mask"), score, lowest=False)
+    chosen = at_best_rate(rows, ("task", "layers", "heads", "steps", "mask"), _share("validation"), lowest=False)
     order = list(TASKS)
     return dict(
         sorted(chosen.items(), key=lambda item: (order.index(item[0][0]), *item[0][1:4], MASKS.index(item[0][4])))
     )
+
+
+def _share(held_out: str, label: str = "target") -> Callable[[Row], float]:
+    return lambda row: float(row.result[held_out][label])
 
 
 def _scores(rows: list[Row]) -> str:
@@ -192,11 +192,9 @@ def claims(rows: list[Row]) -> list[Claim]:
     for task, layers, heads, steps in dict.fromkeys(group[:4] for group in chosen):
         for a, b in (("ism", "causal"), ("prefix", "ism")):
             pair = [chosen.get((task, layers, heads, steps, mask), []) for mask in (a, b)]
-            labels = [
-                label for label in ("target", *COMPARED) if all(r.result["test"].get(label) for r in pair[0] + pair[1])
-            ]
-            for label in labels:
-                values = [{row.config["seed"]: float(row.result["test"][label]) for row in runs} for runs in pair]
+            asked = [set(row.result["test"]) for runs in pair for row in runs]
+            for label in (label for label in ("target", *COMPARED) if all(label in labels for labels in asked)):
+                values = [by_seed(runs, _share("test", label)) for runs in pair]
                 if len(set(values[0]) & set(values[1])) > 1:
                     setting = f"{task}, {layers} layers, heads {heads}, {steps} steps, {label}"
                     found.append(Claim(f"{setting}: {a} - {b}", paired_difference(*values)))
