@@ -232,7 +232,11 @@ def test_the_best_rate_is_chosen_by_validation() -> None:
     for value in (None, math.inf, math.nan):  # a rate at which one seed diverged
         assert rate([*rows[:2], run_at(2e-3, 0, value), rows[3]], lowest=True) == 1e-3
         assert rate([run_at(2e-3, 0, value), *rows[:2], rows[3]], lowest=False) == 1e-3
-    assert rate(rows[:3], lowest=True) == 1e-3  # 2e-3 has not seen all seeds yet
+    assert rate(rows[:3], lowest=True) == 1e-3  # 2e-3 has not seen two seeds yet
+    lucky = [*rows, run_at(1e-3, 2, -9.0)]  # a seed that 2e-3 has not seen, so that it says nothing of the rates
+    assert rate(lucky, lowest=True) == 2e-3
+    (chosen,) = at_best_rate(lucky, ["mask"], lambda row: row.result["validation"], lowest=False).values()
+    assert [row.config["seed"] for row in chosen] == [0, 1, 2]
     assert by_seed(rows[:2], lambda row: row.result["test"]) == {0: 0.1, 1: 0.1}
     with pytest.raises(ValueError, match="two rows have seed=0"):
         by_seed(rows, lambda row: row.result["test"])

@@ -145,9 +145,10 @@ def grouped(rows: Iterable[Row], keys: Sequence[str]) -> dict[tuple[Any, ...], l
 def at_best_rate(
     rows: Iterable[Row], keys: Sequence[str], score: Callable[[Row], float | None], *, lowest: bool, rate: str = "lr"
 ) -> dict[tuple[Any, ...], list[Row]]:
-    """Of each group, the rows at its own best learning rate: the best mean score over the seeds.
+    """Of each group, the rows at its own best learning rate: the best mean score over the seeds that all rates have.
 
-    The score must come from validation draws, and what is reported from test draws, or the choice flatters itself.
+    The score must come from validation draws, and what is reported from test draws, or the choice flatters itself. A
+    few seeds may try all rates, and the others follow at the best.
 
     Args:
         rows: of a sweep.
@@ -157,17 +158,20 @@ def at_best_rate(
         rate: the key of the learning rate.
 
     Returns:
-        The rows by group. Rates that some seeds have not been run at yet are passed over.
+        All rows at that rate, by group. Rates that have not seen two seeds yet are passed over where others have.
     """
     best = {}
     for group, members in grouped(rows, keys).items():
         rates = grouped(members, [rate])
-        whole = max(map(len, rates.values()))
-        means = {}
-        for name, runs in rates.items():
-            scores = [score(run) for run in runs]
+        tried = [runs for runs in rates.values() if len(runs) > 1] or list(rates.values())
+        common = set.intersection(*({run.config["seed"] for run in runs} for runs in tried))
+
+        def mean(runs: list[Row], common: set[Any] = common) -> float:
+            scores = [score(run) for run in runs if run.config["seed"] in common]
             finite = [s for s in scores if s is not None and math.isfinite(s)]
-            mean = math.fsum(finite) / len(finite) if len(finite) == len(runs) else math.inf
-            means[name] = (len(runs) < whole, mean if lowest or mean == math.inf else -mean)
-        best[group] = rates[min(means, key=lambda name: means[name])]
+            if not finite or len(finite) < len(scores):
+                return math.inf
+            return math.fsum(finite) / len(finite) * (1 if lowest else -1)
+
+        best[group] = min(tried, key=mean)
     return best
