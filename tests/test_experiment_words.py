@@ -8,13 +8,19 @@ from random import Random
 from typing import Any
 
 import pytest
+import torch
 
+from mini_ism.attention_stats import read_attention
 from mini_ism.corpus import Dialogue
 from mini_ism.corpus.world import PLACES, ROOMS
+from mini_ism.dialogue import encode_dialogue
 from mini_ism.evaluation import Score
 from mini_ism.experiments.rows import Row
+from mini_ism.experiments.word_maps import link_attention, links
 from mini_ism.experiments.word_tasks import QUESTIONS, STAGES
 from mini_ism.experiments.words import CONFIGS, CUT, TARGET, TASKS, claims, held_out, run, steps_to, tables, target
+from mini_ism.model import GPT, GPTConfig
+from mini_ism.tokenizer import load_tokenizer
 
 SEEDS = range(25)
 every_task = pytest.mark.parametrize("task", TASKS)
@@ -194,3 +200,36 @@ def test_a_run_is_a_function_of_its_config() -> None:
 def test_the_target_pools_the_questions_it_is_about() -> None:
     scores = {"3 links, ahead": Score(1, 4), "3 links, behind": Score(3, 4), "2 links": Score(0, 9)}
     assert target(scores, "chains, any") == Score(4, 8)
+
+
+def test_links_are_found_where_they_are_told() -> None:
+    tokenizer = load_tokenizer()
+    dialogue = encode_dialogue(
+        [
+            {"role": "user", "content": "tin in cart. key in tin. which room is key?"},
+            {"role": "assistant", "content": "key barn"},
+        ],
+        tokenizer,
+    )
+    assert links(dialogue, tokenizer) == [("tin", "cart", 1), ("key", "tin", 5)]
+
+
+def test_a_causal_link_gives_nothing_to_what_continues_it_ahead() -> None:
+    torch.manual_seed(0)
+    tokenizer = load_tokenizer()
+    model = GPT(GPTConfig(tokenizer.n_vocab, layers=1, heads=2, width=32))
+    dialogues = held_out("chains, any", "test")[:3]
+    causal, ism = (link_attention(model, tokenizer, dialogues, mask) for mask in ("causal", "ism"))
+    assert causal["onward, ahead"] == causal["back, ahead"] == 0 < min(causal["onward, behind"], causal["back, behind"])
+    assert min(ism.values()) > 0
+    one = encode_dialogue(dialogues[0].messages, tokenizer)
+    weights = read_attention(model, one, "ism").weights[0]  # (H, T, T)
+    ahead = [
+        weights[:, at : at + 4, other : other + 4].sum(-1)
+        for _, outer, at in links(one, tokenizer)
+        for inner, _, other in links(one, tokenizer)
+        if inner == outer and other > at
+    ]
+    assert link_attention(model, tokenizer, dialogues[:1], "ism")["onward, ahead"] == pytest.approx(
+        float(torch.stack(ahead).mean(0).max()), abs=1e-4
+    )

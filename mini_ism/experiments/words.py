@@ -5,7 +5,7 @@ Small GPTs of the package, trained from scratch on one task of :mod:`~mini_ism.e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import product
 from random import Random
@@ -19,6 +19,7 @@ from mini_ism.experiments.report import markdown_table
 from mini_ism.experiments.rows import Config, Result, Row
 from mini_ism.experiments.statistics import Claim, at_best_rate, by_seed, mean_interval, paired_difference
 from mini_ism.experiments.sweep import Sweep
+from mini_ism.experiments.word_maps import link_attention
 from mini_ism.experiments.word_tasks import BOOK_ORDERS, ORDERS, STAGES, chains, codebook
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT, GPTConfig
@@ -37,6 +38,7 @@ COMPARED = ("3 links, ahead", "3 links, behind", "2 links", "1 link", "told", "o
 
 STAGE_ENDS = (0.05, 0.25)  # shares of the steps after which the next stage comes
 ASKED = 300  # dialogues of each of the two held-out draws
+MAPPED = 50  # of them whose attention is looked at
 WIDTH = 64
 
 
@@ -48,11 +50,15 @@ def run(config: Config) -> Result:
 
     Returns:
         Exact match by label on ``test`` and ``validation`` draws at the end; ``curve``, on validation, the target's at
-        each measurement, with the tokens computed by then; the last interval's mean ``loss``.
+        each measurement, with the tokens computed by then; the last interval's mean ``loss``; of chains also where the
+        first layer looks, ``maps``.
     """
     model, progress = train(config)
-    test = evaluate(model, load_tokenizer(), held_out(config["task"], "test"))
-    return {"test": shares(test, config["task"]), **progress}
+    asked, tokenizer = held_out(config["task"], "test"), load_tokenizer()
+    result = {"test": shares(evaluate(model, tokenizer, asked), config["task"]), **progress}
+    if config["task"].startswith("chains"):
+        result["maps"] = link_attention(model, tokenizer, asked[:MAPPED])
+    return result
 
 
 def train(config: Config) -> tuple[GPT, Result]:
@@ -89,12 +95,15 @@ def train(config: Config) -> tuple[GPT, Result]:
             scores = evaluate(model, tokenizer, validation)
             right = target(scores, config["task"])
             curve.append({"step": step + 1, "tokens": tokens, "target": round(right.share, 4)})
-    return model, {
-        "validation": shares(scores, config["task"]),  # the last measurement is the end's
-        "curve": curve,
-        "loss": round(sum(losses[-config["every"] :]) / len(losses[-config["every"] :]), 5),
-        "tokens": tokens,
-    }
+    return (
+        model,
+        {
+            "validation": shares(scores, config["task"]),  # the last measurement is the end's
+            "curve": curve,
+            "loss": round(sum(losses[-config["every"] :]) / len(losses[-config["every"] :]), 5),
+            "tokens": tokens,
+        },
+    )
 
 
 def held_out(task: str, name: str) -> list[Dialogue]:
@@ -115,6 +124,7 @@ def shares(scores: dict[str, Score], task: str) -> dict[str, float]:
 # -- the report ------------------------------------------------------------------------------------
 
 MASKS = ("causal", "ism", "prefix")
+WAYS = ("onward, ahead", "onward, behind", "back, ahead", "back, behind")
 
 
 def tables(rows: list[Row]) -> str:
@@ -126,7 +136,7 @@ def tables(rows: list[Row]) -> str:
         f"{ASKED} held-out dialogues; each mask at the learning rate that was best on others. *Steps to 90%*: of the "
         "target on validation, over the seeds that come to it and stay.\n\n"
     )
-    return about + _scores(rows) + "\n" + _differences(rows)
+    return "\n".join([about + _scores(rows), _maps(rows), _differences(rows)])
 
 
 def best(rows: Iterable[Row]) -> dict[tuple[str, int, int, int, str], list[Row]]:
@@ -182,6 +192,25 @@ def _scores(rows: list[Row]) -> str:
     return markdown_table(header, lines)
 
 
+def _maps(rows: list[Row]) -> str:
+    lines = [
+        (
+            *map(str, group[:4]),
+            group[4],
+            *(mean_interval(row.result["maps"][way] for row in runs).percent() for way in WAYS),
+        )
+        for group, runs in best(rows).items()
+        if all("maps" in row.result for row in runs)
+    ]
+    if not lines:
+        return ""
+    return (
+        "Of a link's attention in the first layer, from the token and the head that give the most, what goes to the "
+        "link that continues it (*onward*) and to the one that it continues (*back*):\n\n"
+        + markdown_table(("task", "layers", "heads", "steps", "mask", *WAYS), lines)
+    )
+
+
 def steps_to(row: Row, share: float) -> int | None:
     """The first measurement from which on the target stays at or above a share; ``None`` if there is none."""
     first = None
@@ -223,21 +252,24 @@ TRIED, SEEDS = range(2), range(5)
 BOTH = ("causal", "ism")
 
 
-def grid(task: str, best: dict[str, float], **changes: int) -> list[Config]:
+def grid(task: str, best: dict[str, float], *, rates: Sequence[float] = RATES, **changes: int) -> list[Config]:
     """A task under the masks named in ``best``, the tried seeds first.
 
     Two layers of one head, unless changed: then a causal reader cannot look both for what a link continues and for
     what continues it.
     """
     plain = {"task": task, "layers": 2, "heads": 1, "steps": 2000, "batch": 8, "every": 200, **changes}
-    tried = [{**plain, "mask": mask, "lr": lr, "seed": seed} for lr, seed, mask in product(RATES, TRIED, best)]
+    tried = [{**plain, "mask": mask, "lr": lr, "seed": seed} for lr, seed, mask in product(rates, TRIED, best)]
     others = [seed for seed in SEEDS if seed not in TRIED]
     return tried + [{**plain, "mask": mask, "lr": best[mask], "seed": seed} for seed, mask in product(others, best)]
 
 
+LONG = {"steps": 8000, "every": 800}  # does causal come to it, given four times the steps?
+
 CONFIGS = [
     *grid("chains, any", {"causal": 3e-3, "ism": 3e-3}),
     *grid("chains, any", {"causal": 3e-3, "ism": 3e-3}, heads=4),
+    *grid("chains, any", {"causal": 3e-3}, rates=[3e-3], **LONG),
     *grid("codebook after", {"causal": 3e-3, "ism": 3e-3}),
     *grid("chains, any", {"causal": 3e-3, "ism": 3e-3}, layers=3),
     *grid("codebook before", {"causal": 3e-3, "ism": 3e-3}),
