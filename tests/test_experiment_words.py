@@ -17,8 +17,9 @@ from mini_ism.dialogue import encode_dialogue
 from mini_ism.evaluation import Score
 from mini_ism.experiments.rows import Row
 from mini_ism.experiments.word_maps import link_attention, links
-from mini_ism.experiments.word_tasks import QUESTIONS, STAGES
-from mini_ism.experiments.words import CONFIGS, CUT, TARGET, TASKS, claims, held_out, run, steps_to, tables, target
+from mini_ism.experiments.word_tables import at_tokens, claims, steps_to, tables
+from mini_ism.experiments.word_tasks import QUESTIONS, STAGES, TARGET, TASKS
+from mini_ism.experiments.words import CONFIGS, CUT, held_out, run, target
 from mini_ism.model import GPT, GPTConfig
 from mini_ism.tokenizer import load_tokenizer
 
@@ -160,9 +161,10 @@ def test_each_mask_is_compared_at_the_rate_that_was_best_on_validation() -> None
     assert claim.difference.mean == pytest.approx(0.41)
     assert claim.difference.verdict == "more"
     page = tables(rows)
-    assert "| chains, any | 2 | 1 | ism | 0.001 | 3 | 92.0%" in page
-    assert "10 (3 of 3)" in page
-    assert "0 of 3" in page
+    assert "| chains, any | 2 | 1 | 30 | ism | 0.001 | 3 | 92.0%" in page
+    assert "| 10 | 3 of 3 |" in page
+    assert "|  | 0 of 3 |" in page
+    assert "| 92.0% (3)\\* | 20.0% (3) |" in page  # the rate that was better on test only
 
 
 def test_a_mask_that_gets_nothing_right_is_compared_too() -> None:
@@ -185,6 +187,18 @@ def test_what_is_run_is_of_known_tasks_and_the_target_is_asked_for() -> None:
         assert any(
             skill.startswith(label) for dialogue in islice(held_out(task, "test"), 20) for skill in dialogue.skills
         )
+
+
+def test_equal_tokens_are_those_of_the_cheapest_mask() -> None:
+    rows = [row("ism", 0, 1e-3, 0.9), row("prefix", 0, 1e-3, 1.0)]
+    for number, point in enumerate(rows[1].result["curve"]):
+        point.update(tokens=2000 * (number + 1), target=0.3 * (number + 1))
+    rows[1].result["tokens"] = 6000
+    assert at_tokens(rows[1], 3000) == 0.3
+    assert at_tokens(rows[1], 6000) == pytest.approx(0.9)
+    page = tables(rows)
+    assert "| 100.0% | 0.0M | 30.0% |" in page
+    assert "| 90.0% | 0.0M | 90.0% |" in page
 
 
 @pytest.mark.slow

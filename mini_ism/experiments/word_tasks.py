@@ -8,6 +8,7 @@ the facts, and one head can look up for both.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from random import Random
 
@@ -109,3 +110,11 @@ def _dialogue(queries: list[str], ask: Callable[[], tuple[str, str, str]]) -> Di
         labels.append(label)
         told = ""
     return Dialogue(messages, labels)
+
+
+TASKS: dict[str, Callable[[Random, int], Dialogue]] = {
+    **{f"chains, {order}": partial(chains, order=order) for order in ORDERS},
+    **{f"codebook {order}": partial(codebook, order=order) for order in BOOK_ORDERS},
+}
+TARGET = {task: "3 links" if task.startswith("chains") else "two code words" for task in TASKS}
+"""What each task is about: all questions whose label begins so."""

@@ -5,8 +5,7 @@ Small GPTs of the package, trained from scratch on one task of :mod:`~mini_ism.e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from itertools import product
 from random import Random
 
@@ -15,26 +14,15 @@ import torch
 from mini_ism.corpus import Dialogue
 from mini_ism.evaluation import Score, evaluate, one_pass
 from mini_ism.experiments.registry import register_sweep
-from mini_ism.experiments.report import markdown_table
-from mini_ism.experiments.rows import Config, Result, Row
-from mini_ism.experiments.statistics import Claim, at_best_rate, by_seed, mean_interval, paired_difference
+from mini_ism.experiments.rows import Config, Result
 from mini_ism.experiments.sweep import Sweep
 from mini_ism.experiments.word_maps import link_attention
-from mini_ism.experiments.word_tasks import BOOK_ORDERS, ORDERS, STAGES, chains, codebook
+from mini_ism.experiments.word_tables import claims, tables
+from mini_ism.experiments.word_tasks import STAGES, TARGET, TASKS
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT, GPTConfig
 from mini_ism.tokenizer import load_tokenizer
 from mini_ism.training import TrainingConfig, make_batch, make_optimizer, prepare_step
-
-TASKS: dict[str, Callable[[Random, int], Dialogue]] = {
-    **{f"chains, {order}": partial(chains, order=order) for order in ORDERS},
-    **{f"codebook {order}": partial(codebook, order=order) for order in BOOK_ORDERS},
-}
-TARGET = {task: "3 links" if task.startswith("chains") else "two code words" for task in TASKS}
-"""What each task is about: all questions whose label begins so."""
-
-COMPARED = ("3 links, ahead", "3 links, behind", "2 links", "1 link", "told", "one code word")
-"""Labels that are reported beside the target."""
 
 STAGE_ENDS = (0.05, 0.25)  # shares of the steps after which the next stage comes
 ASKED = 300  # dialogues of each of the two held-out draws
@@ -119,128 +107,6 @@ def target(scores: dict[str, Score], task: str) -> Score:
 def shares(scores: dict[str, Score], task: str) -> dict[str, float]:
     """Shares of answers exactly right, by label and for the target."""
     return {**{label: round(s.share, 5) for label, s in scores.items()}, "target": round(target(scores, task).share, 5)}
-
-
-# -- the report ------------------------------------------------------------------------------------
-
-MASKS = ("causal", "ism", "prefix")
-WAYS = ("onward, ahead", "onward, behind", "back, ahead", "back, behind")
-
-
-def tables(rows: list[Row]) -> str:
-    """The section: exact match and steps to 90% by task, depth and mask, each at its own best rate; what differs."""
-    about = (
-        f"GPTs of width {WIDTH}, trained on one task each "
-        "(`mini_ism/experiments/word_tasks.py` has examples). Three links, or code words on both sides of a fact, need "
-        "three look-ups in a row; two layers make two, unless facts have met before they are asked for. Exact match on "
-        f"{ASKED} held-out dialogues; each mask at the learning rate that was best on others. *Steps to 90%*: of the "
-        "target on validation, over the seeds that come to it and stay.\n\n"
-    )
-    return "\n".join([about + _scores(rows), _maps(rows), _differences(rows)])
-
-
-def best(rows: Iterable[Row]) -> dict[tuple[str, int, int, int, str], list[Row]]:
-    """Rows by task, layers, heads, steps and mask, at each one's best rate."""
-    chosen = at_best_rate(rows, ("task", "layers", "heads", "steps", "mask"), _share("validation"), lowest=False)
-    order = list(TASKS)
-    return dict(
-        sorted(chosen.items(), key=lambda item: (order.index(item[0][0]), *item[0][1:4], MASKS.index(item[0][4])))
-    )
-
-
-def _share(held_out: str, label: str = "target") -> Callable[[Row], float]:
-    return lambda row: float(row.result[held_out][label])
-
-
-def _scores(rows: list[Row]) -> str:
-    lines = []
-    for (task, layers, heads, steps, mask), runs in best(rows).items():
-        others = [label for label in COMPARED if label in runs[0].result["test"]]
-        reached = [first for row in runs if (first := steps_to(row, 0.9)) is not None]
-        lines.append(
-            (
-                task,
-                str(layers),
-                str(heads),
-                mask,
-                f"{runs[0].config['lr']:g}",
-                str(len(runs)),
-                mean_interval(row.result["test"]["target"] for row in runs).percent(),
-                ", ".join(
-                    f"{label} {mean_interval(row.result['test'][label] for row in runs).mean:.1%}" for label in others
-                ),
-                f"{sum(reached) / len(reached):,.0f} ({len(reached)} of {len(runs)})"
-                if reached
-                else f"0 of {len(runs)}",
-                f"{steps:,}",
-                f"{sum(row.result['tokens'] for row in runs) / len(runs) / 1e6:.1f}M",
-            )
-        )
-    header = (
-        "task",
-        "layers",
-        "heads",
-        "mask",
-        "best rate",
-        "seeds",
-        "target",
-        "of which, and one look-up less",
-        "steps to 90%",
-        "steps",
-        "tokens",
-    )
-    return markdown_table(header, lines)
-
-
-def _maps(rows: list[Row]) -> str:
-    lines = [
-        (
-            *map(str, group[:4]),
-            group[4],
-            *(mean_interval(row.result["maps"][way] for row in runs).percent() for way in WAYS),
-        )
-        for group, runs in best(rows).items()
-        if all("maps" in row.result for row in runs)
-    ]
-    if not lines:
-        return ""
-    return (
-        "Of a link's attention in the first layer, from the token and the head that give the most, what goes to the "
-        "link that continues it (*onward*) and to the one that it continues (*back*):\n\n"
-        + markdown_table(("task", "layers", "heads", "steps", "mask", *WAYS), lines)
-    )
-
-
-def steps_to(row: Row, share: float) -> int | None:
-    """The first measurement from which on the target stays at or above a share; ``None`` if there is none."""
-    first = None
-    for point in row.result["curve"]:
-        if point["target"] < share:
-            first = None
-        elif first is None:
-            first = point["step"]
-    return first
-
-
-def _differences(rows: list[Row]) -> str:
-    lines = [(claim.text, claim.difference.percent(), claim.difference.verdict) for claim in claims(rows)]
-    return markdown_table(("difference by seed, points", "mean", "so it is"), lines) if lines else ""
-
-
-def claims(rows: list[Row]) -> list[Claim]:
-    """Each pair of masks, by seed, where two seeds or more have been run: on the target, and on the other questions."""
-    chosen = best(rows)
-    found = []
-    for task, layers, heads, steps in dict.fromkeys(group[:4] for group in chosen):
-        for a, b in (("ism", "causal"), ("prefix", "ism")):
-            pair = [chosen.get((task, layers, heads, steps, mask), []) for mask in (a, b)]
-            asked = [set(row.result["test"]) for runs in pair for row in runs]
-            for label in (label for label in ("target", *COMPARED) if all(label in labels for labels in asked)):
-                values = [by_seed(runs, _share("test", label)) for runs in pair]
-                if len(set(values[0]) & set(values[1])) > 1:
-                    setting = f"{task}, {layers} layers, heads {heads}, {steps} steps, {label}"
-                    found.append(Claim(f"{setting}: {a} - {b}", paired_difference(*values)))
-    return found
 
 
 # -- what is run -----------------------------------------------------------------------------------

@@ -1,0 +1,169 @@
+"""What the rows of the words sweep say: by task, depth and mask, each at its own best learning rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+
+from mini_ism.experiments.report import markdown_table
+from mini_ism.experiments.rows import Row
+from mini_ism.experiments.statistics import Claim, at_best_rate, by_seed, mean_interval, paired_difference
+from mini_ism.experiments.word_tasks import TASKS
+
+MASKS = ("causal", "ism", "prefix")
+SETTING = ("task", "layers", "heads", "steps", "mask")
+WAYS = ("onward, ahead", "onward, behind", "back, ahead", "back, behind")
+COMPARED = ("3 links, ahead", "3 links, behind", "2 links", "1 link", "told", "one code word")
+"""Labels that are reported beside the target."""
+
+
+def tables(rows: list[Row]) -> str:
+    """The section: exact match and steps to 90% by task, depth and mask, each at its own best rate; what differs."""
+    about = (
+        "Small GPTs, trained from scratch on one task each (`mini_ism/experiments/word_tasks.py` has examples). Three "
+        "links, or code words on both sides of a fact, need three look-ups in a row; two layers make two, unless facts "
+        "have met before they are asked for. The *target* is the share of such questions answered exactly right, on "
+        "held-out dialogues. Each mask has the learning rate that was best on others (validation), which two seeds "
+        "have tried all. *At equal tokens*: on validation, when as many had been computed as the cheapest mask "
+        "computes in all. *Steps to 90%*: mean over the seeds that come to it and stay.\n\n"
+    )
+    return "\n".join([about + _scores(rows), _labels(rows), _maps(rows), _rates(rows), _differences(rows)])
+
+
+def best(rows: Iterable[Row]) -> dict[tuple[str, int, int, int, str], list[Row]]:
+    """Rows by task, layers, heads, steps and mask, at each one's best rate."""
+    chosen = at_best_rate(rows, ("task", "layers", "heads", "steps", "mask"), _share("validation"), lowest=False)
+    order = list(TASKS)
+    return dict(
+        sorted(chosen.items(), key=lambda item: (order.index(item[0][0]), *item[0][1:4], MASKS.index(item[0][4])))
+    )
+
+
+def _share(held_out: str, label: str = "target") -> Callable[[Row], float]:
+    return lambda row: float(row.result[held_out][label])
+
+
+def _scores(rows: list[Row]) -> str:
+    chosen = best(rows)
+    lines = []
+    for group, runs in chosen.items():
+        reached = [first for row in runs if (first := steps_to(row, 0.9)) is not None]
+        least = min(tokens(runs) for other, runs in chosen.items() if other[:4] == group[:4])
+        lines.append(
+            (
+                *_setting(group),
+                f"{runs[0].config['lr']:g}",
+                str(len(runs)),
+                mean_interval(map(_share("test"), runs)).percent(),
+                f"{tokens(runs) / 1e6:.1f}M",
+                mean_interval(at_tokens(row, least) for row in runs).percent(),
+                f"{math.fsum(reached) / len(reached):,.0f}" if reached else "",
+                f"{len(reached)} of {len(runs)}",
+            )
+        )
+    header = ("best rate", "seeds", "target", "tokens", "at equal tokens", "steps to 90%", "come to it")
+    return markdown_table((*SETTING, *header), lines)
+
+
+def _labels(rows: list[Row]) -> str:
+    chosen = best(rows)
+    told = [label for label in COMPARED if any(label in runs[0].result["test"] for runs in chosen.values())]
+    lines = [
+        (
+            *_setting(group),
+            *(
+                mean_interval(map(_share("test", label), runs)).percent() if label in runs[0].result["test"] else ""
+                for label in told
+            ),
+        )
+        for group, runs in chosen.items()
+    ]
+    return "Label by label, on the test draws:\n\n" + markdown_table((*SETTING, *told), lines)
+
+
+def _rates(rows: list[Row]) -> str:
+    rates = sorted({row.config["lr"] for row in rows})
+    lines = []
+    for group, runs in best(rows).items():
+        cells = []
+        for rate in rates:
+            same = [row for row in rows if _group(row) == group and row.config["lr"] == rate]
+            chosen = "\\*" if rate == runs[0].config["lr"] else ""
+            mean = math.fsum(map(_share("validation"), same)) / len(same) if same else 0.0
+            cells.append(f"{mean:.1%} ({len(same)}){chosen}" if same else "")
+        lines.append((*_setting(group), *cells))
+    return (
+        "The target on validation at every rate, in brackets the seeds (\\* chosen, on the seeds that have tried all):"
+        "\n\n" + markdown_table((*SETTING, *(f"{rate:g}" for rate in rates)), lines)
+    )
+
+
+def _group(row: Row) -> tuple[str, int, int, int, str]:
+    c = row.config
+    return c["task"], c["layers"], c["heads"], c["steps"], c["mask"]
+
+
+def _setting(group: tuple[str, int, int, int, str]) -> tuple[str, ...]:
+    task, layers, heads, steps, mask = group
+    return task, str(layers), str(heads), f"{steps:,}", mask
+
+
+def tokens(runs: Sequence[Row]) -> float:
+    """Positions that a run computed in training, padding left out, on average."""
+    return math.fsum(row.result["tokens"] for row in runs) / len(runs)
+
+
+def at_tokens(row: Row, count: float) -> float:
+    """The target on validation when so many tokens, or up to a hundredth more, had been computed."""
+    return float([point["target"] for point in row.result["curve"] if point["tokens"] <= 1.01 * count][-1])
+
+
+def _maps(rows: list[Row]) -> str:
+    lines = [
+        (
+            *map(str, group[:4]),
+            group[4],
+            *(mean_interval(row.result["maps"][way] for row in runs).percent() for way in WAYS),
+        )
+        for group, runs in best(rows).items()
+        if all("maps" in row.result for row in runs)
+    ]
+    if not lines:
+        return ""
+    return (
+        "Of a link's attention in the first layer, from the token and the head that give the most, what goes to the "
+        "link that continues it (*onward*) and to the one that it continues (*back*):\n\n"
+        + markdown_table((*SETTING, *WAYS), lines)
+    )
+
+
+def steps_to(row: Row, share: float) -> int | None:
+    """The first measurement from which on the target stays at or above a share; ``None`` if there is none."""
+    first = None
+    for point in row.result["curve"]:
+        if point["target"] < share:
+            first = None
+        elif first is None:
+            first = point["step"]
+    return first
+
+
+def _differences(rows: list[Row]) -> str:
+    lines = [(claim.text, claim.difference.percent(), claim.difference.verdict) for claim in claims(rows)]
+    return markdown_table(("difference by seed, points", "mean", "so it is"), lines) if lines else ""
+
+
+def claims(rows: list[Row]) -> list[Claim]:
+    """Each pair of masks, by seed, where two seeds or more have been run: on the target, and on the other questions."""
+    chosen = best(rows)
+    found = []
+    for task, layers, heads, steps in dict.fromkeys(group[:4] for group in chosen):
+        for a, b in (("ism", "causal"), ("prefix", "ism")):
+            pair = [chosen.get((task, layers, heads, steps, mask), []) for mask in (a, b)]
+            asked = [set(row.result["test"]) for runs in pair for row in runs]
+            for label in (label for label in ("target", *COMPARED) if all(label in labels for labels in asked)):
+                values = [by_seed(runs, _share("test", label)) for runs in pair]
+                if len(set(values[0]) & set(values[1])) > 1:
+                    setting = f"{task}, {layers} layers, heads {heads}, {steps} steps, {label}"
+                    found.append(Claim(f"{setting}: {a} - {b}", paired_difference(*values)))
+    return found
