@@ -24,6 +24,7 @@ from mini_ism.devices import DEVICES, get_device
 from mini_ism.dialogue import encode_dialogue, show_dialogue
 from mini_ism.evaluation import evaluate
 from mini_ism.experiments import RunFailed, check, get_sweep, read_rows, results_dir, run_sweep, sweeps, write_report
+from mini_ism.experiments.report import PICTURES
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT, PRESETS, GPTConfig
 from mini_ism.tokenizer import load_tokenizer
@@ -122,10 +123,11 @@ def _parser() -> argparse.ArgumentParser:
     ran.add_argument("--cut", action="store_true", help="the cut-down sweep, minutes instead of hours")
     ran.add_argument("--jobs", type=int, default=2, metavar="N", help="processes of one thread each (default: 2)")
     ran.add_argument("--out", type=Path, metavar="FOLDER", help=f"default: the package's own rows, or {CUT} with --cut")
-    reported = step.add_parser("report", help="write the tables of the committed rows")
+    reported = step.add_parser("report", help="write the tables and pictures of the committed rows")
     reported.set_defaults(run=_experiment_report, threads=0)
     reported.add_argument("--rows", type=Path, metavar="FOLDER", help="default: the package's own")
-    reported.add_argument("--out", type=Path, metavar="FILE", default=Path("RESULTS.md"), help="default: RESULTS.md")
+    place = f"of the page (default: RESULTS.md); beside it, {PICTURES} gets its pictures, and loses those of before"
+    reported.add_argument("--out", type=Path, metavar="FILE", default=Path("RESULTS.md"), help=place)
     checked = step.add_parser("check", help="whether the cut-down sweep's rows point where the committed ones do")
     checked.set_defaults(run=_experiment_check, threads=0)
     checked.add_argument("--cut", type=Path, metavar="FOLDER", default=CUT, help=f"default: {CUT}")
@@ -253,8 +255,8 @@ def _experiment_run(options: argparse.Namespace) -> None:
 
 
 def _experiment_report(options: argparse.Namespace) -> None:
-    write_report(options.out, options.rows)
-    print(options.out)
+    for written in write_report(options.out, options.rows):
+        print(written)
 
 
 def _experiment_check(options: argparse.Namespace) -> None:

@@ -15,6 +15,7 @@ from mini_ism.experiments.costs import (
     break_even,
     claims,
     epochs,
+    figures,
     medians,
     query,
     ratios,
@@ -149,6 +150,27 @@ def test_claims_are_ratios_less_one() -> None:
     assert found["time to first token, turn 2, prefix / ism - 1"].mean == pytest.approx(3.05)
     assert found["time to first token, sum of 2 turns, ism / causal - 1"].verdict == "tie"
     assert not math.isnan(found["seconds of 2 turns, prefix / ism - 1"].low)
+
+
+def test_pictures_tell_medians_of_repeats_and_ratios_to_ism() -> None:
+    talk = [
+        timed("ism", "chat", [[0.01, 0.02], [0.01, 0.02], [0.04, 0.02]]),
+        timed("prefix", "chat", [[0.01, 0.04], [0.01, 0.06], [0.01, 0.05]]),
+    ]
+    training = [
+        timed(mask, "epoch", seconds, turns=turns)
+        for turns, times in ((2, 2), (4, 3))
+        for mask, seconds in (("ism", [1.0, 2.0]), ("prefix", [times * 1.0, times * 2.0]))
+    ]
+    drawn = figures(talk + training)
+    assert list(drawn) == ["first-token", "epoch"]
+    assert "ism, 3 runs: 10 (10 to 40) at 1, 20 (20 to 20) at 2" in drawn["first-token"].alt
+    assert "prefix, 3 runs: 10 (10 to 10) at 1, 50 (40 to 60) at 2" in drawn["first-token"].alt
+    assert "ism, 2 runs: 1 (1 to 1) at 2, 1 (1 to 1) at 4" in drawn["epoch"].alt
+    assert "prefix, 2 runs: 2 (2 to 2) at 2, 3 (3 to 3) at 4" in drawn["epoch"].alt
+    assert list(figures(talk)) == ["first-token"]
+    assert list(figures(training[:1])) == ["epoch"]
+    assert figures(training[1:2]) == {}  # nothing to compare with yet
 
 
 def test_the_cut_down_sweep_makes_claims_of_the_full_one() -> None:

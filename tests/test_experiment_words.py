@@ -16,6 +16,7 @@ from mini_ism.corpus.world import PLACES, ROOMS
 from mini_ism.dialogue import encode_dialogue
 from mini_ism.evaluation import Score
 from mini_ism.experiments.rows import Row
+from mini_ism.experiments.word_figures import figures
 from mini_ism.experiments.word_maps import link_attention, links
 from mini_ism.experiments.word_tables import at_tokens, claims, steps_to, tables
 from mini_ism.experiments.word_tasks import QUESTIONS, STAGES, TARGET, TASKS
@@ -165,6 +166,22 @@ def test_each_mask_is_compared_at_the_rate_that_was_best_on_validation() -> None
     assert "| 10 | 3 of 3 |" in page
     assert "|  | 0 of 3 |" in page
     assert "| 92.0% (3)\\* | 20.0% (3) |" in page  # the rate that was better on test only
+
+
+def test_pictures_show_each_setting_and_how_the_first_is_learned() -> None:
+    rows = [row(mask, seed, 1e-3, 0.5) for seed in range(2) for mask in ("ism", "causal")]
+    rows += [row("ism", 0, 3e-3, 0.99, chosen=0.2)]  # better on test only: not chosen
+    wide, longer = row("ism", 0, 1e-3, 0.9), row("causal", 0, 1e-3, 0.75)
+    wide.config["heads"] = 4
+    longer.config.update(layers=3, steps=8000)
+    rows += [wide, longer]
+    drawn = figures(rows)
+    assert list(drawn) == ["target", "learning"]
+    assert (
+        "chains, any, 2 layers, 1 head: causal 50.0% (50.0% to 50.0%), ism 50.0% (50.0% to 50.0%); "
+        "chains, any, 2 layers, 4 heads: ism 90.0%; chains, any, 3 layers, 1 head, 8,000 steps: causal 75.0%."
+    ) in drawn["target"].alt
+    assert "causal, 2 runs: 50.0% (50.0% to 50.0%) at 10, 50.0% (50.0% to 50.0%) at 30; ism, 2" in drawn["learning"].alt
 
 
 def test_a_mask_that_gets_nothing_right_is_compared_too() -> None:

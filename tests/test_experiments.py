@@ -28,7 +28,7 @@ from mini_ism.experiments import (
     run_sweep,
     sweeps,
 )
-from mini_ism.experiments.report import check, markdown_table, report
+from mini_ism.experiments.report import PICTURES, check, markdown_table, pictures, report
 from mini_ism.experiments.statistics import (
     Interval,
     at_best_rate,
@@ -37,6 +37,7 @@ from mini_ism.experiments.statistics import (
     paired_difference,
     student,
 )
+from mini_ism.views import Figure
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -255,6 +256,13 @@ def claims(rows: list[Row]) -> list[Claim]:
     return made + ([Claim("3 against itself", Interval(0.0, -1.0, 1.0, 2))] if 3 in found else [])
 
 
+def figures(rows: list[Row]) -> dict[str, Figure]:
+    figure = Figure(figsize=(1, 1))
+    figure.add_subplot().plot([row.result["square"] for row in rows])
+    figure.alt = f"Squares [{len(rows)}]\nof seeds."
+    return {"curve": figure} | ({"early": figure} if len(rows) < 4 else {})
+
+
 @pytest.fixture
 def known(monkeypatch: pytest.MonkeyPatch) -> Sweep:
     """The toy sweep as the only one there is."""
@@ -284,6 +292,43 @@ def test_report_and_check(known: Sweep, tmp_path: Path) -> None:
     assert [same for _, same in check(cut, tmp_path)] == [False, None]
 
 
+def test_pictures_stand_before_the_tables(known: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_sweep(known, tmp_path, jobs=1)
+    plain = report(tmp_path)
+    drawn = replace(known, figures=figures)
+    monkeypatch.setattr(registry, "_SWEEPS", {"toy": drawn})
+    shown = "![Squares (4) of seeds.](docs/results/toy-curve.png)\n\n"
+    assert report(tmp_path) == plain.replace("| seed |", f"{shown}| seed |")
+    assert pictures(drawn, []) == pictures(known, read_rows(tmp_path / "toy.jsonl")) == {}
+
+
+def test_the_report_writes_the_pictures_of_its_page_and_no_others(
+    known: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(registry, "_SWEEPS", {"toy": replace(known, figures=figures)})
+    run_sweep(replace(known, configs=known.configs[:2]), tmp_path / "rows", jobs=1)
+    folder = Path(PICTURES)
+    assert main(["experiment", "report", "--rows", "rows"]) == 0
+    assert {path.name for path in folder.iterdir()} == {"toy-curve.png", "toy-early.png"}
+    assert capsys.readouterr().out.split() == [
+        "RESULTS.md",
+        *(str(folder / f"toy-{n}.png") for n in ("curve", "early")),
+    ]
+    before = (folder / "toy-curve.png").read_bytes()
+    assert before.startswith(b"\x89PNG")
+    assert main(["experiment", "report", "--rows", "rows"]) == 0
+    assert (folder / "toy-curve.png").read_bytes() == before
+    run_sweep(known, tmp_path / "rows", jobs=1)
+    (folder / "gone-curve.png").write_bytes(before)
+    (folder / "README.md").write_text("Kept.")
+    assert main(["experiment", "report", "--rows", "rows", "--out", "RESULTS.md"]) == 0
+    assert {path.name for path in folder.iterdir()} == {"toy-curve.png", "README.md"}
+    assert (folder / "toy-curve.png").read_bytes() != before
+    assert main(["experiment", "report", "--rows", "rows", "--out", "elsewhere/PAGE.md"]) == 0
+    assert [path.name for path in (Path("elsewhere") / folder).iterdir()] == ["toy-curve.png"]
+
+
 def test_the_command_line(
     known: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -303,6 +348,17 @@ def test_the_command_line(
 
 def test_the_page_is_of_the_committed_rows() -> None:
     assert (ROOT / "RESULTS.md").read_text(encoding="utf-8") == report(results_dir())
+
+
+def test_the_pictures_are_of_the_committed_rows() -> None:
+    """By their names: the bytes depend on matplotlib's version."""
+    drawn = [file for sweep in sweeps() for file in pictures(sweep, read_rows(results_dir() / f"{sweep.name}.jsonl"))]
+    folder = ROOT / PICTURES
+    told = "run `python -m mini_ism experiment report`"
+    assert sorted(drawn) == sorted(f"{PICTURES}/{path.name}" for path in folder.iterdir()), told
+    for path in folder.iterdir():
+        assert path.read_bytes().startswith(b"\x89PNG")
+        assert path.stat().st_size < 60_000, f"{path.name} is too large"
 
 
 def test_every_registered_sweep_is_sound() -> None:

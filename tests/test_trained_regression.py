@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mini_ism.experiments import Config, Row, read_rows, results_dir
-from mini_ism.experiments.regression import LINEAR, SOFTMAX, claims, differences, tables
+from mini_ism.experiments.regression import LINEAR, SOFTMAX, claims, differences, figures, tables
 from mini_ism.regression.dialogues import Shape, draw_dialogues, lay_out, ridge_answers
 from mini_ism.regression.trained import (
     TEST,
@@ -148,8 +148,8 @@ def test_the_worst_are_left_out() -> None:
 # -- rows to tables ------------------------------------------------------------------------------------
 
 
-def made_up(mask: str, seed: int, lr: float, error: float | None) -> Row:
-    config: Config = {"layers": 2, "mask": mask, "seed": seed, "lr": lr, "steps": 1, "turns": 2}
+def made_up(mask: str, seed: int, lr: float, error: float | None, layers: int = 2) -> Row:
+    config: Config = {"layers": layers, "mask": mask, "seed": seed, "lr": lr, "steps": 1, "turns": 2}
     turns = [None, None] if error is None else [error + 0.5, error - 0.5]
     return Row(config, {"validation": error, "error": error, "half": error, "turns": turns, "whole": error}, 1.0, {})
 
@@ -173,6 +173,16 @@ def test_tables_and_claims() -> None:
     assert "| 2 | causal - ism | all | 0.300 (0.300 to 0.300) | more | yes |" in text
     assert "| 2 | causal |  | 2.42\\* | diverged (1) |" in text
     assert claims(rows[:3]) == []  # a sweep that has only just begun
+
+
+def test_the_picture_shows_each_turn_at_each_masks_best_rate() -> None:
+    rows = [made_up("ism", seed, 0.02, 2.0, layers) for layers in (3, 1, 2) for seed in range(2)]
+    rows += [made_up("ism", seed, 0.01, 9.0) for seed in range(2)] + [made_up("causal", 0, 0.02, 2.5)]
+    told = "causal 2.5, ism 2 (2 to 2); 2 layers, turn 1: causal 3, ism 2.5 (2.5 to 2.5); 2 layers, turn 2: causal 2, "
+    assert f"2 layers, all turns: {told}ism 1.5 (1.5 to 1.5); 3 layers, all turns: ism 2" in figures(rows)["errors"].alt
+    assert "1 layer" not in figures(rows)["errors"].alt
+    assert figures([row for row in rows if row.config["layers"] == 1]) == {}
+    assert "causal inf" in figures([made_up("causal", 0, 0.02, None)])["errors"].alt  # it diverged
 
 
 def test_the_sweeps_are_what_is_asked_for() -> None:

@@ -1,4 +1,4 @@
-"""Experiments as data: what is run, the rows that came of it, and the tables that say what they show.
+"""Experiments as data: what is run, the rows that came of it, and the tables and pictures that say what they show.
 
 A module of this package describes a sweep (all its configs, written out) and registers it; that is all it takes to
 be run, resumed and reported by ``python -m mini_ism experiment``.

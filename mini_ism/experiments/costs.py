@@ -11,7 +11,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
-from itertools import accumulate, islice
+from itertools import accumulate, chain, islice
 from typing import Any
 
 import tiktoken
@@ -31,6 +31,7 @@ from mini_ism.masks import get_mask
 from mini_ism.model import GPT, GPTConfig
 from mini_ism.tokenizer import load_tokenizer
 from mini_ism.training import TrainingConfig, make_batch, make_optimizer, prepare_step
+from mini_ism.views import Figure, seeds_figure
 
 EPOCH, CHAT = "epoch", "chat"
 WINDOW = "ism & sliding_window(128)"
@@ -346,6 +347,36 @@ def _differences(made: list[Claim]) -> str:
     return markdown_table(["cost", "repeats", "ratio - 1", ""], lines)
 
 
+def figures(rows: list[Row]) -> dict[str, Figure]:
+    """The chat by turn, and training by the number of turns."""
+    drawn = {}
+    if talk := _part(rows, CHAT):
+        waits = {mask: [_milliseconds(repeat) for repeat in row.result["first_token"]] for mask, row in talk.items()}
+        x_label, y_label = "turn of the chat", "time to first token, ms"
+        drawn["first-token"] = seeds_figure(waits, x_label=x_label, y_label=y_label, share=False, middle="median")
+    parts = {turns: found for turns in _turns(rows) if "ism" in (found := _part(rows, EPOCH, turns=turns))}
+    if parts:
+        times = {mask: _beside_ism(parts, mask) for mask in dict.fromkeys(chain.from_iterable(parts.values()))}
+        x_label, y_label = "turns of each dialogue", "seconds of an epoch / ISM's"
+        drawn["epoch"] = seeds_figure(times, x_label=x_label, y_label=y_label, share=False)
+    return drawn
+
+
+def _milliseconds(seconds: Sequence[float]) -> list[tuple[float, float]]:
+    """Of each turn, from 1."""
+    return [(turn, 1e3 * value) for turn, value in enumerate(seconds, start=1)]
+
+
+def _beside_ism(parts: dict[int, dict[str, Row]], mask: str) -> list[tuple[tuple[float, float], ...]]:
+    """Of each repeat, the number of turns and how many times ISM's seconds the mask takes."""
+    columns = [
+        [(turns, mine / ism) for mine, ism in zip(_epoch(found[mask]), _epoch(found["ism"]), strict=True)]
+        for turns, found in parts.items()
+        if mask in found
+    ]
+    return list(zip(*columns, strict=True))
+
+
 def _epochs(turns: Iterable[int], **sizes: int) -> list[Config]:
     return [{"part": EPOCH, "mask": mask, "turns": count, **sizes} for count in turns for mask in MASKS]
 
@@ -365,5 +396,6 @@ register_sweep(
         claims=claims,
         together=("mask",),
         place=70,
+        figures=figures,
     )
 )

@@ -18,11 +18,12 @@ from mini_ism.evaluation import CONTROL_SKILLS, Score, evaluate
 from mini_ism.experiments.registry import register_sweep
 from mini_ism.experiments.report import markdown_table
 from mini_ism.experiments.rows import Config, Result, Row
-from mini_ism.experiments.statistics import Claim, by_seed, mean_interval, paired_difference
+from mini_ism.experiments.statistics import Claim, Interval, by_seed, mean_interval, paired_difference
 from mini_ism.experiments.sweep import Sweep
 from mini_ism.model import GPT
 from mini_ism.tokenizer import load_tokenizer
 from mini_ism.training import Run, TrainingConfig
+from mini_ism.views import Figure, interval_figure
 
 SINK = "ism(sink=True)"
 TRAINED = ("causal", "ism", "prefix")
@@ -144,13 +145,21 @@ def _training(rows: list[Row]) -> str:
 
 
 def _matrix(rows: list[Row], stage: str, masks: Iterable[str]) -> str:
-    lines = []
+    lines = [
+        [trained, str(next(iter(found.values())).count), *(interval.percent() for interval in found.values())]
+        for trained, found in _intervals(rows, stage, masks).items()
+    ]
+    return markdown_table(["trained with", "seeds", *(f"under {mask}" for mask in masks)], lines)
+
+
+def _intervals(rows: list[Row], stage: str, masks: Iterable[str]) -> dict[str, dict[str, Interval]]:
+    """The pooled share right by what weights were trained with, and what they are run under."""
+    found = {}
     for trained in TRAINED:
         mine = [row for row in rows if row.config["mask"] == trained]
         if mine:
-            cells = [mean_interval(row.result[_name(stage, mask)] for row in mine).percent() for mask in masks]
-            lines.append([trained, str(len(mine)), *cells])
-    return markdown_table(["trained with", "seeds", *(f"under {mask}" for mask in masks)], lines)
+            found[trained] = {mask: mean_interval(row.result[_name(stage, mask)] for row in mine) for mask in masks}
+    return found
 
 
 def _differences(made: list[Claim]) -> str:
@@ -172,6 +181,22 @@ def claims(rows: list[Row]) -> list[Claim]:
     if {"causal", "ism"} <= there:
         made.append(_claim(rows, ("causal", "tuned", "ism"), ("ism", "tuned", "ism")))
     return made
+
+
+def figures(rows: list[Row]) -> dict[str, Figure]:
+    """Both matrices."""
+    stages = {
+        "zero-shot": (RUN, "weights as they are"),
+        "tuned": (TUNED, f"after {rows[0].config['tune']} steps more under it"),
+    }
+    drawn = {}
+    for stage, (masks, told) in stages.items():
+        groups = {
+            f"trained with {trained}": {mask: interval.drawn for mask, interval in found.items()}
+            for trained, found in _intervals(rows, stage, masks).items()
+        }
+        drawn[stage] = interval_figure(groups, x_label=f"control skills exactly right under each mask, {told}")
+    return drawn
 
 
 Cell = tuple[str, str, str]
@@ -218,5 +243,6 @@ register_sweep(
         tables=tables,
         claims=claims,
         place=60,
+        figures=figures,
     )
 )

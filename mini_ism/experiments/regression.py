@@ -22,6 +22,8 @@ from mini_ism.experiments.statistics import (
 from mini_ism.experiments.sweep import Sweep
 from mini_ism.regression.dialogues import Shape
 from mini_ism.regression.trained import WORST, Outcome, Recipe, train_readers
+from mini_ism.views import Figure, interval_figure
+from mini_ism.views.evidence import Quality
 
 MASKS = ("causal", "ism", "prefix")
 PAIRS = (("causal", "ism"), ("ism", "prefix"), ("causal", "prefix"))
@@ -84,9 +86,25 @@ def _value(row: Row, name: str, turn: int | None = None) -> float:
     return math.inf if value is None else round(value, 3)
 
 
+def _error(row: Row, turn: int | None) -> float:
+    """On a turn's questions, from turn 0, or on all."""
+    return _value(row, "error") if turn is None else _value(row, "turns", turn)
+
+
+def _which(turn: int | None) -> str:
+    """The same in words."""
+    return "all" if turn is None else str(turn + 1)
+
+
 def _best(rows: list[Row]) -> dict[tuple[Any, ...], list[Row]]:
-    """The rows at the rate of each depth and mask that is best on validation draws."""
-    return at_best_rate(rows, ("layers", "mask"), lambda row: row.result["validation"], lowest=True)
+    """The rows at the rate of each depth and mask that is best on validation draws, in the order of both."""
+    best = at_best_rate(rows, ("layers", "mask"), lambda row: row.result["validation"], lowest=True)
+    return dict(sorted(best.items(), key=lambda item: (item[0][0], MASKS.index(item[0][1]))))
+
+
+def _place(depth: int, turn: str) -> str:
+    """What an error is of, in words."""
+    return f"{depth} layer{'s' * (depth > 1)}, {'all turns' if turn == 'all' else f'turn {turn}'}"
 
 
 def differences(rows: list[Row]) -> list[tuple[int, str, str, Interval, bool]]:
@@ -99,25 +117,21 @@ def differences(rows: list[Row]) -> list[tuple[int, str, str, Interval, bool]]:
             one, other = best[depth, a], best[depth, b]
             turns = range(len(one[0].result["turns"])) if (a, b) == PAIRS[0] else ()
             for turn in (None, *turns):
-                value: Callable[[Row], float] = partial(_value, name="error" if turn is None else "turns", turn=turn)
+                value: Callable[[Row], float] = partial(_error, turn=turn)
                 apart = mean_interval(map(value, one)).apart(mean_interval(map(value, other)))
-                which = "all" if turn is None else str(turn + 1)
                 pair = paired_difference(by_seed(one, value), by_seed(other, value))
-                found.append((depth, f"{a} - {b}", which, pair, apart))
+                found.append((depth, f"{a} - {b}", _which(turn), pair, apart))
     return found
 
 
 def claims(rows: list[Row]) -> list[Claim]:
     """Each difference of errors, by depth and turn."""
-    return [
-        Claim(f"error, {pair}, {depth} layer{'s' * (depth > 1)}, {'all turns' if turn == 'all' else f'turn {turn}'}", d)
-        for depth, pair, turn, d, _ in differences(rows)
-    ]
+    return [Claim(f"error, {pair}, {_place(depth, turn)}", d) for depth, pair, turn, d, _ in differences(rows)]
 
 
 def tables(rows: list[Row], *, task: str) -> str:
     """The section of a sweep."""
-    best = sorted(_best(rows).items(), key=lambda item: (item[0][0], MASKS.index(item[0][1])))
+    best = _best(rows)
     turns, rates = range(len(rows[0].result["turns"])), sorted({row.config["lr"] for row in rows})
     errors = [
         [
@@ -130,7 +144,7 @@ def tables(rows: list[Row], *, task: str) -> str:
             *(mean_interval(_value(row, "turns", turn) for row in chosen).text() for turn in turns),
             mean_interval(_value(row, "whole") for row in chosen).text(),
         ]
-        for (depth, mask), chosen in best
+        for (depth, mask), chosen in best.items()
     ]
     pairs = [
         [str(depth), pair, turn, difference.text(3), difference.verdict, "yes" if apart else "no"]
@@ -142,7 +156,7 @@ def tables(rows: list[Row], *, task: str) -> str:
             mask,
             *(_told_rate([row for row in members if row.config["lr"] == rate], rate, chosen[0]) for rate in rates),
         ]
-        for ((depth, mask), chosen) in best
+        for (depth, mask), chosen in best.items()
         for members in [grouped(rows, ("layers", "mask"))[depth, mask]]
     ]
     return "\n".join(
@@ -181,6 +195,19 @@ def _told_rate(members: list[Row], rate: float, chosen: Row) -> str:
     return (f"{mean:.2f}" if mean < math.inf else "diverged") + seeds + ("\\*" if chosen.config["lr"] == rate else "")
 
 
+def figures(rows: list[Row]) -> dict[str, Figure]:
+    """Errors by depth and turn, from two layers on: one, where no mask can matter, errs far more than the others."""
+    groups: dict[str, dict[str, Quality]] = {}
+    for (depth, mask), chosen in _best(rows).items():
+        for turn in (None, *range(len(chosen[0].result["turns"]))) if depth > 1 else ():
+            found = mean_interval(_error(row, turn) for row in chosen)
+            groups.setdefault(_place(depth, _which(turn)), {})[mask] = found.drawn
+    if not groups:
+        return {}
+    label = "mean squared error, as a multiple of ridge regression's"
+    return {"errors": interval_figure(groups, x_label=label, share=False, reference=(1, "ridge regression"))}
+
+
 TASK = (
     "A dialogue of {turns} turns; each brings 6 examples (x, y) of the dialogue's one linear function in 3 directions "
     "(labels with noise of standard deviation 0.2) and a question x. A turn is a query segment; nobody reads a "
@@ -204,6 +231,7 @@ LINEAR = register_sweep(
         claims=claims,
         together=("seed", "lr"),
         place=20,
+        figures=figures,
     )
 )
 
@@ -220,5 +248,6 @@ SOFTMAX = register_sweep(
         ),
         claims=claims,
         place=21,
+        figures=figures,
     )
 )

@@ -1,24 +1,33 @@
-"""Rows to words: the page of results, byte for byte the same each time, and what the cut-down sweeps say of it."""
+"""Rows to words and pictures: the page of results, the same each time, and what the cut-down sweeps say of it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mini_ism.experiments.registry import sweeps
 from mini_ism.experiments.rows import Row, read_rows
 from mini_ism.experiments.sweep import Sweep
-from mini_ism.files import write_atomically
+from mini_ism.files import write_together
 from mini_ism.paths import data_dir
+
+if TYPE_CHECKING:
+    from mini_ism.views import Figure
+
+PICTURES = "docs/results"
+"""The pictures' folder, from where the page is; all PNG files in it are the page's."""
+
+SHARP = 100  # dots an inch: letters of a picture are about as large as the page's
 
 HEAD = """\
 # Results
 
-Made from the rows in `data/results/` by `python -m mini_ism experiment report`; a test holds this page to them.
-Each section names the command that makes its rows (it skips what is there: `--out FOLDER` makes them afresh).
-`python -m mini_ism experiment run all --cut`, then `python -m mini_ism experiment check`, makes a small version of all
-of them in minutes and says whether it points the same way.
+Made from the rows in `data/results/` by `python -m mini_ism experiment report`, which also draws the pictures; a test
+holds this page to the rows. Each section names the command that makes its rows (it skips what is there: `--out FOLDER`
+makes them afresh). `python -m mini_ism experiment run all --cut`, then `python -m mini_ism experiment check`, makes a
+small version of all of them in minutes and says whether it points the same way.
 
 Intervals are 95%, by Student's t over seeds unless a table says otherwise. A difference is *more* or *less* where its
 interval leaves out 0, else a *tie*: not shown to differ, which is not shown to be equal.
@@ -36,6 +45,18 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+def markdown_picture(file: str, alt: str) -> str:
+    """A picture in Markdown; its text alternative may hold anything."""
+    told = " ".join(alt.split()).replace("[", "(").replace("]", ")")
+    return f"![{told}]({file})\n"
+
+
+def pictures(sweep: Sweep, rows: list[Row]) -> dict[str, Figure]:
+    """A sweep's pictures by their files, as the page names them; none if nothing has been run."""
+    drawn = sweep.figures(rows) if rows and sweep.figures is not None else {}
+    return {f"{PICTURES}/{sweep.name}-{name}.png": figure for name, figure in drawn.items()}
+
+
 def section(sweep: Sweep, rows: list[Row]) -> str:
     """A sweep's part of the report, empty if nothing has been run."""
     if not rows or sweep.tables is None:
@@ -45,10 +66,11 @@ def section(sweep: Sweep, rows: list[Row]) -> str:
     told = ", ".join(f"{name} {value}" for name, value in known.items() if name in ("python", "torch"))
     missing = len(sweep.configs) - len(rows)
     unfinished = f" {missing} of {len(sweep.configs)} runs are still to be made." if missing > 0 else ""
+    shown = "".join(f"{markdown_picture(file, drawn.alt)}\n" for file, drawn in pictures(sweep, rows).items())
     return (
         f"## {sweep.title or sweep.name}\n\n"
         f"`python -m mini_ism experiment run {sweep.name}` ({len(rows)} runs, {minutes:.0f} minutes in all, {told})."
-        f"{unfinished}\n\n{sweep.tables(rows).strip()}\n"
+        f"{unfinished}\n\n{shown}{sweep.tables(rows).strip()}\n"
     )
 
 
@@ -58,9 +80,28 @@ def report(folder: Path) -> str:
     return "\n".join([HEAD, *filter(None, sections)])
 
 
-def write_report(path: Path, folder: Path | None = None) -> None:
-    """Write the page, by default of the committed rows."""
-    write_atomically(path, report(folder or results_dir()).encode())
+def write_report(path: Path, folder: Path | None = None) -> list[Path]:
+    """Write the page and its pictures, and remove pictures that it shows no longer.
+
+    Args:
+        path: of the page; the pictures' folder is beside it.
+        folder: of the rows, by default the committed.
+
+    Returns:
+        What has been written, the page first.
+    """
+    from mini_ism.views import png_bytes  # here, so that a chat need not wait for matplotlib
+
+    folder = folder or results_dir()
+    files = {path: report(folder).encode()}
+    for sweep in sweeps():
+        for file, drawn in pictures(sweep, read_rows(folder / f"{sweep.name}.jsonl")).items():
+            files[path.parent / file] = png_bytes(drawn, SHARP)
+    write_together(files)
+    for picture in (path.parent / PICTURES).glob("*.png"):
+        if picture not in files:
+            picture.unlink()
+    return list(files)
 
 
 def check(cut: Path, full: Path | None = None) -> list[tuple[str, bool | None]]:

@@ -31,6 +31,11 @@ class Interval:
         """Of a difference, what may be said: ``"more"``, ``"less"``, or ``"tie"`` if it may as well be 0."""
         return "more" if self.low > 0 else "less" if self.high < 0 else "tie"
 
+    @property
+    def drawn(self) -> tuple[float, float, float]:
+        """Mean, low and high, as the pictures take them."""
+        return self.mean, self.low, self.high
+
     def apart(self, other: Interval) -> bool:
         """Whether the two intervals have nothing in common."""
         return self.high < other.low or other.high < self.low

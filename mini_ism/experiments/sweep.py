@@ -21,7 +21,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from tqdm.auto import tqdm
@@ -29,6 +29,9 @@ from tqdm.auto import tqdm
 from mini_ism.experiments.rows import Config, Result, Row, key, read_rows, versions, whole_lines
 from mini_ism.experiments.statistics import Claim
 from mini_ism.files import write_atomically
+
+if TYPE_CHECKING:  # not at run time: a chat need not wait for matplotlib
+    from mini_ism.views import Figure
 
 
 class RunFailed(RuntimeError):
@@ -50,6 +53,7 @@ class Sweep:
         together: keys, such as ``("seed", "lr")``: runs that differ in these only are made by one call, ``run``
             then being given a list of configs and giving a list of results.
         place: in the report, the smallest first.
+        figures: rows to the report's pictures, by names that become part of their files'.
     """
 
     name: str
@@ -61,6 +65,7 @@ class Sweep:
     claims: Callable[[list[Row]], list[Claim]] | None = None
     together: tuple[str, ...] = ()
     place: int = 50
+    figures: Callable[[list[Row]], dict[str, Figure]] | None = None
 
     def __post_init__(self) -> None:
         for configs in (self.configs, self.cut):

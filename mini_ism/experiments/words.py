@@ -16,6 +16,7 @@ from mini_ism.evaluation import Score, evaluate, one_pass
 from mini_ism.experiments.registry import register_sweep
 from mini_ism.experiments.rows import Config, Result
 from mini_ism.experiments.sweep import Sweep
+from mini_ism.experiments.word_figures import figures
 from mini_ism.experiments.word_maps import link_attention
 from mini_ism.experiments.word_tables import claims, tables
 from mini_ism.experiments.word_tasks import STAGES, TARGET, TASKS
@@ -156,6 +157,14 @@ CUT = [
 ]
 register_sweep(
     Sweep(
-        "words", run, CONFIGS, CUT, title="Words: three look-ups in two layers", tables=tables, claims=claims, place=30
+        "words",
+        run,
+        CONFIGS,
+        CUT,
+        title="Words: three look-ups in two layers",
+        tables=tables,
+        claims=claims,
+        place=30,
+        figures=figures,
     )
 )

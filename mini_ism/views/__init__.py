@@ -14,7 +14,7 @@ from mini_ism.views.attention_words import describe_attention, describe_differen
 from mini_ism.views.cache_film import cache_film
 from mini_ism.views.cache_strip import cache_strip
 from mini_ism.views.curves import curve_figure, curve_picture
-from mini_ism.views.evidence import latency_figure
+from mini_ism.views.evidence import interval_figure, latency_figure, seeds_figure
 from mini_ism.views.export import standalone
 from mini_ism.views.figures import (
     Figure,
@@ -59,6 +59,7 @@ __all__ = [
     "frames",
     "head_bars_figure",
     "heads_figure",
+    "interval_figure",
     "latency_figure",
     "mask_figure",
     "mask_map",
@@ -69,6 +70,7 @@ __all__ = [
     "row_strip",
     "score_figure",
     "score_table",
+    "seeds_figure",
     "stages_figure",
     "stale_proof",
     "standalone",

@@ -12,8 +12,9 @@ from matplotlib.axes import Axes
 
 from mini_ism import svg
 from mini_ism.evaluation import CONTROL_SKILLS, Score
-from mini_ism.svg import FAINT, FONT, INK, LIGHT, PAPER, escape
+from mini_ism.svg import FAINT, FONT, INK, PAPER, escape
 from mini_ism.views.figures import Figure
+from mini_ism.views.looks import LOOKS, line_width, looks, marker_size, plot_look
 from mini_ism.views.picture import Picture
 
 Metrics = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -23,23 +24,8 @@ up the steps since the line before (:func:`mini_ism.checkpoints.load_metrics`)."
 AGAINST = {"step": "steps", "tokens": "tokens computed", "seen": "dialogues seen", "seconds": "seconds of training"}
 """What may run along the horizontal axis, by the metrics' own name for it."""
 
-LOOKS = (
-    ("back", "", "o"),
-    ("ahead", "7 3", "s"),
-    ("assistant", "2 3", "D"),
-    ("system", "9 3 2 3", "^"),
-    ("discarded", "1 2", "v"),
-)
-"""Colour (a name in :data:`mini_ism.svg.LIGHT`), dashes and marker of each run; no run is told by its colour alone."""
-
 Series = tuple[Sequence[tuple[float, float]], Sequence[tuple[float, float, float]], int]
 """Points (x, y) of a line, its whiskers (x, low, high), and which of :data:`LOOKS` it has."""
-
-OWN_LOOK = {"causal": 0, "prefix": 1, "ism": 2}
-"""Which of :data:`LOOKS` a run has by its name, so that a mask looks the same in each picture."""
-
-WIDTHS = (4.0, 2.6, 1.6)
-"""Width of the first run's line, the second's, and all others': runs that coincide all stay visible."""
 
 SMOOTH = 10
 """Steps of whose losses the drawn line is the mean; one step's loss depends on its few dialogues."""
@@ -93,11 +79,9 @@ def curves(metrics: Metrics, against: str = "step", skills: Sequence[str] | None
     if against not in AGAINST:
         raise ValueError(f"curves cannot be drawn against {against!r}; choose one of {', '.join(AGAINST)}")
     wanted = None if skills is None else set(skills)
-    free = iter([n for n in range(len(LOOKS)) if n not in {OWN_LOOK.get(name) for name in metrics}] * len(metrics))
-    looks = [OWN_LOOK[name] if name in OWN_LOOK else next(free, 0) for name in metrics]
     return [
         _curve(name, list(lines), against, wanted, look)
-        for (name, lines), look in zip(metrics.items(), looks, strict=True)
+        for (name, lines), look in zip(metrics.items(), looks(metrics), strict=True)
     ]
 
 
@@ -124,15 +108,6 @@ def _curve(name: str, lines: list[Mapping[str, Any]], against: str, wanted: set[
 def _thinned(count: int, most: int) -> list[int]:
     """Indices of about so many of ``count`` things at most, evenly apart, the first and the last among them."""
     return sorted({*range(0, count, max(1, math.ceil(count / most))), *range(count)[-1:]})
-
-
-def _width(number: int) -> float:
-    return WIDTHS[min(number, len(WIDTHS) - 1)]
-
-
-def _size(number: int) -> float:
-    """Of a marker, in points: later ones are smaller, too."""
-    return max(9.0 - 2 * number, 4.0)
 
 
 def _exact_title(skills: Sequence[str] | None) -> str:
@@ -186,8 +161,8 @@ def curve_figure(
     figure = Figure(figsize=(8.2, 3.2), layout="constrained")
     left, right = figure.subplots(1, 2)
     for number, curve in enumerate(drawn):
-        colour, style, width, _ = _style(number, curve)
-        left.plot(*_columns(curve.loss), color=colour, linestyle=style, linewidth=width, label=curve.name)
+        look = {**plot_look(curve.look), "marker": ""}
+        left.plot(*_columns(curve.loss), **look, linewidth=line_width(number), label=curve.name)
     left.set(ylim=(0, 1.05 * loss_end), ylabel="loss per target token")
     draw_exact(right, drawn)
     right.set_ylabel(_exact_title(skills))
@@ -206,29 +181,21 @@ def curve_figure(
 def draw_exact(axes: Axes, drawn: Sequence[Curve]) -> None:
     """Draw each run's share of answers that were exactly right, with whiskers."""
     for number, curve in enumerate(drawn):
-        colour, style, width, marker = _style(number, curve)
+        look = plot_look(curve.look)
         x, share = _columns([(x, score.share) for x, score in curve.exact])
         low, high = _columns([score.interval for _, score in curve.exact])
-        axes.vlines(x, low, high, color=colour, linewidth=1, alpha=0.5)
+        axes.vlines(x, low, high, color=look["color"], linewidth=1, alpha=0.5)
         axes.plot(
             x,
             share,
-            color=colour,
-            linestyle=style,
-            linewidth=width,
-            marker=marker,
-            markersize=_size(number),
+            **look,
+            linewidth=line_width(number),
+            markersize=marker_size(number),
             clip_on=False,
             label=curve.name,
         )
     axes.set_ylim(-0.02, 1.02)
     axes.yaxis.set_major_formatter("{x:.0%}")
-
-
-def _style(number: int, curve: Curve) -> tuple[str, Any, float, str]:
-    """Colour, dashes, width and marker of the line that is drawn as the nth."""
-    name, dashes, marker = LOOKS[curve.look]
-    return LIGHT[name], (0, tuple(map(int, dashes.split()))) if dashes else "-", _width(number), marker
 
 
 def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
@@ -288,7 +255,7 @@ def _legend(drawn: Sequence[Curve]) -> str:
         look, dashes, _ = LOOKS[curve.look]
         parts.append(
             f'<path d="M{x} 16h34" stroke="{svg.colour(look)}" stroke-width="2.5" stroke-dasharray="{dashes}"/>'
-            f"{_mark(curve.look, x + 17, 16, _size(number))}"
+            f"{_mark(curve.look, x + 17, 16, marker_size(number))}"
             f'<text x="{x + 42}" y="16" dominant-baseline="central" font-size="14" fill="{INK}">'
             f"{escape(curve.name)}</text>"
         )
@@ -330,11 +297,11 @@ def _panel(
         if points:
             line = "M" + "L".join(at(x, y) for x, y in points)
             parts.append(
-                f'<path class="mi-curve" d="{line}" {stroke} stroke-width="{_width(number)}" '
+                f'<path class="mi-curve" d="{line}" {stroke} stroke-width="{line_width(number)}" '
                 f'stroke-dasharray="{dashes}"/>'
             )
         if marked:
-            parts += [_mark(kind, WIDE * x / x_end, HIGH * (1 - y / y_end), _size(number)) for x, y in points]
+            parts += [_mark(kind, WIDE * x / x_end, HIGH * (1 - y / y_end), marker_size(number)) for x, y in points]
     if not any(points for points, _, _ in lines):
         parts.append(
             f'<text x="{WIDE / 2}" y="{HIGH * 0.62:.0f}" text-anchor="middle" font-size="13" fill="{FAINT}">'

@@ -1,15 +1,170 @@
-"""What the sweeps found, as pictures: quality against latency, as a chat grows longer."""
+"""What the sweeps found, as pictures: intervals by setting, runs seed by seed, quality against latency."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+import statistics
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any, Literal
 
-from mini_ism.svg import LIGHT
-from mini_ism.views.curves import LOOKS, OWN_LOOK
-from mini_ism.views.figures import Figure
+import numpy as np
+from matplotlib.axes import Axes
+
+from mini_ism.views.figures import Figure, label_rows
+from mini_ism.views.looks import line_width, looks, marker_size, plot_look
 
 Quality = tuple[float, float, float]
-"""A mean and the two ends of its interval."""
+"""A mean and the two ends of its interval, which are infinite if there is none (of a single seed, say)."""
+
+Run = Sequence[tuple[float, float]]
+"""Points (x, y) of one run."""
+
+LEGEND_LETTERS = 80  # in a line of a legend, where each sign takes the room of SIGN_LETTERS
+SIGN_LETTERS = 7
+MOST_TICKS = 12  # places on an axis that all get their number
+MIDDLES: dict[str, Callable[[Iterable[float]], float]] = {"mean": statistics.fmean, "median": statistics.median}
+
+
+# -- intervals by setting --------------------------------------------------------------------------
+
+
+def interval_figure(
+    groups: Mapping[str, Mapping[str, Quality]],
+    *,
+    x_label: str,
+    share: bool = True,
+    reference: tuple[float, str] | None = None,
+) -> Figure:
+    """A row for each setting, and in it a dot with an interval for each mask.
+
+    The axis begins at 0. An interval may pass beyond its end, and is drawn up to there; without ends it is not drawn.
+
+    Args:
+        groups: of each setting, from above, the means and intervals by the mask's name. A setting's name may have two
+            lines.
+        x_label: what is measured.
+        share: it is a share: the axis ends at 1, so that no gap is made to look larger.
+        reference: a value to compare with and its name, a line across all rows.
+
+    Raises:
+        ValueError: there is no setting, or one without masks.
+    """
+    if not groups or not all(groups.values()):
+        raise ValueError("there is nothing to draw: give at least one row, and each row at least one mask")
+    styles = _styles(dict.fromkeys(chain.from_iterable(groups.values())), linewidth=1.6, markersize=6)
+    lines = 1 + max(setting.count("\n") for setting in groups)
+    high = max(0.14 * len(styles) + 0.1, 0.17 * lines + 0.08)  # inches that the dots need, or the name
+    figure = Figure(figsize=(6.8, high * len(groups) + 1.2), layout="constrained")
+    axes = figure.add_subplot()
+    _draw_intervals(axes, groups, styles)
+    label_rows(axes, list(groups))
+    axes.set_xlim(0, 1 if share else _end(groups, reference))
+    axes.set_xlabel(x_label, fontsize=10)
+    if share:
+        axes.xaxis.set_major_formatter("{x:.0%}")
+    if reference is not None:
+        axes.axvline(reference[0], color="#555555", linewidth=1, zorder=0)
+        top = (reference[0], 1)
+        axes.annotate(reference[1], top, (0, 4), axes.get_xaxis_transform(), "offset points", ha="center", fontsize=9)
+    _legend(figure, styles)
+    said = []
+    for setting, group in groups.items():
+        told = ", ".join(f"{name} {_told(quality, share)}" for name, quality in group.items())
+        said.append(f"{' '.join(setting.split())}: {told}")
+    compared = "" if reference is None else f", where {reference[0]:g} is {reference[1]}"
+    figure.alt = f"{_sentence(x_label)}, mean and interval{compared}. {'; '.join(said)}."
+    return figure
+
+
+def _draw_intervals(
+    axes: Axes, groups: Mapping[str, Mapping[str, Quality]], styles: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Draw each row's masks below each other, a mask at the same place in each row."""
+    step = 0.75 / len(styles)
+    for number, (name, style) in enumerate(styles.items()):
+        axes.plot([], [], **style, label=name)  # what the legend shows, be the mask in one row or in all
+        for y, group in enumerate(groups.values()):
+            if name in group:
+                mean, low, high = group[name]
+                height = y + (number - (len(styles) - 1) / 2) * step
+                if math.isfinite(high - low):
+                    axes.plot([low, high], [height, height], **{**style, "marker": "|"})
+                axes.plot(mean, height, **style, clip_on=False)
+
+
+def _end(groups: Mapping[str, Mapping[str, Quality]], reference: tuple[float, str] | None) -> float:
+    """Where an axis ends: beyond all intervals, save where one is so long that the means would have no room."""
+    found = [quality for group in groups.values() for quality in group.values()]
+    means = [mean for mean, _, _ in found if math.isfinite(mean)] + ([] if reference is None else [reference[0]])
+    highs = [high for _, _, high in found if math.isfinite(high)]
+    most = max(means, default=0.0)
+    return 1.05 * min(max([most, *highs]), 2 * most) or 1.0
+
+
+# -- runs, seed by seed ----------------------------------------------------------------------------
+
+
+def seeds_figure(
+    curves: Mapping[str, Sequence[Run]],
+    *,
+    x_label: str,
+    y_label: str,
+    share: bool = True,
+    middle: Literal["mean", "median"] = "mean",
+) -> Figure:
+    """Each run as a thin line, and the middle of a mask's runs as a thick one.
+
+    Args:
+        curves: of each mask, by its name, the runs: of all seeds, or all repeats.
+        x_label: what runs along the axis.
+        y_label: what is measured.
+        share: it is a share: the axis is drawn from 0 to 1, else from 0 on, so that no gap is made to look larger.
+        middle: what the thick line is, wherever all runs of the mask have been measured.
+
+    Raises:
+        ValueError: there is no mask, or the runs of one have no x in common.
+    """
+    if not curves:
+        raise ValueError("there is nothing to draw: give at least one mask")
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    said = []
+    for name, style in _layered(curves).items():
+        for run in curves[name]:
+            thin = {**style, "marker": "", "linewidth": 0.8, "alpha": 0.5}
+            axes.plot(*np.asarray(run, dtype=float).T, **thin)
+        points = _columns(name, curves[name])
+        line = {x: MIDDLES[middle](values) for x, values in points.items()}
+        axes.plot([*line], [*line.values()], **style, clip_on=False, label=name)
+        ends = dict.fromkeys((min(line), max(line)))
+        told = ", ".join(f"{_told((line[x], min(points[x]), max(points[x])), share)} at {x:,g}" for x in ends)
+        said.append(f"{name}, {len(curves[name])} run{'s' * (len(curves[name]) > 1)}: {told}")
+    places = sorted({x for runs in curves.values() for run in runs for x, _ in run})
+    if len(places) <= MOST_TICKS:
+        axes.set_xticks(places)
+    axes.xaxis.set_major_formatter("{x:,g}")
+    axes.set_xlabel(x_label, fontsize=10)
+    axes.set_ylabel(y_label, fontsize=10)
+    axes.set_ylim(0, 1 if share else None)
+    if share:
+        axes.yaxis.set_major_formatter("{x:.0%}")
+    axes.spines[["top", "right"]].set_visible(False)
+    _legend(figure, curves)
+    figure.alt = f"{_sentence(y_label)} against {x_label}, {middle} and range of runs. {'; '.join(said)}."
+    return figure
+
+
+def _columns(name: str, runs: Sequence[Run]) -> dict[float, list[float]]:
+    """What the runs of a mask came to, wherever all have been measured."""
+    by_run = [dict(run) for run in runs]
+    shared = sorted(set.intersection(*map(set, by_run))) if by_run else []
+    if not shared:
+        raise ValueError(f"the runs of {name!r} have no x in common, so that they have no middle")
+    return {x: [run[x] for run in by_run] for x in shared}
+
+
+# -- quality against latency -----------------------------------------------------------------------
 
 
 def latency_figure(
@@ -43,29 +198,14 @@ def latency_figure(
         raise ValueError(f"turns {shown} are not all among those measured, 1 to {longest}")
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     axes = figure.add_subplot()
-    spare = iter([number for number in range(len(LOOKS)) if number not in OWN_LOOK.values()] * len(quality))
     said = []
-    for number, (name, (mean, low, high)) in enumerate(quality.items()):
-        look, dashes, marker = LOOKS[OWN_LOOK[name] if name in OWN_LOOK else next(spare)]
-        style = (0, tuple(map(int, dashes.split()))) if dashes else "-"
+    for name, style in _layered(quality).items():
+        mean, low, high = quality[name]
         x = [1e3 * seconds[name][turn - 1] for turn in shown]
-        # Masks that fare alike lie on each other: later ones are thinner, and hollow, so that all stay visible.
-        size, width = max(10 - 2.5 * number, 4), max(3 - number, 1)
-        axes.plot([x[-1]] * 2, [low, high], color=LIGHT[look], linewidth=width)
-        axes.plot(
-            x,
-            [mean] * len(x),
-            color=LIGHT[look],
-            linestyle=style,
-            linewidth=width,
-            marker=marker,
-            markersize=size,
-            markerfacecolor=LIGHT[look] if number == 0 else "white",
-            label=name,
-        )
+        axes.plot([x[-1]] * 2, [low, high], color=style["color"], linewidth=style["linewidth"])
+        axes.plot(x, [mean] * len(x), **style, label=name)
         waits = ", ".join(f"{wait:.3g} ms in turn {turn}" for turn, wait in zip(shown, x, strict=True))
-        told = f"{mean:.1%} ({low:.1%} to {high:.1%})" if share else f"{mean:.3g} ({low:.3g} to {high:.3g})"
-        said.append(f"{name} {told}, first token after {waits}")
+        said.append(f"{name} {_told(quality[name], share)}, first token after {waits}")
     slowest = max(quality, key=lambda name: seconds[name][shown[-1] - 1])
     for turn in shown:  # on the longest track, where the numbers have room
         place = (1e3 * seconds[slowest][turn - 1], quality[slowest][0])
@@ -77,8 +217,42 @@ def latency_figure(
         axes.set_ylim(0, 1.1)
         axes.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
         axes.yaxis.set_major_formatter("{x:.0%}")
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    figure.legend(loc="outside upper center", ncols=min(len(quality), 4), frameon=False, fontsize=10)
-    figure.alt = f"{y_label.capitalize()} against time to first token. {'; '.join(said)}."
+    axes.spines[["top", "right"]].set_visible(False)
+    _legend(figure, quality)
+    figure.alt = f"{_sentence(y_label)} against time to first token. {'; '.join(said)}."
     return figure
+
+
+# -- what they share -------------------------------------------------------------------------------
+
+
+def _styles(names: Collection[str], **more: Any) -> dict[str, dict[str, Any]]:
+    """What ``plot`` takes to draw each mask."""
+    return {name: {**plot_look(look), **more} for name, look in zip(names, looks(names), strict=True)}
+
+
+def _layered(names: Collection[str]) -> dict[str, dict[str, Any]]:
+    """The same for masks that may lie on each other: later ones are thinner, and hollow, so that all stay visible."""
+    styles = _styles(names)
+    for number, style in enumerate(styles.values()):
+        style |= {"linewidth": line_width(number), "markersize": marker_size(number)}
+        style["markerfacecolor"] = "white" if number else style["color"]
+    return styles
+
+
+def _legend(figure: Figure, names: Collection[str]) -> None:
+    """The masks' signs above the picture, in two lines if one has no room for them."""
+    letters = sum(len(name) + SIGN_LETTERS for name in names)
+    columns = len(names) if letters <= LEGEND_LETTERS else math.ceil(len(names) / 2)
+    figure.legend(loc="outside upper center", ncols=columns, frameon=False, fontsize=10)
+
+
+def _told(quality: Quality, share: bool) -> str:
+    """A mean with its interval, if it has one."""
+    mean, low, high = (f"{value:.1%}" if share else f"{value:.3g}" for value in quality)
+    return f"{mean} ({low} to {high})" if math.isfinite(quality[2] - quality[1]) else mean
+
+
+def _sentence(text: str) -> str:
+    """The same words as a sentence begins."""
+    return text[:1].upper() + text[1:]

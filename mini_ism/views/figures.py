@@ -134,6 +134,21 @@ def label_axes(
         axes.add_patch(Rectangle((-0.5, row - 0.5), total, 1, fill=False, edgecolor="black", linewidth=1.5))
 
 
+def label_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Name the rows of a picture whose rows stand below each other, with a line between any two.
+
+    Args:
+        axes: the nth row, from 0, lies at the height n.
+        names: from above.
+    """
+    for y in range(len(names) - 1):
+        axes.axhline(y + 0.5, color="#e5e5e5", linewidth=0.8, zorder=0)
+    axes.set_yticks(range(len(names)), names, fontsize=10)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+
+
 def turn_cost_figure(lanes: Mapping[str, Sequence[TurnCost]]) -> Figure:
     """Tokens computed in each turn, a bar for each mask.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mini_ism.evaluation import Score
-from mini_ism.views.figures import BARS, Figure
+from mini_ism.views.figures import BARS, Figure, label_rows
 from mini_ism.views.tables import Table
 
 MARKERS = ("o", "s", "^", "D", "v")
@@ -67,15 +67,10 @@ def score_figure(scores: Scores, skills: Sequence[str] | None = None) -> Figure:
             )
         shares = [f"{skill} {of_model[skill].share:.0%}" for _, skill in known]
         said.append(f"{name}: {', '.join(shares)}")
-    for y in range(len(skills) - 1):
-        axes.axhline(y + 0.5, color="#e5e5e5", linewidth=0.8, zorder=0)
-    axes.set_yticks(range(len(skills)), skills, fontsize=10)
-    axes.set(ylim=(len(skills) - 0.5, -0.5), xlim=(-0.02, 1.02))
+    label_rows(axes, skills)
+    axes.set_xlim(-0.02, 1.02)
     axes.xaxis.set_major_formatter("{x:.0%}")
     axes.set_xlabel("answers exactly right, 95% interval", fontsize=10)
-    axes.tick_params(axis="y", length=0)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
     figure.legend(loc="outside upper center", ncols=len(scores), frameon=False, fontsize=10)
     figure.alt = "Share of answers exactly right. " + "; ".join(said) + "."
     return figure

@@ -1,0 +1,31 @@
+"""Pictures of the words sweep: the target by task, depth and mask, and how it is come to."""
+
+from __future__ import annotations
+
+from mini_ism.experiments.rows import Row
+from mini_ism.experiments.statistics import mean_interval
+from mini_ism.experiments.word_tables import best
+from mini_ism.views import Figure, interval_figure, seeds_figure
+from mini_ism.views.evidence import Quality
+
+
+def figures(rows: list[Row]) -> dict[str, Figure]:
+    """The target of every setting, and the learning curves of the first, which is the one that the sweep is about."""
+    first, chosen = rows[0].config, best(rows)
+    groups: dict[str, dict[str, Quality]] = {}
+    curves = {}
+    for (task, layers, heads, steps, mask), runs in chosen.items():
+        label = f"{task},\n{_count(layers, 'layer')}, {_count(heads, 'head')}"
+        if steps != first["steps"]:
+            label += f", {steps:,} steps"
+        groups.setdefault(label, {})[mask] = mean_interval(row.result["test"]["target"] for row in runs).drawn
+        if (task, layers, heads, steps) == (first["task"], first["layers"], first["heads"], first["steps"]):
+            curves[mask] = [[(point["step"], point["target"]) for point in row.result["curve"]] for row in runs]
+    return {
+        "target": interval_figure(groups, x_label="target on test draws, exactly right"),
+        "learning": seeds_figure(curves, x_label="steps of training", y_label="target on validation, exactly right"),
+    }
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'s' * (number > 1)}"
