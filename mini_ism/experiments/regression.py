@@ -28,6 +28,9 @@ from mini_ism.views.evidence import Quality
 MASKS = ("causal", "ism", "prefix")
 PAIRS = (("causal", "ism"), ("ism", "prefix"), ("causal", "prefix"))
 SEEDS = range(5)
+TRIED = range(2)
+"""Seeds that try rates which the others do not."""
+
 LINEAR_RATES = (4e-2, 2e-2, 8e-2, 1e-2, 1.6e-1)
 SOFTMAX_RATES = (4e-3, 2e-3, 8e-3, 1e-3)
 
@@ -235,19 +238,37 @@ LINEAR = register_sweep(
     )
 )
 
+BLOCKS = "The package's blocks, 32 wide, 2 heads, no positions."
+
 SOFTMAX = register_sweep(
     Sweep(
         "regression-softmax",
         run_softmax,
-        configs(layers=(2, 3), seeds=SEEDS, rates=SOFTMAX_RATES, steps=2000, turns=2),
+        [
+            *configs(layers=(2,), seeds=SEEDS, rates=SOFTMAX_RATES[:2], steps=2000, turns=2),
+            *configs(layers=(2,), seeds=TRIED, rates=SOFTMAX_RATES[2:], steps=2000, turns=2),
+            *configs(layers=(3,), seeds=SEEDS, rates=SOFTMAX_RATES[1:2], steps=2000, turns=2),
+            *configs(layers=(3,), seeds=TRIED, rates=SOFTMAX_RATES[:1] + SOFTMAX_RATES[2:], steps=2000, turns=2),
+        ],
         configs(layers=(2,), seeds=range(2), rates=SOFTMAX_RATES[:1], steps=800, turns=2),
         title="In-context regression, trained: softmax attention and MLP",
-        tables=partial(
-            tables,
-            task=TASK.format(turns=2, steps="2,000", model="The package's blocks, 32 wide, 2 heads, no positions."),
-        ),
+        tables=partial(tables, task=TASK.format(turns=2, steps="2,000", model=BLOCKS)),
         claims=claims,
         place=21,
+        figures=figures,
+    )
+)
+
+LONG = register_sweep(
+    Sweep(
+        "regression-softmax-long",
+        run_softmax,
+        configs(layers=(2,), seeds=SEEDS, rates=SOFTMAX_RATES[1:2], steps=6000, turns=2),
+        configs(layers=(2,), seeds=range(2), rates=SOFTMAX_RATES[1:2], steps=800, turns=2),
+        title="The same, two layers and three times the steps",
+        tables=partial(tables, task=TASK.format(turns=2, steps="6,000", model=BLOCKS)),
+        claims=claims,
+        place=22,
         figures=figures,
     )
 )

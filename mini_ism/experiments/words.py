@@ -137,9 +137,10 @@ CONFIGS = [
     *grid("chains, any", {"causal": 3e-3, "ism": 3e-3}),
     *grid("chains, any", {"causal": 3e-3, "ism": 3e-3}, heads=4),
     *grid("chains, any", {"causal": 3e-3}, rates=[3e-3], **LONG),
-    *grid("codebook after", {"causal": 3e-3, "ism": 3e-3}),
-    *grid("chains, any", {"causal": 3e-3, "ism": 3e-3}, layers=3),
-    *grid("codebook before", {"causal": 3e-3, "ism": 3e-3}),
+    *grid("codebook after", {"causal": 3e-3, "ism": 3e-3}, rates=[3e-3]),
+    *grid("chains, any", {"causal": 3e-3, "ism": 3e-3}, layers=3, rates=[3e-3]),
+    *grid("chains, any", {"prefix": 3e-3}, rates=[3e-3]),
+    *grid("codebook before", {"causal": 3e-3, "ism": 3e-3}, rates=[3e-3]),
 ]
 CUT = [
     {
