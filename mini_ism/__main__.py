@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from mini_ism.chat import ChatSession, ContextFull
-from mini_ism.checkpoints import load_model, shipped_models
+from mini_ism.checkpoints import load_model
 from mini_ism.corpus import SPLITS, generate, load_split, skill_names
 from mini_ism.corpus.build import build
 from mini_ism.cost import cost_table, turn_costs
@@ -31,6 +31,7 @@ from mini_ism.tokenizer import load_tokenizer
 from mini_ism.training import Run, TrainingConfig, train_with_progress
 
 CUT = Path("runs/cut")
+MODELS = ("causal", "prefix", "ism")  # that know the whole corpus
 BENCH_TURNS = 8
 BENCH_TEXT = "The key is in the box. The lamp is in the jar. The cup is in the oven. Where is the lamp?"
 
@@ -90,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
 
     chat = commands.add_parser("chat", parents=[shared], help="talk to a model, and see what each turn costs")
     chat.set_defaults(run=_chat)
-    chat.add_argument("--mask", help="a shipped model's name, or 'all' of them (default: ism); with --model, a rule")
+    chat.add_argument("--mask", help="a shipped model (default: ism), or 'all' three masks; with --model, a rule")
     chat.add_argument("--model", help="a folder, instead of the shipped models")
     chat.add_argument("--system", help="a system prompt")
     chat.add_argument("--temperature", type=float, default=0.0, help="0 = always the likeliest token")
@@ -174,7 +175,7 @@ def _eval(options: argparse.Namespace) -> None:
 
 def _chat(options: argparse.Namespace) -> None:
     chats = {}
-    for mask in shipped_models() if options.mask == "all" else [options.mask]:
+    for mask in MODELS if options.mask == "all" else [options.mask]:
         model, tokenizer = load_model(options.model or mask or "ism", options.device)
         rule = mask if options.model else None  # each shipped model has its own
         chats[mask or options.model or "ism"] = ChatSession(model, tokenizer, rule, system=options.system)
