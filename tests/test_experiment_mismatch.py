@@ -112,6 +112,7 @@ def test_claims_are_made_in_pairs() -> None:
     assert found[f"causal under {SINK}, tuned - causal under ism, tuned"].mean == pytest.approx(-0.3)
     assert found["causal under ism, tuned - ism under ism, tuned"].count == 1
     assert not any(text.startswith("prefix under") for text in found)
+    assert found["queue, ism under ism - causal under causal"].count == 1
 
 
 def test_whole_pairs_of_seeds_come_first() -> None:

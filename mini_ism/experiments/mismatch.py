@@ -168,9 +168,13 @@ def _differences(made: list[Claim]) -> str:
 
 
 def claims(rows: list[Row]) -> list[Claim]:
-    """What a mismatch loses, what the sink saves, and what a fine-tune gives back."""
+    """How the masks compare, each under its own; what a mismatch loses, the sink saves, and a fine-tune gives back."""
     there = {row.config["mask"] for row in rows}
     made = []
+    for a, b in (("ism", "causal"), ("prefix", "ism")):
+        if {a, b} <= there:
+            own = ((a, "zero-shot", a), (b, "zero-shot", b))
+            made += [_claim(rows, *own, skill) for skill in (*CONTROL_SKILLS, "all")]
     for trained in (mask for mask in TRAINED if mask in there):
         others = [mask for mask in TRAINED if mask != trained]
         for stage in STAGES:
@@ -203,16 +207,17 @@ Cell = tuple[str, str, str]
 """What weights were trained with, the stage, and what they are run under."""
 
 
-def _claim(rows: list[Row], a: Cell, b: Cell) -> Claim:
+def _claim(rows: list[Row], a: Cell, b: Cell, skill: str = "all") -> Claim:
     def told(cell: Cell) -> str:
         trained, stage, mask = cell
         return f"{trained} under {mask}" + (", tuned" if stage == "tuned" else "")
 
     def found(cell: Cell) -> dict[Any, float]:
         trained, stage, mask = cell
-        return by_seed((row for row in rows if row.config["mask"] == trained), _value(_name(stage, mask)))
+        return by_seed((row for row in rows if row.config["mask"] == trained), _value(_name(stage, mask, skill)))
 
-    return Claim(f"{told(a)} - {told(b)}", paired_difference(found(a), found(b)))
+    of = "" if skill == "all" else f"{skill}, "
+    return Claim(f"{of}{told(a)} - {told(b)}", paired_difference(found(a), found(b)))
 
 
 def _name(stage: str, mask: str, skill: str = "all") -> str:
