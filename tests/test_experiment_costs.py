@@ -16,6 +16,7 @@ from mini_ism.experiments.costs import (
     claims,
     epochs,
     figures,
+    first_tokens,
     medians,
     query,
     ratios,
@@ -150,6 +151,8 @@ def test_claims_are_ratios_less_one() -> None:
     assert found["time to first token, turn 2, prefix / ism - 1"].mean == pytest.approx(3.05)
     assert found["time to first token, sum of 2 turns, ism / causal - 1"].verdict == "tie"
     assert not math.isnan(found["seconds of 2 turns, prefix / ism - 1"].low)
+    waits = first_tokens([*rows, timed("prefix", "epoch", [7.0, 7.0])])
+    assert waits == {"causal": [1, 2], "ism": [1, 2], "prefix": [2, pytest.approx(8.1)]}
 
 
 def test_pictures_tell_medians_of_repeats_and_ratios_to_ism() -> None:

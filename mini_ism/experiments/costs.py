@@ -197,6 +197,11 @@ def medians(repeats: Sequence[Sequence[float]]) -> list[float]:
     return [statistics.median(turn) for turn in zip(*repeats, strict=True)]
 
 
+def first_tokens(rows: Iterable[Row]) -> dict[str, list[float]]:
+    """Seconds to the first token of each turn of the chat, the middle of the repeats, by mask."""
+    return {mask: medians(row.result["first_token"]) for mask, row in _part(rows, CHAT).items()}
+
+
 def _part(rows: Iterable[Row], part: str, **keys: Any) -> dict[str, Row]:
     """The rows of a part, by mask."""
     wanted = {"part": part, **keys}
