@@ -86,14 +86,14 @@ def test_the_tables_say_what_the_rows_hold() -> None:
     told = tables(ROWS)
     assert "| causal | 0 | 61 | 60 | 1,234 | 50.0% | 50.0% | 50.0% | 90.0% |" in told
     assert "| ism | 0 | 61 | 60 | 1,234 | 97.5% | 50.0% | 50.0% | 100.0% |" in told
-    assert "| causal | 2 | 95.0% (31.5% to 158.5%) | 45.0% (-18.5% to 108.5%) |" in told
+    assert "| causal | 2 | 95.0% (31.5% to 100.0%) | 45.0% (0.0% to 100.0%) |" in told
     assert "| ism | 1 | 50.0% | 100.0% |" in told
 
 
 def test_pictures_show_both_matrices() -> None:
     drawn = figures(ROWS)
     assert list(drawn) == ["zero-shot", "tuned"]
-    assert "trained with causal: causal 95.0% (31.5% to 158.5%), ism 45.0%" in drawn["zero-shot"].alt
+    assert "trained with causal: causal 95.0% (31.5% to 100.0%), ism 45.0%" in drawn["zero-shot"].alt
     assert "trained with ism: causal 50.0%, ism 100.0%, " in drawn["zero-shot"].alt
     assert "ism(system_as_query=False) 50.0%" in drawn["zero-shot"].alt
     assert "system_as_query" not in drawn["tuned"].alt

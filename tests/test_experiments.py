@@ -194,7 +194,9 @@ def test_intervals_hold_the_mean_as_often_as_they_say() -> None:
 def test_intervals_in_words() -> None:
     assert mean_interval([1.0, 2.0, 3.0]).text() == "2.00 (-0.48 to 4.48)"
     assert mean_interval([2.0]).text(1) == "2.0"
-    assert mean_interval([0.5, 0.5]).percent(0) == "50% (50% to 50%)"
+    assert mean_interval([0.5, 0.5]).percent(0) == mean_interval([0.5, 0.5]).share(0) == "50% (50% to 50%)"
+    assert mean_interval([0.5, 1.0]).share(0) == "75% (0% to 100%)"  # no share is -243% or 393%
+    assert mean_interval([0.5]).share(0) == "50%"
     assert [mean_interval(v).verdict for v in ([1.0, 1.1], [-1.0, -1.1], [-1.0, 1.0], [5.0])] == [
         "more",
         "less",

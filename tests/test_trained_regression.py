@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from itertools import product
 
 import pytest
 import torch
@@ -197,8 +198,8 @@ def test_what_the_rows_of_linear_attention_say() -> None:
     rows = read_rows(results_dir() / "regression-linear.jsonl")
     found = {(depth, pair, turn): (d, apart) for depth, pair, turn, d, apart in differences(rows)}
     assert all(d.verdict == "tie" for (depth, _, _), (d, _) in found.items() if depth == 1)
-    for pair in ("causal - ism", "ism - prefix"):
-        difference, apart = found[2, pair, "all"]
+    for depth, pair in product((2, 3, 4), ("causal - ism", "ism - prefix")):
+        difference, apart = found[depth, pair, "all"]
         assert difference.count >= 5
         assert difference.verdict == "more"
         assert apart

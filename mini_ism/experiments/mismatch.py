@@ -146,7 +146,7 @@ def _training(rows: list[Row]) -> str:
 
 def _matrix(rows: list[Row], stage: str, masks: Iterable[str]) -> str:
     lines = [
-        [trained, str(next(iter(found.values())).count), *(interval.percent() for interval in found.values())]
+        [trained, str(next(iter(found.values())).count), *(interval.share() for interval in found.values())]
         for trained, found in _intervals(rows, stage, masks).items()
     ]
     return markdown_table(["trained with", "seeds", *(f"under {mask}" for mask in masks)], lines)

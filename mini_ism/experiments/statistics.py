@@ -46,8 +46,14 @@ class Interval:
             return f"{self.mean:.{digits}f}"
         return f"{self.mean:.{digits}f} ({self.low:.{digits}f} to {self.high:.{digits}f})"
 
+    def share(self, digits: int = 1) -> str:
+        """Of a share: ``"98.0% (95.2% to 100.0%)"``, cut off where no share can be."""
+        if not math.isfinite(self.high - self.low):
+            return self.percent(digits)
+        return Interval(self.mean, max(self.low, 0.0), min(self.high, 1.0), self.count).percent(digits)
+
     def percent(self, digits: int = 1) -> str:
-        """``"64.0% (60.1% to 67.9%)"``, not bounded by 0 and 1, as Student's interval is not."""
+        """Of a difference of shares: ``"-1.5% (-3.6% to 0.6%)"``."""
         if not math.isfinite(self.high - self.low):
             return f"{self.mean:.{digits}%}"
         return f"{self.mean:.{digits}%} ({self.low:.{digits}%} to {self.high:.{digits}%})"

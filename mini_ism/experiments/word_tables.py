@@ -54,9 +54,9 @@ def _scores(rows: list[Row]) -> str:
                 *_setting(group),
                 f"{runs[0].config['lr']:g}",
                 str(len(runs)),
-                mean_interval(map(_share("test"), runs)).percent(),
+                mean_interval(map(_share("test"), runs)).share(),
                 f"{tokens(runs) / 1e6:.1f}M",
-                mean_interval(at_tokens(row, least) for row in runs).percent(),
+                mean_interval(at_tokens(row, least) for row in runs).share(),
                 f"{math.fsum(reached) / len(reached):,.0f}" if reached else "",
                 f"{len(reached)} of {len(runs)}",
             )
@@ -72,7 +72,7 @@ def _labels(rows: list[Row]) -> str:
         (
             *_setting(group),
             *(
-                mean_interval(map(_share("test", label), runs)).percent() if label in runs[0].result["test"] else ""
+                mean_interval(map(_share("test", label), runs)).share() if label in runs[0].result["test"] else ""
                 for label in told
             ),
         )
@@ -121,9 +121,8 @@ def at_tokens(row: Row, count: float) -> float:
 def _maps(rows: list[Row]) -> str:
     lines = [
         (
-            *map(str, group[:4]),
-            group[4],
-            *(mean_interval(row.result["maps"][way] for row in runs).percent() for way in WAYS),
+            *_setting(group),
+            *(mean_interval(row.result["maps"][way] for row in runs).share() for way in WAYS),
         )
         for group, runs in best(rows).items()
         if all("maps" in row.result for row in runs)

@@ -248,8 +248,8 @@ def _legend(figure: Figure, names: Collection[str]) -> None:
 
 
 def _told(quality: Quality, share: bool) -> str:
-    """A mean with its interval, if it has one."""
-    mean, low, high = (f"{value:.1%}" if share else f"{value:.3g}" for value in quality)
+    """A mean with its interval, if it has one; of a share, cut off where no share can be."""
+    mean, low, high = (f"{min(max(value, 0), 1):.1%}" if share else f"{value:.3g}" for value in quality)
     return f"{mean} ({low} to {high})" if math.isfinite(quality[2] - quality[1]) else mean
 
 
