@@ -178,8 +178,8 @@ def test_pictures_show_each_setting_and_how_the_first_is_learned() -> None:
     drawn = figures(rows)
     assert list(drawn) == ["target", "learning"]
     assert (
-        "chains, any, 2 layers, 1 head: causal 50.0% (50.0% to 50.0%), ism 50.0% (50.0% to 50.0%); "
-        "chains, any, 2 layers, 4 heads: ism 90.0%; chains, any, 3 layers, 1 head, 8,000 steps: causal 75.0%."
+        "chains, any, 2 layers, 1 head, 30 steps: causal 50.0% (50.0% to 50.0%), ism 50.0% (50.0% to 50.0%); "
+        "chains, any, 2 layers, 4 heads, 30 steps: ism 90.0%; chains, any, 3 layers, 1 head, 8,000 steps: causal 75.0%."
     ) in drawn["target"].alt
     assert "causal, 2 runs: 50.0% (50.0% to 50.0%) at 10, 50.0% (50.0% to 50.0%) at 30; ism, 2" in drawn["learning"].alt
 

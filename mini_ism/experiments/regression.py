@@ -140,7 +140,8 @@ def tables(rows: list[Row], *, task: str) -> str:
         [
             str(depth),
             mask,
-            f"{chosen[0].config['lr']:g}" + (", the largest tried" if chosen[0].config["lr"] == rates[-1] else ""),
+            f"{chosen[0].config['lr']:g}"
+            + (", the largest tried" if rates[0] < chosen[0].config["lr"] == rates[-1] else ""),
             str(len(chosen)),
             mean_interval(_value(row, "error") for row in chosen).text(),
             mean_interval(_value(row, "half") for row in chosen).text(),

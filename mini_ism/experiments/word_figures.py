@@ -15,9 +15,7 @@ def figures(rows: list[Row]) -> dict[str, Figure]:
     groups: dict[str, dict[str, Quality]] = {}
     curves = {}
     for (task, layers, heads, steps, mask), runs in chosen.items():
-        label = f"{task},\n{_count(layers, 'layer')}, {_count(heads, 'head')}"
-        if steps != first["steps"]:
-            label += f", {steps:,} steps"
+        label = f"{task},\n{_count(layers, 'layer')}, {_count(heads, 'head')}, {steps:,} steps"
         groups.setdefault(label, {})[mask] = mean_interval(row.result["test"]["target"] for row in runs).drawn
         if (task, layers, heads, steps) == (first["task"], first["layers"], first["heads"], first["steps"]):
             curves[mask] = [[(point["step"], point["target"]) for point in row.result["curve"]] for row in runs]
