@@ -19,8 +19,8 @@ from mini_ism.experiments.rows import Row
 from mini_ism.experiments.word_figures import figures
 from mini_ism.experiments.word_maps import link_attention, links
 from mini_ism.experiments.word_tables import at_tokens, claims, steps_to, tables
-from mini_ism.experiments.word_tasks import QUESTIONS, STAGES, TARGET, TASKS
-from mini_ism.experiments.words import CONFIGS, CUT, held_out, run, target
+from mini_ism.experiments.word_tasks import CHAINS, QUESTIONS, STAGES, TARGET, TASKS
+from mini_ism.experiments.words import CONFIGS, CUT, first_question, held_out, run, target
 from mini_ism.model import GPT, GPTConfig
 from mini_ism.tokenizer import load_tokenizer
 
@@ -63,7 +63,7 @@ def test_answers_follow_from_the_text_in_as_many_look_ups_as_the_label_says(task
             (q, a, s)
             for q, a, s in zip(texts(dialogue, "user"), texts(dialogue, "assistant"), dialogue.skills, strict=True)
         ]
-        assert sum(label != "noted" for _, _, label in asked) == QUESTIONS
+        assert sum(label != "noted" for _, _, label in asked) == (CHAINS if task.startswith("code") else QUESTIONS)
         for question, answer, label in asked:
             if label == "noted":
                 assert answer == "okay"
@@ -119,6 +119,17 @@ def test_ahead_and_behind_are_told_apart() -> None:
 
 
 @every_task
+def test_a_first_question_stands_alone(task: str) -> None:
+    for dialogue in held_out(task, "test", 20):
+        first = first_question(dialogue)
+        assert [label for label in first.skills if label != "noted"] == first.skills[-1:]
+        assert first.messages == dialogue.messages[: len(first.messages)]
+        assert len(first.messages) == 2 * len(first.skills)
+        assert " ".join(texts(first, "user")).count("?") == 1
+        assert look_ups(first, texts(first, "user")[-1])[0] == texts(first, "assistant")[-1]
+
+
+@every_task
 def test_held_out_dialogues_are_in_no_training_and_not_in_each_other(task: str) -> None:
     def words(dialogues: list[Dialogue]) -> set[str]:
         return {str(dialogue.messages) for dialogue in dialogues}
@@ -144,6 +155,7 @@ def row(mask: str, seed: int, lr: float, score: float, chosen: float | None = No
     curve = [{"step": step, "tokens": 100 * step, "target": score} for step in (10, 20, 30)]
     result: dict[str, Any] = {
         "test": {"2 links": 1.0, "target": score},
+        "first": {"3 links, ahead": score / 2, "target": score},
         "validation": {"target": score if chosen is None else chosen},
         "curve": curve,
         "tokens": 3000,
@@ -155,14 +167,17 @@ def test_each_mask_is_compared_at_the_rate_that_was_best_on_validation() -> None
     rows = [row("causal", seed, 1e-3, 0.5 + seed / 100) for seed in range(3)]
     rows += [row("ism", seed, 1e-3, 0.9 + seed / 50) for seed in range(3)]
     rows += [row("ism", seed, 3e-3, 0.99, chosen=0.2) for seed in range(3)]  # better on test only: not chosen
-    claim, easier = claims(rows)
+    alone, ahead, claim, easier = claims(rows)
+    assert alone.text == "chains, any, 2 layers, heads 1, 30 steps, first questions, target: ism - causal"
+    assert ahead.text == "chains, any, 2 layers, heads 1, 30 steps, first questions, 3 links, ahead: ism - causal"
+    assert ahead.difference.mean == pytest.approx(0.205)
     assert claim.text == "chains, any, 2 layers, heads 1, 30 steps, target: ism - causal"
     assert easier.text == "chains, any, 2 layers, heads 1, 30 steps, 2 links: ism - causal"
     assert easier.difference.verdict == "tie"
     assert claim.difference.mean == pytest.approx(0.41)
     assert claim.difference.verdict == "more"
     page = tables(rows)
-    assert "| chains, any | 2 | 1 | 30 | ism | 0.001 | 3 | 92.0%" in page
+    assert "| chains, any | 2 | 1 | 30 | ism | 0.001 | 3 | 92.0% (87.0% to 97.0%) | 92.0%" in page
     assert "| 10 | 3 of 3 |" in page
     assert "|  | 0 of 3 |" in page
     assert "| 92.0% (3)\\* | 20.0% (3) |" in page  # the rate that was better on test only
@@ -186,7 +201,16 @@ def test_pictures_show_each_setting_and_how_the_first_is_learned() -> None:
 
 def test_a_mask_that_gets_nothing_right_is_compared_too() -> None:
     rows = [row("causal", seed, 1e-3, 0.0) for seed in range(2)] + [row("ism", seed, 1e-3, 1.0) for seed in range(2)]
-    assert [claim.difference.mean for claim in claims(rows) if "target" in claim.text] == [1.0]
+    assert [claim.difference.mean for claim in claims(rows) if "target" in claim.text] == [1.0, 1.0]
+
+
+def test_rows_that_were_not_asked_first_questions_alone_are_told_by_all_of_them() -> None:
+    rows = [row(mask, seed, 1e-3, 0.5) for seed in range(2) for mask in ("causal", "ism")]
+    del rows[0].result["first"]
+    assert not any("first" in claim.text for claim in claims(rows))
+    page = tables(rows)
+    assert "| chains, any | 2 | 1 | 30 | causal | 0.001 | 2 |  | 50.0%" in page
+    assert "causal" not in figures(rows)["target"].alt
 
 
 def test_steps_to_a_share_are_those_from_which_it_stays() -> None:

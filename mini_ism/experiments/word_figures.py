@@ -16,13 +16,17 @@ def figures(rows: list[Row]) -> dict[str, Figure]:
     curves = {}
     for (task, layers, heads, steps, mask), runs in chosen.items():
         label = f"{task},\n{_count(layers, 'layer')}, {_count(heads, 'head')}, {steps:,} steps"
-        groups.setdefault(label, {})[mask] = mean_interval(row.result["test"]["target"] for row in runs).drawn
+        if all("first" in row.result for row in runs):
+            groups.setdefault(label, {})[mask] = mean_interval(row.result["first"]["target"] for row in runs).drawn
         if (task, layers, heads, steps) == (first["task"], first["layers"], first["heads"], first["steps"]):
             curves[mask] = [[(point["step"], point["target"]) for point in row.result["curve"]] for row in runs]
-    return {
-        "target": interval_figure(groups, x_label="target on test draws, exactly right"),
-        "learning": seeds_figure(curves, x_label="steps of training", y_label="target on validation, exactly right"),
-    }
+    drawn = {}
+    if groups:
+        label, guess = "target on first questions, exactly right", (1 / 3, "a guess")
+        drawn["target"] = interval_figure(groups, x_label=label, reference=guess)
+    label = "target on validation, exactly right"
+    drawn["learning"] = seeds_figure(curves, x_label="steps of training", y_label=label)
+    return drawn
 
 
 def _count(number: int, thing: str) -> str:

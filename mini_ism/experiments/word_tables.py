@@ -23,14 +23,20 @@ def tables(rows: list[Row]) -> str:
         "Small GPTs, trained from scratch on one task each (`mini_ism/experiments/word_tasks.py` has examples). Three "
         "links, or code words on both sides of a fact, need three look-ups in a row; two layers make two, unless facts "
         "have met before they are asked for. The *target* is the share of such questions answered exactly right, on "
-        "held-out dialogues. Each mask has the learning rate that was best on others (validation), which two seeds "
-        "have tried all. *At equal tokens*: on validation, when as many had been computed as the cheapest mask "
-        "computes in all. *Steps to 90%*: mean over the seeds that come to it and stay.\n\n"
+        "held-out dialogues: of *first* questions, where a guess is right one time in three, and of *all*, where the "
+        "answers before may give something away. Each mask has the learning rate that was best on others "
+        "(validation), which two seeds have tried all. *At equal tokens*: on validation, when as many had been "
+        "computed as the cheapest mask computes in all. *Steps to 90%*: mean over the seeds that come to it and "
+        "stay.\n\n"
     )
     return "\n".join([about + _scores(rows), _labels(rows), _maps(rows), _rates(rows), _differences(rows)])
 
 
-def best(rows: Iterable[Row]) -> dict[tuple[str, int, int, int, str], list[Row]]:
+Group = tuple[str, int, int, int, str]
+"""Task, layers, heads, steps and mask."""
+
+
+def best(rows: Iterable[Row]) -> dict[Group, list[Row]]:
     """Rows by task, layers, heads, steps and mask, at each one's best rate."""
     chosen = at_best_rate(rows, ("task", "layers", "heads", "steps", "mask"), _share("validation"), lowest=False)
     order = list(TASKS)
@@ -54,6 +60,7 @@ def _scores(rows: list[Row]) -> str:
                 *_setting(group),
                 f"{runs[0].config['lr']:g}",
                 str(len(runs)),
+                mean_interval(map(_share("first"), runs)).share() if _asked(runs, "first") else "",
                 mean_interval(map(_share("test"), runs)).share(),
                 f"{tokens(runs) / 1e6:.1f}M",
                 mean_interval(at_tokens(row, least) for row in runs).share(),
@@ -61,24 +68,46 @@ def _scores(rows: list[Row]) -> str:
                 f"{len(reached)} of {len(runs)}",
             )
         )
-    header = ("best rate", "seeds", "target", "tokens", "at equal tokens", "steps to 90%", "come to it")
+    header = (
+        "best rate",
+        "seeds",
+        "target, first",
+        "target, all",
+        "tokens",
+        "at equal tokens",
+        "steps to 90%",
+        "come to it",
+    )
     return markdown_table((*SETTING, *header), lines)
 
 
 def _labels(rows: list[Row]) -> str:
-    chosen = best(rows)
-    told = [label for label in COMPARED if any(label in runs[0].result["test"] for runs in chosen.values())]
+    return "\n".join(
+        f"Label by label, {told}:\n\n{table}"
+        for held_out, told in (("first", "first questions"), ("test", "all questions"))
+        if (table := _by_label(best(rows), held_out))
+    )
+
+
+def _by_label(chosen: dict[Group, list[Row]], held_out: str) -> str:
+    asked = {group: labels for group, runs in chosen.items() if (labels := _asked(runs, held_out))}
+    told = [label for label in COMPARED if any(label in labels for labels in asked.values())]
     lines = [
         (
             *_setting(group),
             *(
-                mean_interval(map(_share("test", label), runs)).share() if label in runs[0].result["test"] else ""
+                mean_interval(map(_share(held_out, label), chosen[group])).share() if label in labels else ""
                 for label in told
             ),
         )
-        for group, runs in chosen.items()
+        for group, labels in asked.items()
     ]
-    return "Label by label, on the test draws:\n\n" + markdown_table((*SETTING, *told), lines)
+    return markdown_table((*SETTING, *told), lines) if lines else ""
+
+
+def _asked(runs: Iterable[Row], held_out: str) -> set[str]:
+    """The labels that all runs have been asked for; none if some run was not asked so."""
+    return set.intersection(*(set(row.result.get(held_out, ())) for row in runs))
 
 
 def _rates(rows: list[Row]) -> str:
@@ -98,12 +127,12 @@ def _rates(rows: list[Row]) -> str:
     )
 
 
-def _group(row: Row) -> tuple[str, int, int, int, str]:
+def _group(row: Row) -> Group:
     c = row.config
     return c["task"], c["layers"], c["heads"], c["steps"], c["mask"]
 
 
-def _setting(group: tuple[str, int, int, int, str]) -> tuple[str, ...]:
+def _setting(group: Group) -> tuple[str, ...]:
     task, layers, heads, steps, mask = group
     return task, str(layers), str(heads), f"{steps:,}", mask
 
@@ -157,12 +186,15 @@ def claims(rows: list[Row]) -> list[Claim]:
     chosen = best(rows)
     found = []
     for task, layers, heads, steps in dict.fromkeys(group[:4] for group in chosen):
+        setting = f"{task}, {layers} layers, heads {heads}, {steps} steps"
         for a, b in (("ism", "causal"), ("prefix", "ism")):
-            pair = [chosen.get((task, layers, heads, steps, mask), []) for mask in (a, b)]
-            asked = [set(row.result["test"]) for runs in pair for row in runs]
-            for label in (label for label in ("target", *COMPARED) if all(label in labels for labels in asked)):
-                values = [by_seed(runs, _share("test", label)) for runs in pair]
-                if len(set(values[0]) & set(values[1])) > 1:
-                    setting = f"{task}, {layers} layers, heads {heads}, {steps} steps, {label}"
-                    found.append(Claim(f"{setting}: {a} - {b}", paired_difference(*values)))
+            one, other = (chosen.get((task, layers, heads, steps, mask), []) for mask in (a, b))
+            if len({row.config["seed"] for row in one} & {row.config["seed"] for row in other}) < 2:
+                continue
+            for held_out, told in (("first", ", first questions"), ("test", "")):
+                asked = _asked([*one, *other], held_out)
+                for label in (label for label in ("target", *COMPARED) if label in asked):
+                    value = _share(held_out, label)
+                    difference = paired_difference(by_seed(one, value), by_seed(other, value))
+                    found.append(Claim(f"{setting}{told}, {label}: {a} - {b}", difference))
     return found

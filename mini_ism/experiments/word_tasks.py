@@ -17,9 +17,10 @@ from mini_ism.corpus.world import World
 
 STAGES = 3
 CHAINS = 3  # told in a dialogue: who guesses among their ends is right one time in three
-QUESTIONS = 6  # a dialogue; the same may be asked again, so that nothing can be eliminated
+QUESTIONS = 6  # a dialogue of chains
 
 LABELS = ("1 link", "2 links", "3 links")
+NOTED = "noted"  # what is told without a question
 ORDERS = ("any", "outer first", "inner first", "outer later")
 BOOK_ORDERS = ("before", "after", "later")
 
@@ -58,7 +59,7 @@ def chains(rng: Random, stage: int, order: str = "any") -> Dialogue:
             label += ", ahead" if position[chain[1]] < position[chain[2]] else ", behind"
         return f"which room is {chain[start]}?", f"{chain[start]} {chain[-1]}", label
 
-    return _dialogue(queries, ask)
+    return _dialogue(queries, [ask() for _ in range(QUESTIONS)])
 
 
 def codebook(rng: Random, stage: int, order: str = "after") -> Dialogue:
@@ -86,23 +87,19 @@ def codebook(rng: Random, stage: int, order: str = "after") -> Dialogue:
     parts = [" ".join(part) for part in ((book, facts) if order == "before" else (facts, book))]
     label = "two code words" if coded == "both" else "one code word"
 
-    def ask() -> tuple[str, str, str]:
-        thing, place = rng.choice(pairs)
-        return f"where is {thing}?", f"{thing} {place}", label
-
-    return _dialogue(parts if order == "later" else [" ".join(parts)], ask)
+    asked = [(f"where is {thing}?", f"{thing} {place}", label) for thing, place in rng.sample(pairs, len(pairs))]
+    return _dialogue(parts if order == "later" else [" ".join(parts)], asked)
 
 
-def _dialogue(queries: list[str], ask: Callable[[], tuple[str, str, str]]) -> Dialogue:
-    """Queries, all but the last one only noted, and questions, the first in the last query."""
+def _dialogue(queries: list[str], asked: list[tuple[str, str, str]]) -> Dialogue:
+    """Queries, all but the last one only noted, and questions with answer and label, the first in the last query."""
     messages: list[dict[str, str]] = []
     labels: list[str] = []
     *noted, told = queries
     for query in noted:
         messages += [{"role": "user", "content": query}, {"role": "assistant", "content": "okay"}]
-        labels.append("noted")
-    for _ in range(QUESTIONS):
-        question, answer, label = ask()
+        labels.append(NOTED)
+    for question, answer, label in asked:
         messages += [
             {"role": "user", "content": f"{told} {question}".strip()},
             {"role": "assistant", "content": answer},

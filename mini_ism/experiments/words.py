@@ -19,7 +19,7 @@ from mini_ism.experiments.sweep import Sweep
 from mini_ism.experiments.word_figures import figures
 from mini_ism.experiments.word_maps import link_attention
 from mini_ism.experiments.word_tables import claims, tables
-from mini_ism.experiments.word_tasks import STAGES, TARGET, TASKS
+from mini_ism.experiments.word_tasks import NOTED, STAGES, TARGET, TASKS
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT, GPTConfig
 from mini_ism.tokenizer import load_tokenizer
@@ -27,6 +27,7 @@ from mini_ism.training import TrainingConfig, make_batch, make_optimizer, prepar
 
 STAGE_ENDS = (0.05, 0.25)  # shares of the steps after which the next stage comes
 ASKED = 300  # dialogues of each of the two held-out draws
+ASKED_ONCE = 1200  # dialogues whose first question is asked alone
 MAPPED = 50  # of them whose attention is looked at
 WIDTH = 64
 
@@ -38,13 +39,19 @@ def run(config: Config) -> Result:
         config: as for :func:`train`.
 
     Returns:
-        Exact match by label on ``test`` and ``validation`` draws at the end; ``curve``, on validation, the target's at
-        each measurement, with the tokens computed by then; the last interval's mean ``loss``; of chains also where the
-        first layer looks, ``maps``.
+        Exact match by label on ``test`` and ``validation`` draws at the end; ``first``, the same on first questions,
+        to which no answer before gives anything away; ``curve``, on validation, the target's at each measurement, with
+        the tokens computed by then; the last interval's mean ``loss``; of chains also where the first layer looks,
+        ``maps``.
     """
     model, progress = train(config)
     asked, tokenizer = held_out(config["task"], "test"), load_tokenizer()
-    result = {"test": shares(evaluate(model, tokenizer, asked), config["task"]), **progress}
+    first = [first_question(dialogue) for dialogue in held_out(config["task"], "test", ASKED_ONCE)]
+    result = {
+        "test": shares(evaluate(model, tokenizer, asked), config["task"]),
+        "first": shares(evaluate(model, tokenizer, first), config["task"]),
+        **progress,
+    }
     if config["task"].startswith("chains"):
         result["maps"] = link_attention(model, tokenizer, asked[:MAPPED])
     return result
@@ -95,9 +102,15 @@ def train(config: Config) -> tuple[GPT, Result]:
     )
 
 
-def held_out(task: str, name: str) -> list[Dialogue]:
+def held_out(task: str, name: str, count: int = ASKED) -> list[Dialogue]:
     """Dialogues of the last stage that no training draws, the same for every run."""
-    return [TASKS[task](Random(f"{name}/{n}"), STAGES - 1) for n in range(ASKED)]
+    return [TASKS[task](Random(f"{name}/{n}"), STAGES - 1) for n in range(count)]
+
+
+def first_question(dialogue: Dialogue) -> Dialogue:
+    """A dialogue up to the answer to its first question: later ones may be answered out of the answers before them."""
+    turns = 1 + next(turn for turn, label in enumerate(dialogue.skills) if label != NOTED)
+    return Dialogue(dialogue.messages[: 2 * turns], dialogue.skills[:turns])
 
 
 def target(scores: dict[str, Score], task: str) -> Score:
@@ -118,7 +131,7 @@ TRIED, SEEDS = range(2), range(5)
 """Seeds that try every rate, and all of them."""
 
 BOTH = ("causal", "ism")
-LONG = {"steps": 6000, "every": 600}
+LONG = 6000
 
 
 def grid(
@@ -128,27 +141,30 @@ def grid(
     rates: Sequence[float] = RATES,
     whole: Sequence[float] = ONE,
     seeds: Sequence[int] = SEEDS,
-    **changes: int,
+    layers: int = 2,
+    heads: int = 1,
+    steps: int = 2000,
 ) -> list[Config]:
     """A task under some masks, the seeds that try all ``rates`` first; the other seeds have the rates ``whole``.
 
     Two layers of one head, unless changed: then a causal reader cannot look both for what a link continues and for
     what continues it.
     """
-    plain = {"task": task, "layers": 2, "heads": 1, "steps": 2000, "batch": 8, "every": 200, **changes}
+    same = {"task": task, "layers": layers, "heads": heads, "steps": steps, "batch": 8, "every": steps // 10}
     runs = [*product(rates, TRIED), *product(whole, (seed for seed in seeds if seed not in TRIED))]
-    return [{**plain, "mask": mask, "lr": lr, "seed": seed} for lr, seed in runs for mask in masks]
+    return [{**same, "mask": mask, "lr": lr, "seed": seed} for lr, seed in runs for mask in masks]
 
 
 CONFIGS = [
-    *grid("chains, any", rates=ONE, **LONG),
+    *grid("chains, any", rates=ONE, steps=LONG),
+    *grid("chains, any", ["causal"], rates=RATES[1:], whole=(), steps=LONG),
+    *grid("codebook after", rates=ONE, steps=LONG),
     *grid("chains, any", whole=RATES[:2]),  # chooses the rate; not all seeds have left the plateau by then
-    *grid("chains, any", ["prefix"], rates=ONE),
-    *grid("codebook after", rates=ONE),
-    *grid("chains, any", rates=ONE, layers=3),
+    *grid("chains, any", ["prefix"], rates=ONE, seeds=range(3)),
+    *grid("chains, any", rates=ONE, layers=3, steps=LONG),
     *grid("chains, any", whole=(), heads=4),
-    *grid("chains, any", rates=ONE, seeds=range(3), heads=4, **LONG),
-    *grid("codebook before", rates=ONE),
+    *grid("chains, any", rates=ONE, heads=4, steps=LONG),
+    *grid("codebook before", rates=ONE, steps=LONG),
 ]
 CUT = [
     {
