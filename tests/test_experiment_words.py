@@ -17,7 +17,7 @@ from mini_ism.dialogue import encode_dialogue
 from mini_ism.evaluation import Score
 from mini_ism.experiments.rows import Row
 from mini_ism.experiments.word_figures import figures
-from mini_ism.experiments.word_maps import link_attention, links
+from mini_ism.experiments.word_maps import guess_among_later, link_attention, links
 from mini_ism.experiments.word_tables import at_tokens, claims, steps_to, tables
 from mini_ism.experiments.word_tasks import CHAINS, QUESTIONS, STAGES, TARGET, TASKS
 from mini_ism.experiments.words import CONFIGS, CUT, first_question, held_out, run, target
@@ -288,3 +288,15 @@ def test_a_causal_link_gives_nothing_to_what_continues_it_ahead() -> None:
     assert link_attention(model, tokenizer, dialogues[:1], "ism")["onward, ahead"] == pytest.approx(
         float(torch.stack(ahead).mean(0).max()), abs=1e-4
     )
+
+
+def test_who_cannot_look_ahead_can_still_guess_among_the_rooms_to_come() -> None:
+    def asking(told: str, label: str = "3 links, ahead") -> Dialogue:
+        query = {"role": "user", "content": f"{told} which room is key?"}
+        return Dialogue([query, {"role": "assistant", "content": "key barn"}], [label])
+
+    last = asking("cup in hall. key in tin. tin in cart. cart in barn.")
+    one_of_two = asking("tin in cart. key in tin. pen in hall. cart in barn.")
+    assert guess_among_later([last]) == 1
+    assert guess_among_later([one_of_two]) == 0.5
+    assert guess_among_later([last, one_of_two, asking("cart in barn. tin in cart. key in tin.", "told")]) == 0.75

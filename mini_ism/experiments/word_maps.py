@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from mini_ism.attention_stats import read_attention
 from mini_ism.corpus import Dialogue
+from mini_ism.corpus.world import ROOMS
 from mini_ism.dialogue import EncodedDialogue, encode_dialogue
 from mini_ism.masks import Mask
 from mini_ism.model import GPT
@@ -56,3 +58,21 @@ def link_attention(
                     some = weights[:, at : at + WORDS, other : other + WORDS].sum(-1)  # (H, 4)
                     given[f"{way}, {'ahead' if other > at else 'behind'}"].append(some)
     return {name: round(float(torch.stack(some).mean(0).max()), 4) for name, some in sorted(given.items())}
+
+
+def guess_among_later(dialogues: Sequence[Dialogue]) -> float:
+    """How often a reader who cannot look ahead is right by guessing: among the rooms told after the link in the middle.
+
+    Args:
+        dialogues: of the task ``chains``, up to the answer to their first question; those that do not ask for three
+            links with the last one ahead are left out.
+    """
+    shares = []
+    for each in dialogues:
+        if each.skills[-1] == "3 links, ahead":
+            asked = each.messages[1]["content"].split()[0]
+            told = [sentence.split() for sentence in each.messages[0]["content"].split(".")[:-1]]  # key in tin
+            holder = {inner: outer for inner, _, outer in told}
+            middle = [inner for inner, _, _ in told].index(holder[asked])
+            shares.append(1 / sum(outer in ROOMS for _, _, outer in told[middle + 1 :]))
+    return math.fsum(shares) / len(shares)
