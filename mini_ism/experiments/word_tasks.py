@@ -67,28 +67,28 @@ def codebook(rng: Random, stage: int, order: str = "after") -> Dialogue:
 
     Args:
         rng: what is told and asked.
-        stage: 0, 1: one side of each fact is a code word; 2: now and then both.
+        stage: 0: facts in plain words; 1: one side of each is a code word; 2: now and then both.
         order: the book comes ``"before"`` the facts, ``"after"`` them, or ``"later"``, a turn after them.
     """
     world = World(rng, coined=0)
-    coded = rng.choice(("thing", "place", "both", "both") if stage == 2 else ("thing", "place"))
+    coded = rng.choice((("nothing",), ("thing", "place"), ("thing", "place", "both", "both"))[stage])
     pairs = [(world.thing(), world.place()) for _ in range(CHAINS)]
     facts, book = [], []
     for thing, place in pairs:
         inner, outer = thing, place
-        if coded != "place":
+        if coded in ("thing", "both"):
             inner = world.code()
             book.append(f"{inner} means {thing}.")
-        if coded != "thing":
+        if coded in ("place", "both"):
             outer = world.code()
             book.append(f"{outer} means {place}.")
         facts.append(f"{inner} in {outer}.")
     rng.shuffle(book)
     parts = [" ".join(part) for part in ((book, facts) if order == "before" else (facts, book))]
-    label = "two code words" if coded == "both" else "one code word"
+    label = {"nothing": "plain", "both": "two code words"}.get(coded, "one code word")
 
     asked = [(f"where is {thing}?", f"{thing} {place}", label) for thing, place in rng.sample(pairs, len(pairs))]
-    return _dialogue(parts if order == "later" else [" ".join(parts)], asked)
+    return _dialogue(parts if order == "later" else [" ".join(filter(None, parts))], asked)
 
 
 def _dialogue(queries: list[str], asked: list[tuple[str, str, str]]) -> Dialogue:
