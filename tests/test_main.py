@@ -61,7 +61,7 @@ def test_one_model_under_several_rules(
 ) -> None:
     tokenizer = load_tokenizer()
     save_model(random_model(vocab_size=tokenizer.n_vocab, context=96), tmp_path)
-    for mask, names in (("all", ["causal", "ism", "prefix"]), ("ism(sink=True)", ["ism(sink=True)"])):
+    for mask, names in (("all", ["causal", "prefix", "ism"]), ("ism(sink=True)", ["ism(sink=True)"])):
         typed = iter(["Hi.", ""])
         monkeypatch.setattr("builtins.input", lambda prompt, typed=typed: next(typed))
         monkeypatch.setattr(Sampler, "pick", lambda *_: tokenizer.encode_single_token("<|end|>"))
