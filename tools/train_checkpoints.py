@@ -109,8 +109,8 @@ def card(about: dict[str, dict[str, Any]], scores: dict[str, dict[str, dict[str,
         "asks who is first, next or last; who stands behind or in front of somebody is `neighbour`, and "
         '"how old" or "how many points" is `number`.',
         "",
-        "Two smaller models beside them, `chains-causal` and `chains-ism`, know one task only: they are runs of the sweep "
-        "`words`, told of in [RESULTS.md](../../RESULTS.md), made again by `python -m tools.train_chains`.",
+        "Two smaller models beside them, `chains-causal` and `chains-ism`, know one task only: they are runs of the "
+        "sweep `words`, told of in [RESULTS.md](../../RESULTS.md), made again by `python -m tools.train_chains`.",
     ]
     titles = {
         "test": "Test split",
