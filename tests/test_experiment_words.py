@@ -39,9 +39,11 @@ def look_ups(dialogue: Dialogue, question: str) -> tuple[str, int]:
     means = dict(re.findall(r"(\w+) means (\w+)\.", told))
     spoken = {word: code for code, word in means.items()}
     holder = dict(re.findall(r"(\w+) in (\w+)\.", told))
-    match = re.fullmatch(r".*?(where|which room) is (\w+)\?", question)
+    match = re.fullmatch(r".*?(where|which room|what) is (\w+)\?", question)
     assert match is not None
     kind, asked = match.groups()
+    if kind == "what":
+        return f"so {asked} {means[asked]}", 1
     at, steps = asked, 0
     if asked in spoken:
         at, steps = spoken[asked], 1
@@ -51,7 +53,7 @@ def look_ups(dialogue: Dialogue, question: str) -> tuple[str, int]:
             break
     if at in means:
         at, steps = means[at], steps + 1
-    return f"{asked} {at}", steps
+    return f"so {asked} {at}", steps
 
 
 @every_task
@@ -63,7 +65,9 @@ def test_answers_follow_from_the_text_in_as_many_look_ups_as_the_label_says(task
             (q, a, s)
             for q, a, s in zip(texts(dialogue, "user"), texts(dialogue, "assistant"), dialogue.skills, strict=True)
         ]
-        assert sum(label != "noted" for _, _, label in asked) == (CHAINS if task.startswith("code") else QUESTIONS)
+        words = min(CHAINS, " ".join(texts(dialogue, "user")).count(" means "))
+        number = CHAINS + words if task.startswith("code") else QUESTIONS
+        assert sum(label != "noted" for _, _, label in asked) == number
         for question, answer, label in asked:
             if label == "noted":
                 assert answer == "okay"
@@ -110,7 +114,7 @@ def test_ahead_and_behind_are_told_apart() -> None:
         ):
             if not label.startswith("3 links"):
                 continue
-            thing, room = answer.split()
+            _, thing, room = answer.split()
             holder = dict(re.findall(r"(\w+) in (\w+)\.", told))
             middle, last = told.index(f"{holder[thing]} in "), told.index(f"in {room}.")
             assert label == ("3 links, ahead" if middle < last else "3 links, behind"), question
@@ -261,12 +265,12 @@ def test_links_are_found_where_they_are_told() -> None:
     tokenizer = load_tokenizer()
     dialogue = encode_dialogue(
         [
-            {"role": "user", "content": "tin in cart. key in tin. which room is key?"},
-            {"role": "assistant", "content": "key barn"},
+            {"role": "user", "content": "so tin in cart. key in tin. which room is key?"},
+            {"role": "assistant", "content": "so key barn"},
         ],
         tokenizer,
     )
-    assert links(dialogue, tokenizer) == [("tin", "cart", 1), ("key", "tin", 5)]
+    assert links(dialogue, tokenizer) == [("tin", "cart", 3), ("key", "tin", 7)]
 
 
 def test_a_causal_link_gives_nothing_to_what_continues_it_ahead() -> None:
@@ -292,8 +296,8 @@ def test_a_causal_link_gives_nothing_to_what_continues_it_ahead() -> None:
 
 def test_who_cannot_look_ahead_can_still_guess_among_the_rooms_to_come() -> None:
     def asking(told: str, label: str = "3 links, ahead") -> Dialogue:
-        query = {"role": "user", "content": f"{told} which room is key?"}
-        return Dialogue([query, {"role": "assistant", "content": "key barn"}], [label])
+        query = {"role": "user", "content": f"so {told} which room is key?"}
+        return Dialogue([query, {"role": "assistant", "content": "so key barn"}], [label])
 
     last = asking("cup in hall. key in tin. tin in cart. cart in barn.")
     one_of_two = asking("tin in cart. key in tin. pen in hall. cart in barn.")

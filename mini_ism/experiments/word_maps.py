@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -70,9 +71,8 @@ def guess_among_later(dialogues: Sequence[Dialogue]) -> float:
     shares = []
     for each in dialogues:
         if each.skills[-1] == "3 links, ahead":
-            asked = each.messages[1]["content"].split()[0]
-            told = [sentence.split() for sentence in each.messages[0]["content"].split(".")[:-1]]  # key in tin
-            holder = {inner: outer for inner, _, outer in told}
-            middle = [inner for inner, _, _ in told].index(holder[asked])
-            shares.append(1 / sum(outer in ROOMS for _, _, outer in told[middle + 1 :]))
+            asked = each.messages[1]["content"].split()[-2]  # so key barn
+            told = re.findall(r"(\w+) in (\w+)\.", each.messages[0]["content"])
+            middle = [inner for inner, _ in told].index(dict(told)[asked])
+            shares.append(1 / sum(outer in ROOMS for _, outer in told[middle + 1 :]))
     return math.fsum(shares) / len(shares)

@@ -1,8 +1,9 @@
 """Dialogues for the words sweep: a few links told in one query, and questions that need several of them at once.
 
 Each task comes in three stages, the easy ones first: a look-up must be learned before two in a row are. An answer says
-again what was asked for before it tells, "key barn", so that the position which tells stands at a token like those of
-the facts, and one head can look up for both.
+again what was asked for before it tells, "so key barn", so that the position which tells stands at a token like those
+of the facts, and one head can look up for both. Whence the "so", too: at the start of a message, where no blank comes
+before it, a word would have other tokens.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ BOOK_ORDERS = ("before", "after", "later")
 
 
 def chains(rng: Random, stage: int, order: str = "any") -> Dialogue:
-    """Things in things in rooms: "key in tin. tin in cart. cart in barn. which room is key?" asks for "key barn".
+    """Things in things in rooms: "so key in tin. tin in cart. cart in barn. which room is key?" asks for "so key barn".
 
     Three links, of which a causal reader of two layers can follow two at the answer, and the third only if the middle
     link has met the outer one: the middle one looks ahead for it, or comes after it.
@@ -47,23 +48,23 @@ def chains(rng: Random, stage: int, order: str = "any") -> Dialogue:
     parts = [links]
     if order == "outer later" and stage > 0:
         parts = [[link for link in links if (link[2] == stage) == last] for last in (False, True)]
-    queries = [" ".join(f"{inner} in {outer}." for inner, outer, _ in part) for part in parts]
+    queries = [" ".join(["so", *(f"{inner} in {outer}." for inner, outer, _ in part)]) for part in parts]
 
     def ask() -> tuple[str, str, str]:
         chain = rng.choice(told)
         start = rng.randrange(stage + 1)
         if rng.random() < 0.25:
-            return f"where is {chain[start]}?", f"{chain[start]} {chain[start + 1]}", "told"
+            return f"where is {chain[start]}?", f"so {chain[start]} {chain[start + 1]}", "told"
         label = LABELS[stage - start]
         if label == LABELS[2]:
             label += ", ahead" if position[chain[1]] < position[chain[2]] else ", behind"
-        return f"which room is {chain[start]}?", f"{chain[start]} {chain[-1]}", label
+        return f"which room is {chain[start]}?", f"so {chain[start]} {chain[-1]}", label
 
     return _dialogue(queries, [ask() for _ in range(QUESTIONS)])
 
 
 def codebook(rng: Random, stage: int, order: str = "after") -> Dialogue:
-    """Facts in code: "Red in Blue. Red means key. Blue means box. where is key?" asks for "key box".
+    """Facts in code: "so Red in Blue. Red means key. Blue means box. where is key?" asks for "so key box".
 
     Args:
         rng: what is told and asked.
@@ -73,22 +74,26 @@ def codebook(rng: Random, stage: int, order: str = "after") -> Dialogue:
     world = World(rng, coined=0)
     coded = rng.choice((("nothing",), ("thing", "place"), ("thing", "place", "both", "both"))[stage])
     pairs = [(world.thing(), world.place()) for _ in range(CHAINS)]
-    facts, book = [], []
+    facts, means = [], []
     for thing, place in pairs:
         inner, outer = thing, place
         if coded in ("thing", "both"):
             inner = world.code()
-            book.append(f"{inner} means {thing}.")
+            means.append((inner, thing))
         if coded in ("place", "both"):
             outer = world.code()
-            book.append(f"{outer} means {place}.")
+            means.append((outer, place))
         facts.append(f"{inner} in {outer}.")
-    rng.shuffle(book)
-    parts = [" ".join(part) for part in ((book, facts) if order == "before" else (facts, book))]
+    rng.shuffle(means)
+    book = [f"{code} means {word}." for code, word in means]
+    parts = [" ".join(["so", *part]) for part in ((book, facts) if order == "before" else (facts, book))]
     label = {"nothing": "plain", "both": "two code words"}.get(coded, "one code word")
 
-    asked = [(f"where is {thing}?", f"{thing} {place}", label) for thing, place in rng.sample(pairs, len(pairs))]
-    return _dialogue(parts if order == "later" else [" ".join(filter(None, parts))], asked)
+    asked = [(f"where is {thing}?", f"so {thing} {place}", label) for thing, place in pairs]
+    known = rng.sample(means, min(CHAINS, len(means)))
+    asked += [(f"what is {code}?", f"so {code} {word}", "told") for code, word in known]
+    rng.shuffle(asked)
+    return _dialogue(parts if order == "later" else [" ".join(parts)], asked)
 
 
 def _dialogue(queries: list[str], asked: list[tuple[str, str, str]]) -> Dialogue:
