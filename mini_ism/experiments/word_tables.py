@@ -25,9 +25,9 @@ def tables(rows: list[Row]) -> str:
         "have met before they are asked for. The *target* is the share of such questions answered exactly right, on "
         "held-out dialogues: of *first* questions, where a guess is right one time in three, and of *all*, where the "
         "answers before may give something away. Each mask has the learning rate that was best on others "
-        "(validation), which two seeds have tried all. *At equal tokens*: on validation, when as many had been "
-        "computed as the cheapest mask computes in all. *Steps to 90%*: mean over the seeds that come to it and "
-        "stay.\n\n"
+        "(validation); which were tried, on two seeds where not on all, stands below. *At equal tokens*: on "
+        "validation, when as many had been computed as the cheapest mask computes in all. *Steps to 90%*: mean over "
+        "the seeds that come to it and stay.\n\n"
     )
     return "\n".join([about + _scores(rows), _labels(rows), _maps(rows), _rates(rows), _differences(rows)])
 
