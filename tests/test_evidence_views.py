@@ -75,7 +75,7 @@ def test_a_mask_looks_the_same_whoever_is_beside_it() -> None:
 def test_intervals_are_all_said() -> None:
     figure = interval_figure(GROUPS, x_label="ISM's answers right", reference=(0.5, "a guess"))
     assert figure.alt == (
-        "ISM's answers right, mean and interval, where 0.5 is a guess. one layer: causal 50.0% (40.0% to 60.0%), "
+        "ISM's answers right, mean and interval, where 50.0% is a guess. one layer: causal 50.0% (40.0% to 60.0%), "
         "ism 100.0%; two layers, 8,000 steps: ism 90.0% (70.0% to 100.0%), prefix 95.0% (90.0% to 100.0%)."
     )
     assert png_bytes(figure) == png_bytes(

@@ -72,7 +72,7 @@ def interval_figure(
     for setting, group in groups.items():
         told = ", ".join(f"{name} {_told(quality, share)}" for name, quality in group.items())
         said.append(f"{' '.join(setting.split())}: {told}")
-    compared = "" if reference is None else f", where {reference[0]:g} is {reference[1]}"
+    compared = "" if reference is None else f", where {_number(reference[0], share)} is {reference[1]}"
     figure.alt = f"{_sentence(x_label)}, mean and interval{compared}. {'; '.join(said)}."
     return figure
 
@@ -249,8 +249,12 @@ def _legend(figure: Figure, names: Collection[str]) -> None:
 
 def _told(quality: Quality, share: bool) -> str:
     """A mean with its interval, if it has one; of a share, cut off where no share can be."""
-    mean, low, high = (f"{min(max(value, 0), 1):.1%}" if share else f"{value:.3g}" for value in quality)
+    mean, low, high = (_number(min(max(value, 0), 1) if share else value, share) for value in quality)
     return f"{mean} ({low} to {high})" if math.isfinite(quality[2] - quality[1]) else mean
+
+
+def _number(value: float, share: bool) -> str:
+    return f"{value:.1%}" if share else f"{value:.3g}"
 
 
 def _sentence(text: str) -> str:
