@@ -294,6 +294,19 @@ def test_report_and_check(known: Sweep, tmp_path: Path) -> None:
     assert [same for _, same in check(cut, tmp_path)] == [False, None]
 
 
+@pytest.mark.parametrize(("mean", "same"), [(0.05, True), (0.2, False)])
+def test_a_tie_is_kept_by_seeds_that_agree_within_it(
+    known: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mean: float, same: bool
+) -> None:
+    def tie(rows: list[Row]) -> list[Claim]:
+        return [Claim("a tie", Interval(0.0, -0.1, 0.1, 5) if len(rows) == 4 else Interval(mean, mean, mean, 2))]
+
+    monkeypatch.setattr(registry, "_SWEEPS", {"toy": replace(known, claims=tie)})
+    run_sweep(known, tmp_path, jobs=1)
+    run_sweep(known, tmp_path / "cut", jobs=1, cut=True)
+    assert [found for _, found in check(tmp_path / "cut", tmp_path)] == [same]
+
+
 def test_pictures_stand_before_the_tables(known: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run_sweep(known, tmp_path, jobs=1)
     plain = report(tmp_path)

@@ -395,7 +395,7 @@ register_sweep(
         "costs",
         run,
         [*_chats(preset="small", repeats=9), *_epochs((2, 3, 4, 6, 8), dialogues=200, repeats=7)],
-        [*_chats(preset="mini", repeats=5), *_epochs((2, 4, 8), dialogues=32, repeats=5)],
+        [*_chats(preset="small", repeats=3), *_epochs((2, 4, 8), dialogues=32, repeats=5)],
         title="What each mask costs",
         tables=tables,
         claims=claims,

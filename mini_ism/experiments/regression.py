@@ -251,7 +251,7 @@ SOFTMAX = register_sweep(
             *configs(layers=(3,), seeds=SEEDS, rates=SOFTMAX_RATES[1:2], steps=2000, turns=2),
             *configs(layers=(3,), seeds=TRIED, rates=SOFTMAX_RATES[:1] + SOFTMAX_RATES[2:], steps=2000, turns=2),
         ],
-        configs(layers=(2,), seeds=range(2), rates=SOFTMAX_RATES[:1], steps=800, turns=2),
+        configs(layers=(2,), seeds=range(2), rates=SOFTMAX_RATES[1:2], steps=2000, turns=2),
         title="In-context regression, trained: softmax attention and MLP",
         tables=partial(tables, task=TASK.format(turns=2, steps="2,000", model=BLOCKS)),
         claims=claims,

@@ -113,7 +113,8 @@ def check(cut: Path, full: Path | None = None) -> list[tuple[str, bool | None]]:
 
     Returns:
         A line for each claim, and whether its sign is the same; ``None`` if the cut-down sweep does not make it. A
-        difference keeps its sign if the means have the same; a tie, if the interval still holds 0.
+        difference keeps its sign if the means have the same; a tie, if the interval still holds 0, or the mean lies
+        within the full one's: two seeds that happen to agree make an interval of no width.
     """
     told: list[tuple[str, bool | None]] = []
     for sweep in sweeps():
@@ -128,6 +129,7 @@ def check(cut: Path, full: Path | None = None) -> list[tuple[str, bool | None]]:
             if here is None:
                 told.append((f"{line}; not in the cut-down sweep", None))
                 continue
-            same = here.verdict == "tie" if there.verdict == "tie" else here.mean * there.mean > 0
+            tied = here.verdict == "tie" or there.low <= here.mean <= there.high
+            same = tied if there.verdict == "tie" else here.mean * there.mean > 0
             told.append((f"{line}; cut down {here.text(3)}: {'the same sign' if same else 'NOT the same sign'}", same))
     return told
