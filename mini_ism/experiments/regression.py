@@ -219,57 +219,70 @@ TASK = (
     "without decay, clipped at 1, {steps} steps."
 )
 
-LINEAR = register_sweep(
-    Sweep(
-        "regression-linear",
-        run_linear,
-        configs(layers=(2, 1, 3, 4), seeds=SEEDS, rates=LINEAR_RATES, steps=3000, turns=3),
-        configs(layers=(1, 2), seeds=range(2), rates=LINEAR_RATES[:1], steps=1000, turns=3),
-        title="In-context regression, trained: linear attention",
-        tables=partial(
-            tables,
-            task=TASK.format(
-                turns=3, steps="3,000", model="Linear attention alone, no MLP, two learned matrices a layer."
-            ),
-        ),
-        claims=claims,
-        together=("seed", "lr"),
-        place=20,
-        figures=figures,
+
+def _register(
+    name: str,
+    run: Callable[[Any], Any],
+    full: list[Config],
+    cut: list[Config],
+    *,
+    title: str,
+    model: str,
+    place: int,
+    together: tuple[str, ...] = (),
+) -> Sweep:
+    """A sweep of this task, whose text takes turns and steps from the configs."""
+    task = TASK.format(turns=full[0]["turns"], steps=f"{full[0]['steps']:,}", model=model)
+    return register_sweep(
+        Sweep(
+            name,
+            run,
+            full,
+            cut,
+            title=title,
+            tables=partial(tables, task=task),
+            claims=claims,
+            together=together,
+            place=place,
+            figures=figures,
+        )
     )
+
+
+LINEAR = _register(
+    "regression-linear",
+    run_linear,
+    configs(layers=(2, 1, 3, 4), seeds=SEEDS, rates=LINEAR_RATES, steps=3000, turns=3),
+    configs(layers=(1, 2), seeds=range(2), rates=LINEAR_RATES[:1], steps=1000, turns=3),
+    title="In-context regression, trained: linear attention",
+    model="Linear attention alone, no MLP, two learned matrices a layer.",
+    together=("seed", "lr"),
+    place=20,
 )
 
 BLOCKS = "The package's blocks, 32 wide, 2 heads, no positions."
 
-SOFTMAX = register_sweep(
-    Sweep(
-        "regression-softmax",
-        run_softmax,
-        [
-            *configs(layers=(2,), seeds=SEEDS, rates=SOFTMAX_RATES[:2], steps=2000, turns=2),
-            *configs(layers=(2,), seeds=TRIED, rates=SOFTMAX_RATES[2:], steps=2000, turns=2),
-            *configs(layers=(3,), seeds=SEEDS, rates=SOFTMAX_RATES[1:2], steps=2000, turns=2),
-            *configs(layers=(3,), seeds=TRIED, rates=SOFTMAX_RATES[:1] + SOFTMAX_RATES[2:], steps=2000, turns=2),
-        ],
-        configs(layers=(2,), seeds=range(2), rates=SOFTMAX_RATES[1:2], steps=2000, turns=2),
-        title="In-context regression, trained: softmax attention and MLP",
-        tables=partial(tables, task=TASK.format(turns=2, steps="2,000", model=BLOCKS)),
-        claims=claims,
-        place=21,
-        figures=figures,
-    )
+SOFTMAX = _register(
+    "regression-softmax",
+    run_softmax,
+    [
+        *configs(layers=(2,), seeds=SEEDS, rates=SOFTMAX_RATES[:2], steps=2000, turns=2),
+        *configs(layers=(2,), seeds=TRIED, rates=SOFTMAX_RATES[2:], steps=2000, turns=2),
+        *configs(layers=(3,), seeds=SEEDS, rates=SOFTMAX_RATES[1:2], steps=2000, turns=2),
+        *configs(layers=(3,), seeds=TRIED, rates=SOFTMAX_RATES[:1] + SOFTMAX_RATES[2:], steps=2000, turns=2),
+    ],
+    configs(layers=(2,), seeds=range(2), rates=SOFTMAX_RATES[1:2], steps=2000, turns=2),
+    title="In-context regression, trained: softmax attention and MLP",
+    model=BLOCKS,
+    place=21,
 )
 
-LONG = register_sweep(
-    Sweep(
-        "regression-softmax-long",
-        run_softmax,
-        configs(layers=(2,), seeds=SEEDS, rates=SOFTMAX_RATES[1:2], steps=6000, turns=2),
-        configs(layers=(2,), seeds=range(2), rates=SOFTMAX_RATES[1:2], steps=800, turns=2),
-        title="The same, two layers and three times the steps",
-        tables=partial(tables, task=TASK.format(turns=2, steps="6,000", model=BLOCKS)),
-        claims=claims,
-        place=22,
-        figures=figures,
-    )
+LONG = _register(
+    "regression-softmax-long",
+    run_softmax,
+    configs(layers=(2,), seeds=SEEDS, rates=SOFTMAX_RATES[1:2], steps=6000, turns=2),
+    configs(layers=(2,), seeds=range(2), rates=SOFTMAX_RATES[1:2], steps=800, turns=2),
+    title="The same, two layers and three times the steps",
+    model=BLOCKS,
+    place=22,
 )

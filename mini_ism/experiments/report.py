@@ -57,8 +57,8 @@ def pictures(sweep: Sweep, rows: list[Row]) -> dict[str, Figure]:
     return {f"{PICTURES}/{sweep.name}-{name}.png": figure for name, figure in drawn.items()}
 
 
-def section(sweep: Sweep, rows: list[Row]) -> str:
-    """A sweep's part of the report, empty if nothing has been run."""
+def section(sweep: Sweep, rows: list[Row], drawn: dict[str, Figure]) -> str:
+    """A sweep's part of the report, with its pictures; empty if nothing has been run."""
     if not rows or sweep.tables is None:
         return ""
     minutes = math.fsum(row.seconds for row in rows) / 60
@@ -66,7 +66,7 @@ def section(sweep: Sweep, rows: list[Row]) -> str:
     told = ", ".join(f"{name} {value}" for name, value in known.items() if name in ("python", "torch"))
     missing = len(sweep.configs) - len(rows)
     unfinished = f" {missing} of {len(sweep.configs)} runs are still to be made." if missing > 0 else ""
-    shown = "".join(f"{markdown_picture(file, drawn.alt)}\n" for file, drawn in pictures(sweep, rows).items())
+    shown = "".join(f"{markdown_picture(file, figure.alt)}\n" for file, figure in drawn.items())
     return (
         f"## {sweep.title or sweep.name}\n\n"
         f"`python -m mini_ism experiment run {sweep.name}` ({len(rows)} runs, {minutes:.0f} minutes in all, {told})."
@@ -74,10 +74,21 @@ def section(sweep: Sweep, rows: list[Row]) -> str:
     )
 
 
+def page(folder: Path) -> tuple[str, dict[str, Figure]]:
+    """The page for the rows in a folder, and the pictures that it shows, by their files."""
+    sections: list[str] = []
+    shown: dict[str, Figure] = {}
+    for sweep in sweeps():
+        rows = read_rows(folder / f"{sweep.name}.jsonl")
+        drawn = pictures(sweep, rows)
+        sections.append(section(sweep, rows, drawn))
+        shown |= drawn
+    return "\n".join([HEAD, *filter(None, sections)]), shown
+
+
 def report(folder: Path) -> str:
-    """The page for the rows in a folder."""
-    sections = (section(sweep, read_rows(folder / f"{sweep.name}.jsonl")) for sweep in sweeps())
-    return "\n".join([HEAD, *filter(None, sections)])
+    """The page alone."""
+    return page(folder)[0]
 
 
 def write_report(path: Path, folder: Path | None = None) -> list[Path]:
@@ -92,11 +103,8 @@ def write_report(path: Path, folder: Path | None = None) -> list[Path]:
     """
     from mini_ism.views import png_bytes  # here, so that a chat need not wait for matplotlib
 
-    folder = folder or results_dir()
-    files = {path: report(folder).encode()}
-    for sweep in sweeps():
-        for file, drawn in pictures(sweep, read_rows(folder / f"{sweep.name}.jsonl")).items():
-            files[path.parent / file] = png_bytes(drawn, SHARP)
+    text, shown = page(folder or results_dir())
+    files = {path: text.encode()} | {path.parent / file: png_bytes(drawn, SHARP) for file, drawn in shown.items()}
     write_together(files)
     for picture in (path.parent / PICTURES).glob("*.png"):
         if picture not in files:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from mini_ism.experiments.rows import Row
 from mini_ism.experiments.statistics import mean_interval
-from mini_ism.experiments.word_tables import best
+from mini_ism.experiments.word_tables import SETTING, best
 from mini_ism.views import Figure, interval_figure, seeds_figure
 from mini_ism.views.evidence import Quality
 
 
 def figures(rows: list[Row]) -> dict[str, Figure]:
     """The target of every setting, and the learning curves of the first, which is the one that the sweep is about."""
-    first, chosen = rows[0].config, best(rows)
+    first = tuple(rows[0].config[name] for name in SETTING[:-1])
     groups: dict[str, dict[str, Quality]] = {}
     curves = {}
-    for (task, layers, heads, steps, mask), runs in chosen.items():
+    for (task, layers, heads, steps, mask), runs in best(rows).items():
         label = f"{task},\n{_count(layers, 'layer')}, {_count(heads, 'head')}, {steps:,} steps"
         if all("first" in row.result for row in runs):
             groups.setdefault(label, {})[mask] = mean_interval(row.result["first"]["target"] for row in runs).drawn
-        if (task, layers, heads, steps) == (first["task"], first["layers"], first["heads"], first["steps"]):
+        if (task, layers, heads, steps) == first:
             curves[mask] = [[(point["step"], point["target"]) for point in row.result["curve"]] for row in runs]
     drawn = {}
     if groups:

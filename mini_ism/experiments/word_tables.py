@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from mini_ism.experiments.report import markdown_table
 from mini_ism.experiments.rows import Row
-from mini_ism.experiments.statistics import Claim, at_best_rate, by_seed, mean_interval, paired_difference
+from mini_ism.experiments.statistics import Claim, at_best_rate, by_seed, grouped, mean_interval, paired_difference
 from mini_ism.experiments.word_tasks import TASKS
 
 MASKS = ("causal", "ism", "prefix")
@@ -29,7 +29,10 @@ def tables(rows: list[Row]) -> str:
         "validation, when as many had been computed as the cheapest mask computes in all. *Steps to 90%*: mean over "
         "the seeds that come to it and stay.\n\n"
     )
-    return "\n".join([about + _scores(rows), _labels(rows), _maps(rows), _rates(rows), _differences(rows)])
+    chosen = best(rows)
+    return "\n".join(
+        [about + _scores(chosen), _labels(chosen), _maps(chosen), _rates(rows, chosen), _differences(rows)]
+    )
 
 
 Group = tuple[str, int, int, int, str]
@@ -38,7 +41,7 @@ Group = tuple[str, int, int, int, str]
 
 def best(rows: Iterable[Row]) -> dict[Group, list[Row]]:
     """Rows by task, layers, heads, steps and mask, at each one's best rate."""
-    chosen = at_best_rate(rows, ("task", "layers", "heads", "steps", "mask"), _share("validation"), lowest=False)
+    chosen = at_best_rate(rows, SETTING, _share("validation"), lowest=False)
     order = list(TASKS)
     return dict(
         sorted(chosen.items(), key=lambda item: (order.index(item[0][0]), *item[0][1:4], MASKS.index(item[0][4])))
@@ -49,8 +52,7 @@ def _share(held_out: str, label: str = "target") -> Callable[[Row], float]:
     return lambda row: float(row.result[held_out][label])
 
 
-def _scores(rows: list[Row]) -> str:
-    chosen = best(rows)
+def _scores(chosen: dict[Group, list[Row]]) -> str:
     lines = []
     for group, runs in chosen.items():
         reached = [first for row in runs if (first := steps_to(row, 0.9)) is not None]
@@ -81,11 +83,11 @@ def _scores(rows: list[Row]) -> str:
     return markdown_table((*SETTING, *header), lines)
 
 
-def _labels(rows: list[Row]) -> str:
+def _labels(chosen: dict[Group, list[Row]]) -> str:
     return "\n".join(
         f"Label by label, {told}:\n\n{table}"
         for held_out, told in (("first", "first questions"), ("test", "all questions"))
-        if (table := _by_label(best(rows), held_out))
+        if (table := _by_label(chosen, held_out))
     )
 
 
@@ -110,26 +112,22 @@ def _asked(runs: Iterable[Row], held_out: str) -> set[str]:
     return set.intersection(*(set(row.result.get(held_out, ())) for row in runs))
 
 
-def _rates(rows: list[Row]) -> str:
-    rates = sorted({row.config["lr"] for row in rows})
+def _rates(rows: list[Row], chosen: dict[Group, list[Row]]) -> str:
+    tried, rates = grouped(rows, (*SETTING, "lr")), sorted({row.config["lr"] for row in rows})
     lines = []
-    for group, runs in best(rows).items():
+    for group, runs in chosen.items():
         cells = []
         for rate in rates:
-            same = [row for row in rows if _group(row) == group and row.config["lr"] == rate]
-            chosen = "\\*" if rate == runs[0].config["lr"] else ""
-            mean = math.fsum(map(_share("validation"), same)) / len(same) if same else 0.0
-            cells.append(f"{mean:.1%} ({len(same)}){chosen}" if same else "")
+            same = tried.get((*group, rate), [])
+            star = "\\*" if rate == runs[0].config["lr"] else ""
+            cells.append(
+                f"{mean_interval(map(_share('validation'), same)).mean:.1%} ({len(same)}){star}" if same else ""
+            )
         lines.append((*_setting(group), *cells))
     return (
         "The target on validation at every rate, in brackets the seeds (\\* chosen, on the seeds that have tried all):"
         "\n\n" + markdown_table((*SETTING, *(f"{rate:g}" for rate in rates)), lines)
     )
-
-
-def _group(row: Row) -> Group:
-    c = row.config
-    return c["task"], c["layers"], c["heads"], c["steps"], c["mask"]
 
 
 def _setting(group: Group) -> tuple[str, ...]:
@@ -147,13 +145,13 @@ def at_tokens(row: Row, count: float) -> float:
     return float([point["target"] for point in row.result["curve"] if point["tokens"] <= 1.01 * count][-1])
 
 
-def _maps(rows: list[Row]) -> str:
+def _maps(chosen: dict[Group, list[Row]]) -> str:
     lines = [
         (
             *_setting(group),
             *(mean_interval(row.result["maps"][way] for row in runs).share() for way in WAYS),
         )
-        for group, runs in best(rows).items()
+        for group, runs in chosen.items()
         if all("maps" in row.result for row in runs)
     ]
     if not lines:
