@@ -127,10 +127,11 @@ def shares(scores: dict[str, Score], task: str) -> dict[str, float]:
 
 RATES = (3e-3, 1.5e-3, 6e-3)
 ONE = RATES[:1]
-TRIED, SEEDS = range(2), range(5)
-"""Seeds that try every rate, and all of them."""
+TRIED, SOME, SEEDS = range(2), range(3), range(5)
+"""Seeds that try every rate, those of what is run to see which way it points, and all of them."""
 
 BOTH = ("causal", "ism")
+ALL = (*BOTH, "prefix")
 STEPS, LONG = 3000, 9000
 
 
@@ -154,17 +155,20 @@ def grid(
 
 
 CONFIGS = [
-    *grid("chains, any"),
-    *grid("codebook after"),
-    *grid("chains, any", ["causal"], rates=RATES[1:2]),  # who answers all needs no other rate
-    *grid("chains, any", ["causal"], rates=RATES[2:], seeds=TRIED),
-    *grid("codebook after", ["causal"], rates=RATES[1:], seeds=TRIED),
+    *grid("chains, any", ALL),
+    *grid("chains, any", ["causal"], rates=RATES[1:2]),
+    *grid("chains, any", ["ism"], rates=RATES[1:2], seeds=TRIED),
+    *grid("chains, any", rates=RATES[2:], seeds=TRIED),
+    *grid("chains, any", ["causal"], rates=RATES[1:2], seeds=SOME, steps=LONG),  # does causal come to it in time?
     *grid("chains, any", heads=4),
-    *grid("chains, any", ["prefix"], seeds=range(3)),
-    *grid("chains, any", ["causal"], seeds=TRIED, steps=LONG),  # does causal come to it in time?
-    *grid("codebook after", ["causal"], seeds=TRIED, steps=LONG),
+    *grid("chains, any", ["causal"], rates=RATES[1:], seeds=TRIED, heads=4),
+    *grid("chains, any", ["causal"], seeds=SOME, heads=4, steps=LONG),
     *grid("chains, any", layers=3),
-    *grid("codebook before"),
+    *grid("chains, outer later", ALL),
+    *grid("codebook after"),
+    *grid("codebook after", rates=RATES[1:], seeds=TRIED),
+    *grid("codebook after", steps=LONG),
+    *grid("codebook before", seeds=SOME, steps=LONG),
 ]
 CUT = grid("chains, any", seeds=TRIED)
 register_sweep(
