@@ -314,16 +314,18 @@ class ChatSession:
         return scores
 
     def _chunks(self, start: int, dense: Tensor) -> Iterator[tuple[int, int]]:
-        step = self.chunk or len(dense)
-        cuts = [*range(start, len(dense), step), len(dense)]
+        if self.chunk is None:
+            yield start, len(dense)
+            return
+        cuts = [*range(start, len(dense), self.chunk), len(dense)]
         allowed = borders(dense)
         for cut in cuts:
             if not allowed[cut]:
                 reader = int(dense[:cut, cut:].any(-1).nonzero()[0])
                 raise ValueError(
-                    f"a chunk of {step} would end before position {cut}, but under mask {self.mask.name!r} position "
-                    f"{reader} reads on to position {int(dense[reader].nonzero()[-1])}: its keys and values would be "
-                    "computed without what it sees. Use chunk=None"
+                    f"a chunk of {self.chunk} would end before position {cut}, but under mask {self.mask.name!r} "
+                    f"position {reader} reads on to position {int(dense[reader].nonzero()[-1])}: its keys and values "
+                    "would be computed without what it sees. Use chunk=None"
                 )
         yield from pairwise(cuts)
 

@@ -131,6 +131,8 @@ class Mask:
         here = torch.arange(total, device=segments.id.device)
         q, kv = here[rows if rows is not None else slice(None)][:, None], here[None, :]
         allowed = _confined(self._checked(self.rule(q, kv, segments), (q.shape[0], total)), q, kv, segments)
+        if bool(allowed.gather(1, q).all()):  # the usual rule shows each position itself, and is spared a whole pass
+            return allowed
         empty = ~allowed.any(-1)
         if bool(empty.any()):
             raise ValueError(
@@ -410,8 +412,11 @@ def reusable(mask: str | Mask, old: Segments, new: Segments) -> int:
 def unchanged_prefix(before: Tensor, after: Tensor) -> int:
     """:func:`reusable` on dense masks ``[T_old, T_old]`` and ``[T_new, T_new]``."""
     common = min(len(before), len(after))
-    same = (before[:common, :common] == after[:common, :common]).all(-1)
-    same &= ~before[:common, common:].any(-1) & ~after[:common, common:].any(-1)
+    differs = before[:common, :common] ^ after[:common, :common]
+    beyond = before[:common, common:], after[:common, common:]
+    if not any(int(part.count_nonzero()) for part in (differs, *beyond)):
+        return common  # nearly always, as a token more is asked about for each that is written
+    same = ~(differs.any(-1) | beyond[0].any(-1) | beyond[1].any(-1))
     unchanged = int(same.long().cumprod(0).sum())
     return int(borders(after[:common, :common])[: unchanged + 1].nonzero()[-1])
 
