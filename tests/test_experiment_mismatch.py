@@ -1,21 +1,18 @@
 """Weights under another mask: a run measures what it says, and the tables hold what the rows do."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
 
-from mini_ism import GPT, GPTConfig
+from mini_ism import GPT, GPTConfig, load_model
 from mini_ism.corpus import load_split
 from mini_ism.evaluation import CONTROL_SKILLS, evaluate
-from mini_ism.experiments import Row, get_sweep
-from mini_ism.experiments.mismatch import (
-    RUN,
-    SINK,
-    TRAINED,
-    TUNED,
-    claims,
-    figures,
+from mini_ism.experiments import Row, get_sweep, mismatch_chains, words
+from mini_ism.experiments.mismatch import SINK, TRAINED
+from mini_ism.experiments.mismatch_corpus import (
+    MATRIX,
     fine_tune,
     five_minutes,
     questions,
@@ -23,6 +20,7 @@ from mini_ism.experiments.mismatch import (
     shares,
     tables,
 )
+from mini_ism.experiments.rows import Config, Result
 from mini_ism.tokenizer import load_tokenizer
 from mini_ism.training import Run
 
@@ -32,11 +30,22 @@ TINY = {"mask": "causal", "seed": 3, "weights": "queue=9", "steps": 2, "tune": 1
 
 def test_a_run_measures_every_mask_before_and_after() -> None:
     result = run(TINY)
-    wanted = {f"zero-shot {mask} {skill}" for mask in RUN for skill in SKILLS}
-    wanted |= {f"tuned {mask} {skill}" for mask in TUNED for skill in SKILLS}
+    wanted = {f"zero-shot {mask} {skill}" for mask in MATRIX.run for skill in SKILLS}
+    wanted |= {f"tuned {mask} {skill}" for mask in MATRIX.tuned for skill in SKILLS}
     assert result.keys() == wanted | {"seconds", "cpu_seconds", "tokens", "seen"}
     assert result["seen"] == 2 * 16
     assert all(0 <= result[name] <= 1 for name in wanted)
+
+
+def test_without_steps_the_shipped_model_is_measured() -> None:
+    result = run({**TINY, "mask": "ism", "steps": 0})
+    test = questions(6)
+    assert (
+        result["zero-shot causal all"]
+        == shares("zero-shot", "causal", load_model("ism")[0], test)["zero-shot causal all"]
+    )
+    assert "seconds" not in result
+    assert "| ism | 3 |" not in tables([Row({**TINY, "mask": "ism", "steps": 0}, result, 1.0, {})])
 
 
 def test_only_control_skills_are_counted() -> None:
@@ -70,7 +79,7 @@ def test_a_fine_tune_goes_on_from_the_weights_on_dialogues_of_its_own(tmp_path: 
 
 def row(mask: str, seed: int, values: dict[str, float]) -> Row:
     """A row in which all is .5 but ``values``."""
-    shares = {f"{stage} {m} {skill}": 0.5 for stage in ("zero-shot", "tuned") for m in RUN for skill in SKILLS}
+    shares = {f"{stage} {m} {skill}": 0.5 for stage in ("zero-shot", "tuned") for m in MATRIX.run for skill in SKILLS}
     config = {"mask": mask, "seed": seed, "weights": "", "steps": 9, "tune": 3, "dialogues": 7}
     return Row(config, {"seconds": 61.0, "cpu_seconds": 60.0, "tokens": 1234, **shares, **values}, 1.0, {})
 
@@ -91,7 +100,7 @@ def test_the_tables_say_what_the_rows_hold() -> None:
 
 
 def test_pictures_show_both_matrices() -> None:
-    drawn = figures(ROWS)
+    drawn = MATRIX.figures(ROWS)
     assert list(drawn) == ["zero-shot", "tuned"]
     assert "trained with causal: causal 95.0% (31.5% to 100.0%), ism 45.0%" in drawn["zero-shot"].alt
     assert "trained with ism: causal 50.0%, ism 100.0%, " in drawn["zero-shot"].alt
@@ -103,7 +112,7 @@ def test_pictures_show_both_matrices() -> None:
 
 
 def test_claims_are_made_in_pairs() -> None:
-    found = {claim.text: claim.difference for claim in claims(ROWS)}
+    found = {claim.text: claim.difference for claim in MATRIX.claims(ROWS)}
     lost = found["causal under ism - causal under causal"]
     assert lost.mean == pytest.approx(-0.5)
     assert lost.count == 2
@@ -112,7 +121,7 @@ def test_claims_are_made_in_pairs() -> None:
     assert found[f"causal under {SINK}, tuned - causal under ism, tuned"].mean == pytest.approx(-0.3)
     assert found["causal under ism, tuned - ism under ism, tuned"].count == 1
     assert not any(text.startswith("prefix under") for text in found)
-    assert found["queue, ism under ism - causal under causal"].count == 1
+    assert found["queue: ism under ism - causal under causal"].count == 1
 
 
 def test_whole_pairs_of_seeds_come_first() -> None:
@@ -121,3 +130,26 @@ def test_whole_pairs_of_seeds_come_first() -> None:
     assert order[:4] == [(0, "causal"), (0, "ism"), (1, "causal"), (1, "ism")]
     assert sorted(order[10:]) == [(seed, "prefix") for seed in range(5)]
     assert {mask for _, mask in order} == set(TRAINED)
+
+
+def test_chains_are_asked_under_every_mask_and_taught_further_under_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mismatch_chains, "ASKED_ONCE", 30)
+    monkeypatch.setattr(words, "ASKED", 10)
+    taught = []
+
+    def teach(model: GPT, config: Config, ends: Sequence[float]) -> Result:
+        taught.append((config, ends))
+        return words.teach(model, config, ends)
+
+    monkeypatch.setattr(mismatch_chains, "teach", teach)
+    config = {**get_sweep("mismatch-chains").configs[0], "steps": 2, "every": 2, "tune": 1, "batch": 1}
+    result = mismatch_chains.run(config)
+    assert {(stage, mask) for stage, mask, *_ in (key.split(" ", 2) for key in result if key != "tokens")} == {
+        (stage, mask) for stage in ("zero-shot", "tuned") for mask in TRAINED
+    }
+    assert {f"tuned prefix {skill}" for skill in (*mismatch_chains.MATRIX.skills, "all")} <= result.keys()
+    assert [(c["mask"], c["steps"], ends) for c, ends in taught] == [(mask, 1, (0.0, 0.0)) for mask in TRAINED]
+    assert all(c["seed"] >= mismatch_chains.OTHER_SEED and c["lr"] == config["lr"] for c, _ in taught)
+    told = mismatch_chains.tables([Row(config, result, 1.0, {})])
+    assert "| three links, last ahead; trained with | seeds | under causal | under ism | under prefix |" in told
+    assert "| 3 links, ahead: causal under ism - causal under causal | 1 |" in told

@@ -67,20 +67,36 @@ def train(config: Config) -> tuple[GPT, Result]:
     Returns:
         The model, and what :func:`run` tells of its training.
     """
+    torch.manual_seed(config["seed"])
+    model = GPT(
+        GPTConfig(
+            load_tokenizer().n_vocab, layers=config["layers"], heads=config["heads"], width=WIDTH, mask=config["mask"]
+        )
+    )
+    return model, teach(model, config)
+
+
+def teach(model: GPT, config: Config, ends: Sequence[float] = STAGE_ENDS) -> Result:
+    """Train a model on a task, in place.
+
+    Args:
+        model: fresh, or to be trained further.
+        config: as for :func:`train`.
+        ends: the shares of the steps after which the next stage comes; zeros for the last stage from the start.
+
+    Returns:
+        What :func:`run` tells of its training.
+    """
     draw, tokenizer, rule = TASKS[config["task"]], load_tokenizer(), get_mask(config["mask"])
     recipe = TrainingConfig(
         mask=config["mask"], seed=config["seed"], steps=config["steps"], lr=config["lr"], dialogues=config["batch"]
-    )
-    torch.manual_seed(recipe.seed)
-    model = GPT(
-        GPTConfig(tokenizer.n_vocab, layers=config["layers"], heads=config["heads"], width=WIDTH, mask=rule.name)
     )
     optimizer = make_optimizer(model, recipe)
     validation = held_out(config["task"], "validation")
     expand = not one_pass(rule, validation[:8], tokenizer)
     tokens, losses, curve = 0, [], []
     for step in range(recipe.steps):
-        stage = sum(step >= end * recipe.steps for end in STAGE_ENDS)
+        stage = sum(step >= end * recipe.steps for end in ends)
         dialogues = [draw(Random(f"{recipe.seed}/{step}/{n}"), stage) for n in range(recipe.dialogues)]
         batch = make_batch(dialogues, tokenizer, expand=expand)
         loss = prepare_step(model, optimizer, batch, rule, lr=recipe.rate(step), clip=recipe.clip)
@@ -88,18 +104,15 @@ def train(config: Config) -> tuple[GPT, Result]:
         tokens += batch.token_count
         losses.append(loss.item())
         if (step + 1) % config["every"] == 0 or step + 1 == recipe.steps:
-            scores = evaluate(model, tokenizer, validation)
+            scores = evaluate(model, tokenizer, validation, rule)
             right = target(scores, config["task"])
             curve.append({"step": step + 1, "tokens": tokens, "target": round(right.share, 4)})
-    return (
-        model,
-        {
-            "validation": shares(scores, config["task"]),  # the last measurement is the end's
-            "curve": curve,
-            "loss": round(sum(losses[-config["every"] :]) / len(losses[-config["every"] :]), 5),
-            "tokens": tokens,
-        },
-    )
+    return {
+        "validation": shares(scores, config["task"]),  # the last measurement is the end's
+        "curve": curve,
+        "loss": round(sum(losses[-config["every"] :]) / len(losses[-config["every"] :]), 5),
+        "tokens": tokens,
+    }
 
 
 def held_out(task: str, name: str, count: int = ASKED) -> list[Dialogue]:
@@ -156,8 +169,7 @@ def grid(
 
 CONFIGS = [
     *grid("chains, any", ALL),
-    *grid("chains, any", ["causal"], rates=RATES[1:2]),
-    *grid("chains, any", ["ism"], rates=RATES[1:2], seeds=TRIED),
+    *grid("chains, any", rates=RATES[1:2]),
     *grid("chains, any", rates=RATES[2:], seeds=TRIED),
     *grid("chains, any", ["causal"], rates=RATES[1:2], seeds=SOME, steps=LONG),  # does causal come to it in time?
     *grid("chains, any", heads=4),
