@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from itertools import pairwise
+from itertools import chain, pairwise
 from random import Random
 
 from mini_ism.corpus import Dialogue
@@ -22,8 +22,8 @@ QUESTIONS = 6  # a dialogue of chains
 
 LABELS = ("1 link", "2 links", "3 links")
 NOTED = "noted"  # what is told without a question
-ORDERS = ("any", "outer first", "inner first", "outer later")
-BOOK_ORDERS = ("before", "after", "later")
+ORDERS = ("any", "outer later")
+BOOK_ORDERS = ("before", "after")
 
 
 def chains(rng: Random, stage: int, order: str = "any") -> Dialogue:
@@ -35,30 +35,27 @@ def chains(rng: Random, stage: int, order: str = "any") -> Dialogue:
     Args:
         rng: what is told and asked.
         stage: 0 to 2: one, two or three links from a thing to its room.
-        order: of the links: ``"any"``; ``"outer first"``, so that each finds what continues it behind itself;
-            ``"inner first"``, so that it lies ahead; ``"outer later"``: the outermost are told a turn later.
+        order: of the links: ``"any"``; ``"outer later"``: the outermost are told a turn later.
     """
     world = World(rng, coined=0)
     told = [[world.thing(), *(world.place() for _ in range(stage)), world.room()] for _ in range(CHAINS)]
-    links = [(inner, outer, depth) for chain in told for depth, (inner, outer) in enumerate(pairwise(chain))]
+    links = [(inner, outer, depth) for things in told for depth, (inner, outer) in enumerate(pairwise(things))]
     rng.shuffle(links)
-    if order in ("outer first", "inner first"):
-        links.sort(key=lambda link: link[2], reverse=order == "outer first")
-    position = {inner: number for number, (inner, _, _) in enumerate(links)}
     parts = [links]
     if order == "outer later" and stage > 0:
         parts = [[link for link in links if (link[2] == stage) == last] for last in (False, True)]
+    position = {inner: number for number, (inner, _, _) in enumerate(chain.from_iterable(parts))}
     queries = [" ".join(["so", *(f"{inner} in {outer}." for inner, outer, _ in part)]) for part in parts]
 
     def ask() -> tuple[str, str, str]:
-        chain = rng.choice(told)
+        asked = rng.choice(told)
         start = rng.randrange(stage + 1)
         if rng.random() < 0.25:
-            return f"where is {chain[start]}?", f"so {chain[start]} {chain[start + 1]}", "told"
+            return f"where is {asked[start]}?", f"so {asked[start]} {asked[start + 1]}", "told"
         label = LABELS[stage - start]
         if label == LABELS[2]:
-            label += ", ahead" if position[chain[1]] < position[chain[2]] else ", behind"
-        return f"which room is {chain[start]}?", f"so {chain[start]} {chain[-1]}", label
+            label += ", ahead" if position[asked[1]] < position[asked[2]] else ", behind"
+        return f"which room is {asked[start]}?", f"so {asked[start]} {asked[-1]}", label
 
     return _dialogue(queries, [ask() for _ in range(QUESTIONS)])
 
@@ -69,7 +66,7 @@ def codebook(rng: Random, stage: int, order: str = "after") -> Dialogue:
     Args:
         rng: what is told and asked.
         stage: 0: facts in plain words; 1: one side of each is a code word; 2: now and then both.
-        order: the book comes ``"before"`` the facts, ``"after"`` them, or ``"later"``, a turn after them.
+        order: the book comes ``"before"`` the facts or ``"after"`` them.
     """
     world = World(rng, coined=0)
     coded = rng.choice((("nothing",), ("thing", "place"), ("thing", "place", "both", "both"))[stage])
@@ -86,14 +83,14 @@ def codebook(rng: Random, stage: int, order: str = "after") -> Dialogue:
         facts.append(f"{inner} in {outer}.")
     rng.shuffle(means)
     book = [f"{code} means {word}." for code, word in means]
-    parts = [" ".join(["so", *part]) for part in ((book, facts) if order == "before" else (facts, book))]
+    parts = [*book, *facts] if order == "before" else [*facts, *book]
     label = {"nothing": "plain", "both": "two code words"}.get(coded, "one code word")
 
     asked = [(f"where is {thing}?", f"so {thing} {place}", label) for thing, place in pairs]
     known = rng.sample(means, min(CHAINS, len(means)))
     asked += [(f"what is {code}?", f"so {code} {word}", "told") for code, word in known]
     rng.shuffle(asked)
-    return _dialogue(parts if order == "later" else [" ".join(parts)], asked)
+    return _dialogue([f"so {' '.join(parts)}"], asked)
 
 
 def _dialogue(queries: list[str], asked: list[tuple[str, str, str]]) -> Dialogue:
