@@ -61,7 +61,7 @@ def chains(rng: Random, stage: int, order: str = "any") -> Dialogue:
 
 
 def codebook(rng: Random, stage: int, order: str = "after") -> Dialogue:
-    """Facts in code: "so Red in Blue. Red means key. Blue means box. where is key?" asks for "so key box".
+    """Facts in code: "so Red in Blue. so Red means key. Blue means box. where is key?" asks for "so key box".
 
     Args:
         rng: what is told and asked.
@@ -83,14 +83,14 @@ def codebook(rng: Random, stage: int, order: str = "after") -> Dialogue:
         facts.append(f"{inner} in {outer}.")
     rng.shuffle(means)
     book = [f"{code} means {word}." for code, word in means]
-    parts = [*book, *facts] if order == "before" else [*facts, *book]
+    parts = (book, facts) if order == "before" else (facts, book)
     label = {"nothing": "plain", "both": "two code words"}.get(coded, "one code word")
 
     asked = [(f"where is {thing}?", f"so {thing} {place}", label) for thing, place in pairs]
     known = rng.sample(means, min(CHAINS, len(means)))
     asked += [(f"what is {code}?", f"so {code} {word}", "told") for code, word in known]
     rng.shuffle(asked)
-    return _dialogue([f"so {' '.join(parts)}"], asked)
+    return _dialogue([" ".join(word for part in parts for word in ("so", *part))], asked)
 
 
 def _dialogue(queries: list[str], asked: list[tuple[str, str, str]]) -> Dialogue:
