@@ -23,7 +23,7 @@ from mini_ism.cost import plan, turn_costs
 from mini_ism.dialogue import END, encode_message
 from mini_ism.evaluation import one_pass
 from mini_ism.experiments.registry import register_sweep
-from mini_ism.experiments.report import markdown_table
+from mini_ism.experiments.report import claims_table, markdown_table
 from mini_ism.experiments.rows import Config, Result, Row
 from mini_ism.experiments.statistics import Claim, Interval, mean_interval
 from mini_ism.experiments.sweep import Sweep
@@ -283,7 +283,7 @@ def tables(rows: list[Row]) -> str:
             f"When each measurement began, the machine's load was {min(loads):.1f} to {max(loads):.1f} processes "
             "(1 is this one alone).\n"
         )
-    parts.append(f"Seconds as ratios less 1, 0 where they are equal:\n\n{_differences(claims(rows))}")
+    parts.append(f"Seconds as ratios less 1, 0 where they are equal:\n\n{claims_table(claims(rows), Interval.text)}")
     return "\n".join(parts)
 
 
@@ -345,11 +345,6 @@ def _break_even(talk: dict[str, Row]) -> str:
                 turns = [break_even(mine, other, factor) for factor in FACTORS]
                 lines.append([f"{a} / {b}, {text}", *("never" if turn is None else str(turn) for turn in turns)])
     return markdown_table(["cost so far", *(f"{factor:g} times" for factor in FACTORS)], lines)
-
-
-def _differences(made: list[Claim]) -> str:
-    lines = [[c.text, str(c.difference.count), c.difference.text(), c.difference.verdict] for c in made]
-    return markdown_table(["cost", "repeats", "ratio - 1", ""], lines)
 
 
 def figures(rows: list[Row]) -> dict[str, Figure]:

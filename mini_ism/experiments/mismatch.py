@@ -56,13 +56,6 @@ class Matrix:
             parts.append(markdown_table(header, lines))
         return "\n".join(parts)
 
-    def differences(self, rows: list[Row]) -> str:
-        """All comparisons, in points."""
-        lines = [
-            [c.text, str(c.difference.count), c.difference.percent(), c.difference.verdict] for c in self.claims(rows)
-        ]
-        return markdown_table(["exact match", "seeds", "difference", ""], lines)
-
     def claims(self, rows: list[Row]) -> list[Claim]:
         """How masks compare, each under its own; what a mismatch loses, the sink saves, and a fine-tune gives back."""
         there = {row.config["mask"] for row in rows}

@@ -12,7 +12,9 @@ from collections.abc import Iterable
 from mini_ism.evaluation import evaluate
 from mini_ism.experiments.mismatch import ALL, TRAINED, Matrix, name
 from mini_ism.experiments.registry import register_sweep
+from mini_ism.experiments.report import claims_table
 from mini_ism.experiments.rows import Config, Result, Row
+from mini_ism.experiments.statistics import Interval
 from mini_ism.experiments.sweep import Sweep
 from mini_ism.experiments.words import ASKED_ONCE, RATES, STEPS, first_question, grid, held_out, shares, teach, train
 from mini_ism.model import GPT
@@ -66,7 +68,7 @@ def tables(rows: list[Row]) -> str:
         "are new to them. On the diagonal is what more training does by itself.\n\n"
         f"{MATRIX.matrices(rows, 'tuned')}\n"
         "Differences in points, in pairs by seed:\n\n"
-        f"{MATRIX.differences(rows)}"
+        f"{claims_table(MATRIX.claims(rows), Interval.percent)}"
     )
 
 

@@ -18,8 +18,9 @@ from mini_ism.corpus import Dialogue, load_split
 from mini_ism.evaluation import CONTROL_SKILLS, Score, evaluate
 from mini_ism.experiments.mismatch import ALL, SINK, Matrix, name
 from mini_ism.experiments.registry import register_sweep
-from mini_ism.experiments.report import markdown_table
+from mini_ism.experiments.report import claims_table, markdown_table
 from mini_ism.experiments.rows import Config, Result, Row
+from mini_ism.experiments.statistics import Interval
 from mini_ism.experiments.sweep import Sweep
 from mini_ism.model import GPT
 from mini_ism.tokenizer import load_tokenizer
@@ -126,7 +127,7 @@ def tables(rows: list[Row]) -> str:
         "that are new to them. On the diagonal is what more training does by itself.\n\n"
         f"{MATRIX.matrices(rows, 'tuned')}\n"
         "Differences in points, in pairs by seed:\n\n"
-        f"{MATRIX.differences(rows)}"
+        f"{claims_table(MATRIX.claims(rows), Interval.percent)}"
     )
 
 

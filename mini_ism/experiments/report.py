@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mini_ism.experiments.registry import sweeps
 from mini_ism.experiments.rows import Row, read_rows
+from mini_ism.experiments.statistics import Claim, Interval
 from mini_ism.experiments.sweep import Sweep
 from mini_ism.files import write_together
 from mini_ism.paths import data_dir
@@ -43,6 +44,17 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table in Markdown: the first column to the left, all others to the right."""
     lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def claims_table(made: Iterable[Claim], tell: Callable[[Interval], str]) -> str:
+    """Comparisons in Markdown: from how many pairs, what was found, and what may be said of it; empty if none is made.
+
+    Args:
+        made: the comparisons.
+        tell: a difference in its unit.
+    """
+    lines = [(c.text, str(c.difference.count), tell(c.difference), c.difference.verdict) for c in made]
+    return markdown_table(("difference", "pairs", "mean and interval", "so it is"), lines) if lines else ""
 
 
 def markdown_picture(file: str, alt: str) -> str:

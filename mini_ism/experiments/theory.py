@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mini_ism.experiments.registry import register_sweep
-from mini_ism.experiments.report import markdown_table
+from mini_ism.experiments.report import claims_table, markdown_table
 from mini_ism.experiments.rows import Config, Result, Row
 from mini_ism.experiments.statistics import Claim, mean_interval
 from mini_ism.experiments.sweep import Sweep
@@ -181,10 +181,7 @@ def tables(rows: list[Row]) -> str:
             ],
         ),
         f"Differences, experiment by experiment ({count}; all masks read the same prompts):\n",
-        markdown_table(
-            ["difference", "mean and interval", "verdict"],
-            [[c.text, c.difference.text(4), c.difference.verdict] for c in claims(rows)],
-        ),
+        claims_table(claims(rows), lambda difference: difference.text(4)),
     ]
     return "\n".join(parts)
 

@@ -16,17 +16,14 @@ def figures(rows: list[Row]) -> dict[str, Figure]:
     curves = {}
     for (task, layers, heads, steps, mask), runs in best(rows).items():
         label = f"{task},\n{_count(layers, 'layer')}, {_count(heads, 'head')}, {steps:,} steps"
-        if all("first" in row.result for row in runs):
-            groups.setdefault(label, {})[mask] = mean_interval(row.result["first"]["target"] for row in runs).drawn
+        groups.setdefault(label, {})[mask] = mean_interval(row.result["first"]["target"] for row in runs).drawn
         if (task, layers, heads, steps) == first:
             curves[mask] = [[(point["step"], point["target"]) for point in row.result["curve"]] for row in runs]
-    drawn = {}
-    if groups:
-        label, guess = "target on first questions, exactly right", (1 / 3, "a guess")
-        drawn["target"] = interval_figure(groups, x_label=label, reference=guess)
-    label = "target on validation, exactly right"
-    drawn["learning"] = seeds_figure(curves, x_label="steps of training", y_label=label)
-    return drawn
+    label, guess = "target on first questions, exactly right", (1 / 3, "a guess")
+    return {
+        "target": interval_figure(groups, x_label=label, reference=guess),
+        "learning": seeds_figure(curves, x_label="steps of training", y_label="target on validation, exactly right"),
+    }
 
 
 def _count(number: int, thing: str) -> str:

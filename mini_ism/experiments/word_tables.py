@@ -5,9 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 
-from mini_ism.experiments.report import markdown_table
+from mini_ism.experiments.report import claims_table, markdown_table
 from mini_ism.experiments.rows import Row
-from mini_ism.experiments.statistics import Claim, at_best_rate, by_seed, grouped, mean_interval, paired_difference
+from mini_ism.experiments.statistics import (
+    Claim,
+    Interval,
+    at_best_rate,
+    by_seed,
+    grouped,
+    mean_interval,
+    paired_difference,
+)
 from mini_ism.experiments.word_tasks import TASKS
 
 MASKS = ("causal", "ism", "prefix")
@@ -31,7 +39,13 @@ def tables(rows: list[Row]) -> str:
     )
     chosen = best(rows)
     return "\n".join(
-        [about + _scores(chosen), _labels(chosen), _maps(chosen), _rates(rows, chosen), _differences(rows)]
+        [
+            about + _scores(chosen),
+            _labels(chosen),
+            _maps(chosen),
+            _rates(rows, chosen),
+            claims_table(claims(rows), Interval.percent),
+        ]
     )
 
 
@@ -62,7 +76,7 @@ def _scores(chosen: dict[Group, list[Row]]) -> str:
                 *_setting(group),
                 f"{runs[0].config['lr']:g}",
                 str(len(runs)),
-                mean_interval(map(_share("first"), runs)).share() if _asked(runs, "first") else "",
+                mean_interval(map(_share("first"), runs)).share(),
                 mean_interval(map(_share("test"), runs)).share(),
                 f"{tokens(runs) / 1e6:.1f}M",
                 mean_interval(at_tokens(row, least) for row in runs).share(),
@@ -84,32 +98,24 @@ def _scores(chosen: dict[Group, list[Row]]) -> str:
 
 
 def _labels(chosen: dict[Group, list[Row]]) -> str:
-    return "\n".join(
-        f"Label by label, {told}:\n\n{table}"
-        for held_out, told in (("first", "first questions"), ("test", "all questions"))
-        if (table := _by_label(chosen, held_out))
-    )
-
-
-def _by_label(chosen: dict[Group, list[Row]], held_out: str) -> str:
-    asked = {group: labels for group, runs in chosen.items() if (labels := _asked(runs, held_out))}
+    asked = {group: _asked(runs) for group, runs in chosen.items()}
     told = [label for label in COMPARED if any(label in labels for labels in asked.values())]
     lines = [
         (
             *_setting(group),
             *(
-                mean_interval(map(_share(held_out, label), chosen[group])).share() if label in labels else ""
+                mean_interval(map(_share("first", label), chosen[group])).share() if label in labels else ""
                 for label in told
             ),
         )
         for group, labels in asked.items()
     ]
-    return markdown_table((*SETTING, *told), lines) if lines else ""
+    return f"Label by label, first questions:\n\n{markdown_table((*SETTING, *told), lines)}"
 
 
-def _asked(runs: Iterable[Row], held_out: str) -> set[str]:
-    """The labels that all runs have been asked for; none if some run was not asked so."""
-    return set.intersection(*(set(row.result.get(held_out, ())) for row in runs))
+def _asked(runs: Iterable[Row]) -> set[str]:
+    """The labels that all runs have been asked for."""
+    return set.intersection(*(set(row.result["first"]) for row in runs))
 
 
 def _rates(rows: list[Row], chosen: dict[Group, list[Row]]) -> str:
@@ -174,13 +180,8 @@ def steps_to(row: Row, share: float) -> int | None:
     return first
 
 
-def _differences(rows: list[Row]) -> str:
-    lines = [(claim.text, claim.difference.percent(), claim.difference.verdict) for claim in claims(rows)]
-    return markdown_table(("difference by seed, points", "mean", "so it is"), lines) if lines else ""
-
-
 def claims(rows: list[Row]) -> list[Claim]:
-    """Each pair of masks, by seed, where two seeds or more have been run: on the target, and on the other questions."""
+    """Each pair of masks, by seed, where two seeds or more have been run: first questions, the target's and others."""
     chosen = best(rows)
     found = []
     for task, layers, heads, steps in dict.fromkeys(group[:4] for group in chosen):
@@ -189,10 +190,9 @@ def claims(rows: list[Row]) -> list[Claim]:
             one, other = (chosen.get((task, layers, heads, steps, mask), []) for mask in (a, b))
             if len({row.config["seed"] for row in one} & {row.config["seed"] for row in other}) < 2:
                 continue
-            for held_out, told in (("first", ", first questions"), ("test", "")):
-                asked = _asked([*one, *other], held_out)
-                for label in (label for label in ("target", *COMPARED) if label in asked):
-                    value = _share(held_out, label)
-                    difference = paired_difference(by_seed(one, value), by_seed(other, value))
-                    found.append(Claim(f"{setting}{told}, {label}: {a} - {b}", difference))
+            asked = _asked([*one, *other])
+            for label in (label for label in ("target", *COMPARED) if label in asked):
+                value = _share("first", label)
+                difference = paired_difference(by_seed(one, value), by_seed(other, value))
+                found.append(Claim(f"{setting}, {label}: {a} - {b}", difference))
     return found
