@@ -180,6 +180,7 @@ CONFIGS = [
     *grid("codebook after"),
     *grid("codebook after", rates=RATES[1:], seeds=TRIED),
     *grid("codebook after", steps=LONG),
+    *grid("codebook after", heads=4),
     *grid("codebook before", seeds=SOME, steps=LONG),
 ]
 CUT = grid("chains, any", seeds=TRIED)
