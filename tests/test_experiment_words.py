@@ -39,11 +39,13 @@ def look_ups(dialogue: Dialogue, question: str) -> tuple[str, int]:
     means = dict(re.findall(r"(\w+) means (\w+)\.", told))
     spoken = {word: code for code, word in means.items()}
     holder = dict(re.findall(r"(\w+) in (\w+)\.", told))
-    match = re.fullmatch(r".*?(where|which room|what) is (\w+)\?", question)
+    match = re.fullmatch(r".*?(where|which room|what|what is in) (?:is )?(\w+)\?", question)
     assert match is not None
     kind, asked = match.groups()
     if kind == "what":
-        return f"so {asked} {means[asked]}", 1
+        return f"so {asked} {(means | spoken)[asked]}", 1
+    if kind == "what is in":
+        return f"so {asked} {next(inner for inner, outer in holder.items() if outer == asked)}", 1
     at, steps = asked, 0
     if asked in spoken:
         at, steps = spoken[asked], 1

@@ -22,11 +22,9 @@ QUESTIONS = 6  # a dialogue of chains
 
 LABELS = ("1 link", "2 links", "3 links")
 NOTED = "noted"  # what is told without a question
-ORDERS = ("any", "outer later")
-BOOK_ORDERS = ("before", "after")
 
 
-def chains(rng: Random, stage: int, order: str = "any") -> Dialogue:
+def chains(rng: Random, stage: int, *, later: bool = False, back: bool = False) -> Dialogue:
     """Things in things in rooms: "so key in tin. tin in cart. cart in barn. which room is key?" asks for "so key barn".
 
     Three links, of which a causal reader of two layers can follow two at the answer, and the third only if the middle
@@ -35,14 +33,16 @@ def chains(rng: Random, stage: int, order: str = "any") -> Dialogue:
     Args:
         rng: what is told and asked.
         stage: 0 to 2: one, two or three links from a thing to its room.
-        order: of the links: ``"any"``; ``"outer later"``: the outermost are told a turn later.
+        later: the outermost links are told a turn later, and not in any order with the others.
+        back: half of what is asked is a single link, and every other time by its end, "what is in tin?": a reader who
+            learns that finds, from the later of two links, the earlier.
     """
     world = World(rng, coined=0)
     told = [[world.thing(), *(world.place() for _ in range(stage)), world.room()] for _ in range(CHAINS)]
     links = [(inner, outer, depth) for things in told for depth, (inner, outer) in enumerate(pairwise(things))]
     rng.shuffle(links)
     parts = [links]
-    if order == "outer later" and stage > 0:
+    if later and stage > 0:
         parts = [[link for link in links if (link[2] == stage) == last] for last in (False, True)]
     position = {inner: number for number, (inner, _, _) in enumerate(chain.from_iterable(parts))}
     queries = [" ".join(["so", *(f"{inner} in {outer}." for inner, outer, _ in part)]) for part in parts]
@@ -50,8 +50,11 @@ def chains(rng: Random, stage: int, order: str = "any") -> Dialogue:
     def ask() -> tuple[str, str, str]:
         asked = rng.choice(told)
         start = rng.randrange(stage + 1)
-        if rng.random() < 0.25:
-            return f"where is {asked[start]}?", f"so {asked[start]} {asked[start + 1]}", "told"
+        if rng.random() < (0.5 if back else 0.25):
+            inner, outer = asked[start : start + 2]
+            if back and rng.random() < 0.5:
+                return f"what is in {outer}?", f"so {outer} {inner}", "told"
+            return f"where is {inner}?", f"so {inner} {outer}", "told"
         label = LABELS[stage - start]
         if label == LABELS[2]:
             label += ", ahead" if position[asked[1]] < position[asked[2]] else ", behind"
@@ -60,13 +63,13 @@ def chains(rng: Random, stage: int, order: str = "any") -> Dialogue:
     return _dialogue(queries, [ask() for _ in range(QUESTIONS)])
 
 
-def codebook(rng: Random, stage: int, order: str = "after") -> Dialogue:
+def codebook(rng: Random, stage: int, *, before: bool = False) -> Dialogue:
     """Facts in code: "so Red in Blue. so Red means key. Blue means box. where is key?" asks for "so key box".
 
     Args:
         rng: what is told and asked.
         stage: 0: facts in plain words; 1: one side of each is a code word; 2: now and then both.
-        order: the book comes ``"before"`` the facts or ``"after"`` them.
+        before: the book comes before the facts, not after them.
     """
     world = World(rng, coined=0)
     coded = rng.choice((("nothing",), ("thing", "place"), ("thing", "place", "both", "both"))[stage])
@@ -83,12 +86,14 @@ def codebook(rng: Random, stage: int, order: str = "after") -> Dialogue:
         facts.append(f"{inner} in {outer}.")
     rng.shuffle(means)
     book = [f"{code} means {word}." for code, word in means]
-    parts = (book, facts) if order == "before" else (facts, book)
+    parts = (book, facts) if before else (facts, book)
     label = {"nothing": "plain", "both": "two code words"}.get(coded, "one code word")
 
     asked = [(f"where is {thing}?", f"so {thing} {place}", label) for thing, place in pairs]
     known = rng.sample(means, min(CHAINS, len(means)))
-    asked += [(f"what is {code}?", f"so {code} {word}", "told") for code, word in known]
+    for code, word in known:  # both ways, since a fact about a thing is found by the code that means it
+        one, other = (code, word) if rng.random() < 0.5 else (word, code)
+        asked.append((f"what is {one}?", f"so {one} {other}", "told"))
     rng.shuffle(asked)
     return _dialogue([" ".join(word for part in parts for word in ("so", *part))], asked)
 
@@ -112,8 +117,11 @@ def _dialogue(queries: list[str], asked: list[tuple[str, str, str]]) -> Dialogue
 
 
 TASKS: dict[str, Callable[[Random, int], Dialogue]] = {
-    **{f"chains, {order}": partial(chains, order=order) for order in ORDERS},
-    **{f"codebook {order}": partial(codebook, order=order) for order in BOOK_ORDERS},
+    "chains, any": chains,
+    "chains, outer later": partial(chains, later=True),
+    "chains, asked back": partial(chains, back=True),
+    "codebook before": partial(codebook, before=True),
+    "codebook after": codebook,
 }
 TARGET = {task: "3 links" if task.startswith("chains") else "two code words" for task in TASKS}
 """What each task is about: all questions whose label begins so."""

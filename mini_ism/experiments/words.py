@@ -176,12 +176,11 @@ CONFIGS = [
     *grid("chains, any", ["causal"], rates=RATES[1:], seeds=TRIED, heads=4),
     *grid("chains, any", ["causal"], seeds=SOME, heads=4, steps=LONG),
     *grid("chains, any", layers=3),
+    *grid("chains, asked back"),
+    *grid("chains, asked back", heads=4),
     *grid("chains, outer later", ALL),
+    *grid("codebook before"),
     *grid("codebook after"),
-    *grid("codebook after", rates=RATES[1:], seeds=TRIED),
-    *grid("codebook after", steps=LONG),
-    *grid("codebook after", heads=4),
-    *grid("codebook before", seeds=SOME, steps=LONG),
 ]
 CUT = grid("chains, any", seeds=TRIED)
 register_sweep(
