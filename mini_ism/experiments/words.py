@@ -179,8 +179,9 @@ CONFIGS = [
     *grid("chains, asked back"),
     *grid("chains, asked back", heads=4),
     *grid("chains, outer later", ALL),
-    *grid("codebook before"),
     *grid("codebook after"),
+    *grid("codebook after", heads=4),
+    *grid("codebook before", heads=4),
 ]
 CUT = grid("chains, any", seeds=TRIED)
 register_sweep(
