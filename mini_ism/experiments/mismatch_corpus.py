@@ -115,10 +115,12 @@ def shares(stage: str, mask: str, model: GPT, test: list[Dialogue]) -> dict[str,
 def tables(rows: list[Row]) -> str:
     """The section: what five minutes give, the two matrices, the comparisons."""
     some = rows[0].config
+    trained = (
+        f"From scratch on the control skills, {some['steps']:,} steps with weights `{some['weights']}`, one thread"
+    )
     return (
-        f"From scratch on the control skills, {some['steps']:,} steps with weights `{some['weights']}`, one thread; "
-        f"exact match on the first {some['dialogues']:,} dialogues of the test split, whose histories also hold skills "
-        "that were not trained. Prefix learns one sample a turn.\n\n"
+        f"{trained if some['steps'] else 'The shipped models'}; exact match on the first {some['dialogues']:,} dialogues of the "
+        "test split, whose histories also hold other skills. Prefix learns one sample a turn.\n\n"
         f"{_training(rows)}\n"
         "The same weights under each mask, control skills pooled. `sink=True` keeps token 0 causal, "
         "`system_as_query=False` the system prompt.\n\n"
@@ -139,7 +141,7 @@ def _training(rows: list[Row]) -> str:
         found = [f"{r[name('zero-shot', c['mask'], skill)]:.1%}" for skill in (*CONTROL_SKILLS, ALL)]
         took = (f"{r['seconds']:.0f}", f"{r['cpu_seconds']:.0f}", f"{r['tokens']:,}")
         lines.append([c["mask"], str(c["seed"]), *took, *found])
-    return markdown_table(header, lines)
+    return markdown_table(header, lines) if lines else ""
 
 
 WEIGHTS = "recall=2,persona=2,queue=10"  # of the control skills the queue is learned last
