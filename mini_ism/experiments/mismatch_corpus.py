@@ -115,12 +115,11 @@ def shares(stage: str, mask: str, model: GPT, test: list[Dialogue]) -> dict[str,
 def tables(rows: list[Row]) -> str:
     """The section: what five minutes give, the two matrices, the comparisons."""
     some = rows[0].config
-    trained = (
-        f"From scratch on the control skills, {some['steps']:,} steps with weights `{some['weights']}`, one thread"
-    )
+    recipe = f"{some['steps']:,} steps with weights `{some['weights']}`, one thread"
+    models = f"From scratch on the control skills, {recipe}" if some["steps"] else "The shipped models"
     return (
-        f"{trained if some['steps'] else 'The shipped models'}; exact match on the first {some['dialogues']:,} dialogues of the "
-        "test split, whose histories also hold other skills. Prefix learns one sample a turn.\n\n"
+        f"{models}; exact match on the first {some['dialogues']:,} dialogues of the test split, whose "
+        "histories also hold other skills. Prefix learns one sample a turn.\n\n"
         f"{_training(rows)}\n"
         "The same weights under each mask, control skills pooled. `sink=True` keeps token 0 causal, "
         "`system_as_query=False` the system prompt.\n\n"
