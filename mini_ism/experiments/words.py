@@ -182,7 +182,7 @@ CONFIGS = [
     *grid("codebook after"),
     *grid("codebook after", heads=4),
 ]
-CUT = grid("chains, any", seeds=TRIED)
+CUT = grid("chains, any", rates=RATES[1:2], seeds=TRIED)
 register_sweep(
     Sweep(
         "words",
