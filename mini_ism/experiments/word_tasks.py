@@ -27,8 +27,8 @@ NOTED = "noted"  # what is told without a question
 def chains(rng: Random, stage: int, *, later: bool = False, back: bool = False) -> Dialogue:
     """Things in things in rooms: "so key in tin. tin in cart. cart in barn. which room is key?" asks for "so key barn".
 
-    Three links, of which a causal reader of two layers can follow two at the answer, and the third only if the middle
-    link has met the outer one: the middle one looks ahead for it, or comes after it.
+    Three links, of which a causal reader of two layers can follow two at the answer, and the third only if two have met
+    before: the middle one looks onward to the last, ahead or behind, or the last one looks back.
 
     Args:
         rng: what is told and asked.

@@ -157,11 +157,7 @@ def grid(
     heads: int = 1,
     steps: int = STEPS,
 ) -> list[Config]:
-    """A task under some masks, seed by seed.
-
-    Two layers of one head, unless changed: then a causal reader cannot look both for what a link continues and for
-    what continues it.
-    """
+    """A task under some masks, seed by seed: two layers of one head, the smallest models that can, unless changed."""
     same = {"task": task, "layers": layers, "heads": heads, "steps": steps, "batch": 8, "every": steps // 10}
     return [{**same, "mask": mask, "lr": lr, "seed": seed} for lr, seed, mask in product(rates, seeds, masks)]
 
@@ -170,15 +166,17 @@ CONFIGS = [
     *grid("chains, any"),
     *grid("chains, any", rates=RATES[1:2]),
     *grid("chains, any", rates=RATES[2:], seeds=TRIED),
-    *grid("chains, any", ["prefix"], rates=RATES[:2], seeds=TRIED),
+    *grid("chains, any", ["prefix"], seeds=TRIED),
+    *grid("chains, any", ["causal"], rates=RATES[1:2], seeds=TRIED, steps=LONG),  # does it come to it in time?
     *grid("chains, any", heads=4),
     *grid("chains, any", ["causal"], rates=RATES[1:], seeds=TRIED, heads=4),
-    *grid("chains, any", ["causal"], seeds=TRIED, heads=4, steps=LONG),  # does it come to it in time?
+    *grid("chains, any", ["causal"], seeds=TRIED, heads=4, steps=LONG),
     *grid("chains, any", layers=3),
+    *grid("chains, any", ["causal"], seeds=TRIED, layers=3, steps=LONG),
     *grid("chains, asked back", heads=4),
     *grid("chains, outer later"),
     *grid("chains, outer later", ["prefix"], seeds=SOME),
-    *grid("codebook before", seeds=SOME, heads=4),
+    *grid("codebook before", seeds=TRIED, heads=4),
     *grid("codebook after"),
     *grid("codebook after", heads=4),
 ]
