@@ -83,6 +83,11 @@ def test_a_sweep_is_run_once(tmp_path: Path, jobs: int) -> None:
     assert sorted((tmp_path / "log").read_text().split()) == ["0", "1", "2", "3"]
 
 
+def test_seconds_are_measured_one_after_the_other(tmp_path: Path) -> None:
+    rows = run_sweep(replace(toy_sweep(2), alone=True), tmp_path, jobs=2)
+    assert {row.result["process"] for row in rows} == {os.getpid()}
+
+
 def test_the_file_is_in_the_order_of_the_configs(tmp_path: Path) -> None:
     sweep = toy_sweep(4)
     path = tmp_path / "toy.jsonl"

@@ -397,5 +397,6 @@ register_sweep(
         together=("mask",),
         place=70,
         figures=figures,
+        alone=True,
     )
 )

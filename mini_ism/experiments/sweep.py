@@ -54,6 +54,7 @@ class Sweep:
             then being given a list of configs and giving a list of results.
         place: in the report, the smallest first.
         figures: rows to the report's pictures, by names that become part of their files'.
+        alone: what is measured is seconds: one call after the other, however many processes there may be.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Sweep:
     together: tuple[str, ...] = ()
     place: int = 50
     figures: Callable[[list[Row]], dict[str, Figure]] | None = None
+    alone: bool = False
 
     def __post_init__(self) -> None:
         for configs in (self.configs, self.cut):
@@ -132,7 +134,7 @@ def run_sweep(sweep: Sweep, folder: Path, *, jobs: int = 2, cut: bool = False) -
     live = sys.stderr.isatty()
     done = sum(key(config) in rows for config in wanted)
     with tqdm(total=len(wanted), initial=done, desc=sweep.name, unit="run", disable=not live) as bar:
-        for fresh in _results(sweep, calls, jobs):
+        for fresh in _results(sweep, calls, 1 if sweep.alone else jobs):
             if isinstance(fresh, RunFailed):
                 failed.append(fresh)
                 continue
