@@ -10,7 +10,7 @@ from mini_ism import GPT, GPTConfig, load_model
 from mini_ism.corpus import load_split
 from mini_ism.evaluation import CONTROL_SKILLS, evaluate
 from mini_ism.experiments import Row, get_sweep, mismatch_chains, words
-from mini_ism.experiments.mismatch import SINK, TRAINED
+from mini_ism.experiments.mismatch import OTHER_SEED, SINK, TRAINED
 from mini_ism.experiments.mismatch_corpus import (
     MATRIX,
     fine_tune,
@@ -133,7 +133,7 @@ def test_whole_pairs_of_seeds_come_first() -> None:
 
 
 def test_chains_are_asked_under_every_mask_and_taught_further_under_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mismatch_chains, "ASKED_ONCE", 30)
+    monkeypatch.setattr(words, "ASKED_ONCE", 30)
     monkeypatch.setattr(words, "ASKED", 10)
     taught = []
 
@@ -149,7 +149,7 @@ def test_chains_are_asked_under_every_mask_and_taught_further_under_each(monkeyp
     }
     assert {f"tuned prefix {skill}" for skill in (*mismatch_chains.MATRIX.skills, "all")} <= result.keys()
     assert [(c["mask"], c["steps"], ends) for c, ends in taught] == [(mask, 1, (0.0, 0.0)) for mask in TRAINED]
-    assert all(c["seed"] >= mismatch_chains.OTHER_SEED and c["lr"] == config["lr"] for c, _ in taught)
+    assert all(c["seed"] >= OTHER_SEED and c["lr"] == config["lr"] for c, _ in taught)
     told = mismatch_chains.tables([Row(config, result, 1.0, {})])
     assert "| three links, last ahead; trained with | seeds | under causal | under ism | under prefix |" in told
     assert "| 3 links, ahead: causal under ism - causal under causal | 1 |" in told

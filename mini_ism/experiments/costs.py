@@ -37,6 +37,7 @@ EPOCH, CHAT = "epoch", "chat"
 WINDOW = "ism & sliding_window(128)"
 MASKS = ("causal", "ism", "prefix")
 FACTORS = (1.1, 1.5, 2.0, 3.0, 4.0)
+TURNS, QUERY, ANSWER = 8, 48, 64  # of the chat: turns, and the tokens of each
 SHOWN = (1, 2, 4, 8)
 """Turns that the report tells of; the rows hold all."""
 
@@ -123,18 +124,13 @@ def with_turns(turns: int, count: int) -> list[Dialogue]:
 def chats(configs: list[Config]) -> list[Result]:
     """Hold the same conversation under each mask, turn by turn in turn.
 
-    The weights are random, as no cost depends on them, but for the end marker's, which are 0: a model that never ends
-    an answer by itself writes as many tokens as it is asked for.
-
     Args:
         configs: ``mask``; and the same for all: ``turns`` of a ``query`` and an ``answer`` of so many tokens, markers
             included, the model's ``preset``, and ``repeats`` of the conversation.
     """
     some, tokenizer = configs[0], load_tokenizer()
-    torch.manual_seed(0)
-    turns, context = some["turns"], some["turns"] * (some["query"] + some["answer"])
-    model = GPT(GPTConfig.preset(some["preset"], vocab_size=tokenizer.n_vocab, context=context)).eval()
-    model.embed.weight.data[tokenizer.encode_single_token(END)] = 0.0
+    turns = some["turns"]
+    model = endless_model(some["preset"], turns * (some["query"] + some["answer"]), tokenizer)
     text = query(some["query"], tokenizer)
     before = load()
     first: list[list[list[float]]] = [[] for _ in configs]  # of each mask and repeat, by turn
@@ -163,6 +159,17 @@ def chats(configs: list[Config]) -> list[Result]:
             }
         )
     return results
+
+
+def endless_model(preset: str, context: int, tokenizer: tiktoken.Encoding) -> GPT:
+    """A model that never ends an answer by itself, so that it writes as many tokens as it is asked for.
+
+    The weights are random, as no cost depends on them, but for the end marker's, which are 0.
+    """
+    torch.manual_seed(0)
+    model = GPT(GPTConfig.preset(preset, vocab_size=tokenizer.n_vocab, context=context)).eval()
+    model.embed.weight.data[tokenizer.encode_single_token(END)] = 0.0
+    return model
 
 
 def query(length: int, tokenizer: tiktoken.Encoding) -> str:
@@ -382,7 +389,10 @@ def _epochs(turns: Iterable[int], **sizes: int) -> list[Config]:
 
 
 def _chats(**sizes: Any) -> list[Config]:
-    return [{"part": CHAT, "mask": mask, "turns": 8, "query": 48, "answer": 64, **sizes} for mask in (*MASKS, WINDOW)]
+    return [
+        {"part": CHAT, "mask": mask, "turns": TURNS, "query": QUERY, "answer": ANSWER, **sizes}
+        for mask in (*MASKS, WINDOW)
+    ]
 
 
 register_sweep(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mini_ism.experiments.report import markdown_table
+from mini_ism.experiments.report import claims_table, markdown_table
 from mini_ism.experiments.rows import Row
 from mini_ism.experiments.statistics import Claim, Interval, by_seed, mean_interval, paired_difference
 from mini_ism.views import Figure, interval_figure
@@ -18,6 +18,7 @@ SINK = "ism(sink=True)"
 TRAINED = ("causal", "ism", "prefix")
 STAGES = ("zero-shot", "tuned")
 ALL = "all"
+OTHER_SEED = 1000  # dialogues of the fine-tune are none of the training's: added to the seed
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,27 @@ class Matrix:
         """The masks of a stage."""
         return {"zero-shot": self.run, "tuned": self.tuned}[stage]
 
+    def tables(self, rows: list[Row], rate: str) -> str:
+        """The matrices of both stages and the comparisons.
+
+        Args:
+            rows: of the sweep.
+            rate: of the fine-tune, in words.
+        """
+        return (
+            f"{self.matrices(rows, 'zero-shot')}\n"
+            f"After {rows[0].config['tune']} steps more under the mask that they are run under, at {rate}, on "
+            "dialogues that are new to them. On the diagonal is what more training does by itself.\n\n"
+            f"{self.matrices(rows, 'tuned')}\n"
+            "Differences in points, in pairs by seed:\n\n"
+            f"{claims_table(self.claims(rows), Interval.percent)}"
+        )
+
     def matrices(self, rows: list[Row], stage: str) -> str:
         """Shares right by what weights were trained with, and what they are run under."""
         parts = []
         for skill, called in {ALL: self.pooled, **self.shown}.items():
-            found = intervals(rows, stage, self.masks(stage), skill)
+            found = _intervals(rows, stage, self.masks(stage), skill)
             lines = [
                 [trained, str(next(iter(cells.values())).count), *(interval.share() for interval in cells.values())]
                 for trained, cells in found.items()
@@ -85,7 +102,7 @@ class Matrix:
         for stage, how in told.items():
             groups = {
                 f"trained with {trained}": {mask: interval.drawn for mask, interval in found.items()}
-                for trained, found in intervals(rows, stage, self.masks(stage)).items()
+                for trained, found in _intervals(rows, stage, self.masks(stage)).items()
             }
             drawn[stage] = interval_figure(groups, x_label=f"{self.pooled} exactly right under each mask, {how}")
         return drawn
@@ -96,7 +113,7 @@ def name(stage: str, mask: str, skill: str = ALL) -> str:
     return f"{stage} {mask} {skill}"
 
 
-def intervals(rows: list[Row], stage: str, masks: Iterable[str], skill: str = ALL) -> dict[str, dict[str, Interval]]:
+def _intervals(rows: list[Row], stage: str, masks: Iterable[str], skill: str = ALL) -> dict[str, dict[str, Interval]]:
     """The share right by what weights were trained with, and what they are run under."""
     found = {}
     for trained in TRAINED:

@@ -9,20 +9,18 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable
 
+from mini_ism.corpus import Dialogue
 from mini_ism.evaluation import evaluate
-from mini_ism.experiments.mismatch import ALL, TRAINED, Matrix, name
+from mini_ism.experiments.mismatch import ALL, OTHER_SEED, TRAINED, Matrix, name
 from mini_ism.experiments.registry import register_sweep
-from mini_ism.experiments.report import claims_table
 from mini_ism.experiments.rows import Config, Result, Row
-from mini_ism.experiments.statistics import Interval
 from mini_ism.experiments.sweep import Sweep
-from mini_ism.experiments.words import ASKED_ONCE, RATES, STEPS, first_question, grid, held_out, shares, teach, train
+from mini_ism.experiments.words import RATES, STEPS, first_questions, grid, shares, teach, train
 from mini_ism.model import GPT
 from mini_ism.tokenizer import load_tokenizer
 
 TASK = "chains, any"
 AHEAD = "3 links, ahead"
-OTHER_SEED = 1000  # dialogues of the fine-tune are none of the training's: added to the seed
 LAST_STAGE = (0.0, 0.0)
 MATRIX = Matrix(
     TRAINED, TRAINED, (AHEAD, "3 links, behind", "2 links", "1 link"), "three links", {AHEAD: "three links, last ahead"}
@@ -40,18 +38,18 @@ def run(config: Config) -> Result:
         and of the training its ``tokens``.
     """
     model, progress = train(config)
+    asked = first_questions(TASK)
     result: Result = {"tokens": progress["tokens"]}
     for mask in MATRIX.run:
-        result |= _shares("zero-shot", mask, model)
+        result |= _shares("zero-shot", mask, model, asked)
     for mask in MATRIX.tuned:
         tuned, seed, steps = copy.deepcopy(model), config["seed"] + OTHER_SEED, config["tune"]
         teach(tuned, {**config, "mask": mask, "seed": seed, "steps": steps, "every": steps}, LAST_STAGE)
-        result |= _shares("tuned", mask, tuned)
+        result |= _shares("tuned", mask, tuned, asked)
     return result
 
 
-def _shares(stage: str, mask: str, model: GPT) -> dict[str, float]:
-    asked = [first_question(dialogue) for dialogue in held_out(TASK, "test", ASKED_ONCE)]
+def _shares(stage: str, mask: str, model: GPT, asked: list[Dialogue]) -> dict[str, float]:
     found = shares(evaluate(model, load_tokenizer(), asked, mask), TASK)
     return {name(stage, mask, ALL if label == "target" else label): share for label, share in found.items()}
 
@@ -63,12 +61,7 @@ def tables(rows: list[Row]) -> str:
         f"The models of the section on words, {some['layers']} layers of one head, trained {some['steps']:,} steps at "
         f"rate {some['lr']:g}, asked first questions under each mask: three links all together, and those whose last "
         "link is told later than the middle one.\n\n"
-        f"{MATRIX.matrices(rows, 'zero-shot')}\n"
-        f"After {some['tune']} steps more under the mask that they are run under, at the same rate, on dialogues that "
-        "are new to them. On the diagonal is what more training does by itself.\n\n"
-        f"{MATRIX.matrices(rows, 'tuned')}\n"
-        "Differences in points, in pairs by seed:\n\n"
-        f"{claims_table(MATRIX.claims(rows), Interval.percent)}"
+        f"{MATRIX.tables(rows, 'the same rate')}"
     )
 
 

@@ -16,11 +16,10 @@ from tempfile import TemporaryDirectory
 from mini_ism.checkpoints import load_model
 from mini_ism.corpus import Dialogue, load_split
 from mini_ism.evaluation import CONTROL_SKILLS, Score, evaluate
-from mini_ism.experiments.mismatch import ALL, SINK, Matrix, name
+from mini_ism.experiments.mismatch import ALL, OTHER_SEED, SINK, Matrix, name
 from mini_ism.experiments.registry import register_sweep
-from mini_ism.experiments.report import claims_table, markdown_table
+from mini_ism.experiments.report import markdown_table
 from mini_ism.experiments.rows import Config, Result, Row
-from mini_ism.experiments.statistics import Interval
 from mini_ism.experiments.sweep import Sweep
 from mini_ism.model import GPT
 from mini_ism.tokenizer import load_tokenizer
@@ -28,7 +27,6 @@ from mini_ism.training import Run, TrainingConfig
 
 TUNED = ("causal", "ism", SINK, "prefix")
 MATRIX = Matrix((*TUNED, "ism(system_as_query=False)"), TUNED, CONTROL_SKILLS, "control skills", {})
-OTHER_SEED = 1000  # dialogues of the fine-tune are none of the training's: added to the seed
 
 
 def run(config: Config) -> Result:
@@ -123,12 +121,7 @@ def tables(rows: list[Row]) -> str:
         f"{_training(rows)}\n"
         "The same weights under each mask, control skills pooled. `sink=True` keeps token 0 causal, "
         "`system_as_query=False` the system prompt.\n\n"
-        f"{MATRIX.matrices(rows, 'zero-shot')}\n"
-        f"After {some['tune']} steps more under the mask that they are run under, at a third of the rate, on dialogues "
-        "that are new to them. On the diagonal is what more training does by itself.\n\n"
-        f"{MATRIX.matrices(rows, 'tuned')}\n"
-        "Differences in points, in pairs by seed:\n\n"
-        f"{claims_table(MATRIX.claims(rows), Interval.percent)}"
+        f"{MATRIX.tables(rows, 'a third of the rate')}"
     )
 
 

@@ -46,10 +46,9 @@ def run(config: Config) -> Result:
     """
     model, progress = train(config)
     asked, tokenizer = held_out(config["task"], "test"), load_tokenizer()
-    first = [first_question(dialogue) for dialogue in held_out(config["task"], "test", ASKED_ONCE)]
     result = {
         "test": shares(evaluate(model, tokenizer, asked), config["task"]),
-        "first": shares(evaluate(model, tokenizer, first), config["task"]),
+        "first": shares(evaluate(model, tokenizer, first_questions(config["task"])), config["task"]),
         **progress,
     }
     if config["task"].startswith("chains"):
@@ -124,6 +123,11 @@ def first_question(dialogue: Dialogue) -> Dialogue:
     """A dialogue up to the answer to its first question: later ones may be answered out of the answers before them."""
     turns = 1 + next(turn for turn, label in enumerate(dialogue.skills) if label != NOTED)
     return Dialogue(dialogue.messages[: 2 * turns], dialogue.skills[:turns])
+
+
+def first_questions(task: str) -> list[Dialogue]:
+    """Test dialogues up to the answer to their first question."""
+    return [first_question(dialogue) for dialogue in held_out(task, "test", ASKED_ONCE)]
 
 
 def target(scores: dict[str, Score], task: str) -> Score:
