@@ -98,6 +98,8 @@ def test_the_order_of_the_sentences_is_the_one_the_task_is_named_for(task: str) 
                 assert max(book) < min(facts)
             case "codebook after":
                 assert min(book) > max(facts)
+            case "codebook later":
+                assert min(book) >= len(queries[0]) > max(facts)
         assert inner or task.startswith("codebook")
 
 

@@ -172,7 +172,7 @@ def test_tables_and_claims() -> None:
     assert widths == {8}  # as many cells as headings
     assert "| 2 | ism | 0.02 | 5 | 2.12 (2.10 to 2.14) |" in text
     assert "| 2 | causal - ism | all | 0.300 (0.300 to 0.300) | more | yes |" in text
-    assert "| 2 | causal |  | 2.42\\* | diverged (1) |" in text
+    assert "| 2 | causal |  | 2.42 (5)\\* | diverged (1) |" in text
     assert claims(rows[:3]) == []  # a sweep that has only just begun
 
 

@@ -8,14 +8,13 @@ from functools import partial
 from typing import Any
 
 from mini_ism.experiments.registry import register_sweep
-from mini_ism.experiments.report import markdown_table
+from mini_ism.experiments.report import markdown_table, rates_table
 from mini_ism.experiments.rows import Config, Result, Row
 from mini_ism.experiments.statistics import (
     Claim,
     Interval,
     at_best_rate,
     by_seed,
-    grouped,
     mean_interval,
     paired_difference,
 )
@@ -26,6 +25,7 @@ from mini_ism.views import Figure, interval_figure
 from mini_ism.views.evidence import Quality
 
 MASKS = ("causal", "ism", "prefix")
+SETTING = ("layers", "mask")
 PAIRS = (("causal", "ism"), ("ism", "prefix"), ("causal", "prefix"))
 SEEDS = range(5)
 TRIED = range(2)
@@ -101,7 +101,7 @@ def _which(turn: int | None) -> str:
 
 def _best(rows: list[Row]) -> dict[tuple[Any, ...], list[Row]]:
     """The rows at the rate of each depth and mask that is best on validation draws, in the order of both."""
-    best = at_best_rate(rows, ("layers", "mask"), lambda row: row.result["validation"], lowest=True)
+    best = at_best_rate(rows, SETTING, lambda row: row.result["validation"], lowest=True)
     return dict(sorted(best.items(), key=lambda item: (item[0][0], MASKS.index(item[0][1]))))
 
 
@@ -154,15 +154,6 @@ def tables(rows: list[Row], *, task: str) -> str:
         [str(depth), pair, turn, difference.text(3), difference.verdict, "yes" if apart else "no"]
         for depth, pair, turn, difference, apart in differences(rows)
     ]
-    swept = [
-        [
-            str(depth),
-            mask,
-            *(_told_rate([row for row in members if row.config["lr"] == rate], rate, chosen[0]) for rate in rates),
-        ]
-        for (depth, mask), chosen in best.items()
-        for members in [grouped(rows, ("layers", "mask"))[depth, mask]]
-    ]
     return "\n".join(
         [
             f"{task}\n",
@@ -184,19 +175,16 @@ def tables(rows: list[Row], *, task: str) -> str:
             ),
             "Differences of these errors, seed by seed. *Apart*: the masks' own intervals have nothing in common.\n",
             markdown_table(["layers", "difference", "turns", "mean and interval", "verdict", "apart"], pairs),
-            "Mean error on validation draws at every rate (\\* chosen; in brackets the seeds, where they are not "
-            "all; *diverged* if one did):\n",
-            markdown_table(["layers", "mask", *(f"{rate:g}" for rate in rates)], swept),
+            rates_table(
+                rows,
+                SETTING,
+                best,
+                partial(_value, name="validation"),
+                what="Mean error on validation draws",
+                tell="{:.2f}".format,
+            ),
         ]
     )
-
-
-def _told_rate(members: list[Row], rate: float, chosen: Row) -> str:
-    if not members:
-        return ""
-    mean = math.fsum(_value(row, "validation") for row in members) / len(members)
-    seeds = f" ({len(members)})" if len(members) < len(SEEDS) else ""
-    return (f"{mean:.2f}" if mean < math.inf else "diverged") + seeds + ("\\*" if chosen.config["lr"] == rate else "")
 
 
 def figures(rows: list[Row]) -> dict[str, Figure]:

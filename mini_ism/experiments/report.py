@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mini_ism.experiments.registry import sweeps
 from mini_ism.experiments.rows import Row, read_rows
-from mini_ism.experiments.statistics import Claim, Interval
+from mini_ism.experiments.statistics import Claim, Interval, grouped, mean_interval
 from mini_ism.experiments.sweep import Sweep
 from mini_ism.files import write_together
 from mini_ism.paths import data_dir
@@ -55,6 +55,47 @@ def claims_table(made: Iterable[Claim], tell: Callable[[Interval], str]) -> str:
     """
     lines = [(c.text, str(c.difference.count), tell(c.difference), c.difference.verdict) for c in made]
     return markdown_table(("difference", "pairs", "mean and interval", "so it is"), lines) if lines else ""
+
+
+def rates_table(
+    rows: Iterable[Row],
+    setting: Sequence[str],
+    best: Mapping[tuple[Any, ...], Sequence[Row]],
+    score: Callable[[Row], float],
+    *,
+    what: str,
+    tell: Callable[[float], str],
+) -> str:
+    """Mean scores at every learning rate in Markdown, under a sentence that says so: how each group's was chosen.
+
+    Args:
+        rows: of a sweep.
+        setting: the keys of a row's config that make a group.
+        best: rows at the chosen rate, by group, as :func:`~mini_ism.experiments.statistics.at_best_rate` finds them.
+        score: of a row, ``math.inf`` if the run diverged.
+        what: the score is, in words.
+        tell: a mean in its unit.
+    """
+    rows = list(rows)
+    tried, rates = grouped(rows, (*setting, "lr")), sorted({row.config["lr"] for row in rows})
+    lines = []
+    for group, chosen in best.items():
+        cells = []
+        for rate in rates:
+            same = tried.get((*group, rate), [])
+            star = "\\*" if rate == chosen[0].config["lr"] else ""
+            mean = mean_interval(map(score, same)).mean if same else math.nan
+            cells.append(f"{tell(mean) if mean < math.inf else 'diverged'} ({len(same)}){star}" if same else "")
+        lines.append((*setting_cells(group), *cells))
+    return (
+        f"{what} at every rate (in brackets the seeds; \\* chosen, on the seeds that have tried all; *diverged* if one "
+        f"did):\n\n{markdown_table((*setting, *(f'{rate:g}' for rate in rates)), lines)}"
+    )
+
+
+def setting_cells(group: Iterable[Any]) -> tuple[str, ...]:
+    """A group's values as cells of a table."""
+    return tuple(f"{value:,}" if isinstance(value, int) else str(value) for value in group)
 
 
 def markdown_picture(file: str, alt: str) -> str:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 
-from mini_ism.experiments.report import claims_table, markdown_table
+from mini_ism.experiments.report import claims_table, markdown_table, rates_table, setting_cells
 from mini_ism.experiments.rows import Row
 from mini_ism.experiments.statistics import (
     Claim,
     Interval,
     at_best_rate,
     by_seed,
-    grouped,
     mean_interval,
     paired_difference,
 )
@@ -43,7 +42,9 @@ def tables(rows: list[Row]) -> str:
             about + _scores(chosen),
             _labels(chosen),
             _maps(chosen),
-            _rates(rows, chosen),
+            rates_table(
+                rows, SETTING, chosen, _share("validation"), what="The target on validation", tell="{:.1%}".format
+            ),
             claims_table(claims(rows), Interval.percent),
         ]
     )
@@ -73,7 +74,7 @@ def _scores(chosen: dict[Group, list[Row]]) -> str:
         least = min(tokens(runs) for other, runs in chosen.items() if other[:4] == group[:4])
         lines.append(
             (
-                *_setting(group),
+                *setting_cells(group),
                 f"{runs[0].config['lr']:g}",
                 str(len(runs)),
                 mean_interval(map(_share("first"), runs)).share(),
@@ -102,7 +103,7 @@ def _labels(chosen: dict[Group, list[Row]]) -> str:
     told = [label for label in COMPARED if any(label in labels for labels in asked.values())]
     lines = [
         (
-            *_setting(group),
+            *setting_cells(group),
             *(
                 mean_interval(map(_share("first", label), chosen[group])).share() if label in labels else ""
                 for label in told
@@ -118,29 +119,6 @@ def _asked(runs: Iterable[Row]) -> set[str]:
     return set.intersection(*(set(row.result["first"]) for row in runs))
 
 
-def _rates(rows: list[Row], chosen: dict[Group, list[Row]]) -> str:
-    tried, rates = grouped(rows, (*SETTING, "lr")), sorted({row.config["lr"] for row in rows})
-    lines = []
-    for group, runs in chosen.items():
-        cells = []
-        for rate in rates:
-            same = tried.get((*group, rate), [])
-            star = "\\*" if rate == runs[0].config["lr"] else ""
-            cells.append(
-                f"{mean_interval(map(_share('validation'), same)).mean:.1%} ({len(same)}){star}" if same else ""
-            )
-        lines.append((*_setting(group), *cells))
-    return (
-        "The target on validation at every rate, in brackets the seeds (\\* chosen, on the seeds that have tried all):"
-        "\n\n" + markdown_table((*SETTING, *(f"{rate:g}" for rate in rates)), lines)
-    )
-
-
-def _setting(group: Group) -> tuple[str, ...]:
-    task, layers, heads, steps, mask = group
-    return task, str(layers), str(heads), f"{steps:,}", mask
-
-
 def tokens(runs: Sequence[Row]) -> float:
     """Positions that a run computed in training, padding left out, on average."""
     return math.fsum(row.result["tokens"] for row in runs) / len(runs)
@@ -154,7 +132,7 @@ def at_tokens(row: Row, count: float) -> float:
 def _maps(chosen: dict[Group, list[Row]]) -> str:
     lines = [
         (
-            *_setting(group),
+            *setting_cells(group),
             *(mean_interval(row.result["maps"][way] for row in runs).share() for way in WAYS),
         )
         for group, runs in chosen.items()

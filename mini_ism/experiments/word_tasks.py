@@ -63,13 +63,14 @@ def chains(rng: Random, stage: int, *, later: bool = False, back: bool = False) 
     return _dialogue(queries, [ask() for _ in range(QUESTIONS)])
 
 
-def codebook(rng: Random, stage: int, *, before: bool = False) -> Dialogue:
+def codebook(rng: Random, stage: int, *, before: bool = False, later: bool = False) -> Dialogue:
     """Facts in code: "so Red in Blue. so Red means key. Blue means box. where is key?" asks for "so key box".
 
     Args:
         rng: what is told and asked.
         stage: 0: facts in plain words; 1: one side of each is a code word; 2: now and then both.
         before: the book comes before the facts, not after them.
+        later: one of the two comes a turn after the other.
     """
     world = World(rng, coined=0)
     coded = rng.choice((("nothing",), ("thing", "place"), ("thing", "place", "both", "both"))[stage])
@@ -95,7 +96,8 @@ def codebook(rng: Random, stage: int, *, before: bool = False) -> Dialogue:
         one, other = (code, word) if rng.random() < 0.5 else (word, code)
         asked.append((f"what is {one}?", f"so {one} {other}", "told"))
     rng.shuffle(asked)
-    return _dialogue([" ".join(word for part in parts for word in ("so", *part))], asked)
+    queries = [" ".join(["so", *part]) for part in parts]
+    return _dialogue(queries if later else [" ".join(queries)], asked)
 
 
 def _dialogue(queries: list[str], asked: list[tuple[str, str, str]]) -> Dialogue:
@@ -122,6 +124,7 @@ TASKS: dict[str, Callable[[Random, int], Dialogue]] = {
     "chains, asked back": partial(chains, back=True),
     "codebook before": partial(codebook, before=True),
     "codebook after": codebook,
+    "codebook later": partial(codebook, later=True),
 }
 TARGET = {task: "3 links" if task.startswith("chains") else "two code words" for task in TASKS}
 """What each task is about: all questions whose label begins so."""
