@@ -196,6 +196,20 @@ def test_two_runs_write_the_same_bytes(tmp_path: Path) -> None:
     assert not [output for output in outputs if WIDGET_VIEW in output.get("data", {})]
 
 
+@pytest.mark.notebook
+def test_a_notebook_that_fails_is_named_and_the_others_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad, good = tmp_path / "bad.ipynb", tmp_path / "good.ipynb"
+    write_small_notebook(bad, "1 / 0")
+    write_small_notebook(good)
+    before = bad.read_bytes()
+    assert main([str(bad), str(good)]) == 1
+    told = capsys.readouterr()
+    assert "bad.ipynb: failed" in told.err
+    assert "ZeroDivisionError" in told.err
+    assert bad.read_bytes() == before
+    assert told.out == "good.ipynb: rewritten\n"
+
+
 def test_the_readme_lists_the_course_and_counts_its_exercises() -> None:
     readme = (NOTEBOOKS.parent / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| \[`(\w+)`\]\(notebooks/\1\.ipynb\) \|.*\| (\d*) ?\|$", readme, flags=re.MULTILINE)

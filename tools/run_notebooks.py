@@ -6,6 +6,7 @@ what a second run or another machine would change: widget state, timings, random
 
 A cell tagged ``varies`` (it prints a measured time, say) keeps its committed outputs while its
 source is unchanged, so that a run without edits changes no byte; ``--fresh`` renews those too.
+A notebook that fails is named, and the others run.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import nbformat
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
 from tools.course import COURSE, frame
@@ -143,6 +145,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     paths = arguments.notebooks or sorted(NOTEBOOKS.glob("*.ipynb"))
     if not paths:
         parser.error(f"no notebook in {os.path.relpath(NOTEBOOKS)}")
+    failed = False
     for path in paths:
         before = path.read_bytes()
         if path.stem in COURSE:
@@ -150,11 +153,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             frame(framed, path.stem)
             write(framed, path)
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-            notebook = execute(path.resolve(), Path(scratch))
+            try:
+                notebook = execute(path.resolve(), Path(scratch))
+            except CellExecutionError as error:  # the others run all the same
+                print(f"{path.name}: failed\n{error}", file=sys.stderr)
+                failed = True
+                continue
         normalise(notebook, None if arguments.fresh else read(path))
         write(notebook, path)
         print(f"{path.name}: {'unchanged' if path.read_bytes() == before else 'rewritten'}")
-    return 0
+    return int(failed)
 
 
 if __name__ == "__main__":
