@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from mini_ism.chat import ChatSession, ContextFull
-from mini_ism.checkpoints import load_model
+from mini_ism.checkpoints import MODELS, load_model
 from mini_ism.corpus import SPLITS, generate, load_split, skill_names
 from mini_ism.corpus.build import build
 from mini_ism.cost import cost_table, turn_costs
@@ -31,7 +31,6 @@ from mini_ism.tokenizer import load_tokenizer
 from mini_ism.training import Run, TrainingConfig, train_with_progress
 
 CUT = Path("runs/cut")
-MODELS = ("causal", "prefix", "ism")  # that know the whole corpus
 BENCH_TURNS = 8
 BENCH_TEXT = "The key is in the box. The lamp is in the jar. The cup is in the oven. Where is the lamp?"
 

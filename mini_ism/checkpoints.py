@@ -23,6 +23,9 @@ from mini_ism.model import GPT, GPTConfig
 from mini_ism.paths import data_dir
 from mini_ism.tokenizer import load_tokenizer, tokenizer_hash
 
+MODELS = ("causal", "prefix", "ism")
+"""The shipped models that know the whole corpus, each named for its mask."""
+
 FORMAT = "mini-ism 1"
 AGAIN = "; it was cut short or changed after it was saved: copy it again, or train it again"
 

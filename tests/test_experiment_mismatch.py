@@ -10,7 +10,7 @@ from mini_ism import GPT, GPTConfig, load_model
 from mini_ism.corpus import load_split
 from mini_ism.evaluation import CONTROL_SKILLS, evaluate
 from mini_ism.experiments import Row, get_sweep, mismatch_chains, words
-from mini_ism.experiments.mismatch import OTHER_SEED, SINK, TRAINED
+from mini_ism.experiments.mismatch import OTHER_SEED, SINK
 from mini_ism.experiments.mismatch_corpus import (
     MATRIX,
     fine_tune,
@@ -20,7 +20,7 @@ from mini_ism.experiments.mismatch_corpus import (
     shares,
     tables,
 )
-from mini_ism.experiments.rows import Config, Result
+from mini_ism.experiments.rows import MASKS, Config, Result
 from mini_ism.tokenizer import load_tokenizer
 from mini_ism.training import Run
 
@@ -129,7 +129,7 @@ def test_whole_pairs_of_seeds_come_first() -> None:
     order = [(config["seed"], config["mask"]) for config in sweep.configs]
     assert order[:4] == [(0, "causal"), (0, "ism"), (1, "causal"), (1, "ism")]
     assert sorted(order[10:]) == [(seed, "prefix") for seed in range(5)]
-    assert {mask for _, mask in order} == set(TRAINED)
+    assert {mask for _, mask in order} == set(MASKS)
 
 
 def test_chains_are_asked_under_every_mask_and_taught_further_under_each(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,10 +145,10 @@ def test_chains_are_asked_under_every_mask_and_taught_further_under_each(monkeyp
     config = {**get_sweep("mismatch-chains").configs[0], "steps": 2, "every": 2, "tune": 1, "batch": 1}
     result = mismatch_chains.run(config)
     assert {(stage, mask) for stage, mask, *_ in (key.split(" ", 2) for key in result if key != "tokens")} == {
-        (stage, mask) for stage in ("zero-shot", "tuned") for mask in TRAINED
+        (stage, mask) for stage in ("zero-shot", "tuned") for mask in MASKS
     }
     assert {f"tuned prefix {skill}" for skill in (*mismatch_chains.MATRIX.skills, "all")} <= result.keys()
-    assert [(c["mask"], c["steps"], ends) for c, ends in taught] == [(mask, 1, (0.0, 0.0)) for mask in TRAINED]
+    assert [(c["mask"], c["steps"], ends) for c, ends in taught] == [(mask, 1, (0.0, 0.0)) for mask in MASKS]
     assert all(c["seed"] >= OTHER_SEED and c["lr"] == config["lr"] for c, _ in taught)
     told = mismatch_chains.tables([Row(config, result, 1.0, {})])
     assert "| three links, last ahead; trained with | seeds | under causal | under ism | under prefix |" in told

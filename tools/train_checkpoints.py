@@ -13,14 +13,13 @@ from typing import Any
 
 import torch
 
-from mini_ism.checkpoints import load_model, save_model
+from mini_ism.checkpoints import MODELS, load_model, save_model
 from mini_ism.corpus import load_split
 from mini_ism.evaluation import CONTROL_SKILLS, Score, evaluate
 from mini_ism.files import write_atomically
 from mini_ism.paths import data_dir
 from mini_ism.training import Run, TrainingConfig, train_with_progress
 
-MASKS = ("causal", "prefix", "ism")
 # Where a mask's recipe is not the default. Prefix masters the control skills in half of the steps, each of which costs
 # it three times the tokens, a sample a turn.
 RECIPES: dict[str, dict[str, Any]] = {"prefix": {"steps": 14_000, "weights": "recall=3.5,persona=3.5,queue=8"}}
@@ -39,9 +38,9 @@ def main() -> None:
         started = {
             mask: pool.submit(train, mask, options.runs / f"{mask}-seed0") for mask in ("prefix", "causal", "ism")
         }
-        about = {mask: started[mask].result() for mask in MASKS}
+        about = {mask: started[mask].result() for mask in MODELS}
     scores: dict[str, dict[str, dict[str, Score]]] = {"test": {}, "long": {}}
-    for mask in MASKS:
+    for mask in MODELS:
         model, tokenizer = load_model(folder / mask)  # as shipped, rounding included
         for split in scores:
             scores[split][mask] = evaluate(model, tokenizer, load_split(split))
@@ -78,7 +77,7 @@ def save_metrics(metrics: Sequence[Mapping[str, Any]], folder: Path) -> None:
 
 def card(about: dict[str, dict[str, Any]], scores: dict[str, dict[str, dict[str, Score]]]) -> str:
     """The model card, every figure from the runs themselves."""
-    first = about[MASKS[0]]
+    first = about[MODELS[0]]
     model, recipe = first["model"], first["training"]
     lines = [
         "# Model card: the shipped checkpoints",
@@ -98,7 +97,7 @@ def card(about: dict[str, dict[str, Any]], scores: dict[str, dict[str, dict[str,
         *(
             f"| {mask} | {t['steps']:,} | {t['seen']:,} | {t['weights'].replace(',', ', ')} | {t['tokens']:,} "
             f"| {t['seconds']:,.0f} | {t['threads']} |"
-            for mask, t in ((mask, about[mask]["training"]) for mask in MASKS)
+            for mask, t in ((mask, about[mask]["training"]) for mask in MODELS)
         ),
         "",
         "Seconds are wall-clock time, and other work ran beside the training. Where a `metrics.jsonl` lies beside "
@@ -117,7 +116,7 @@ def card(about: dict[str, dict[str, Any]], scores: dict[str, dict[str, dict[str,
         "long": "Long split: longer lists and more turns than in training",
     }
     for split, by_mask in scores.items():
-        skills = sorted(by_mask[MASKS[0]], key=lambda name: (name not in CONTROL_SKILLS, name))
+        skills = sorted(by_mask[MODELS[0]], key=lambda name: (name not in CONTROL_SKILLS, name))
         lines += [
             "",
             f"## {titles[split]}",
@@ -125,17 +124,17 @@ def card(about: dict[str, dict[str, Any]], scores: dict[str, dict[str, dict[str,
             "Exact match of the whole answer, greedy, true history; in brackets Wilson's 95% interval over the "
             f"answers. Control skills in bold. `python -m mini_ism eval causal prefix ism --split {split}`",
             "",
-            "| skill | answers | " + " | ".join(MASKS) + " |",
-            "|---|---:|" + "---:|" * len(MASKS),
+            "| skill | answers | " + " | ".join(MODELS) + " |",
+            "|---|---:|" + "---:|" * len(MODELS),
         ]
         for skill in skills:
             cells = []
-            for mask in MASKS:
+            for mask in MODELS:
                 score = by_mask[mask][skill]
                 low, high = score.interval
                 cells.append(f"{score.share:.1%} ({low:.1%} to {high:.1%})")
             name = f"**{skill}**" if skill in CONTROL_SKILLS else skill
-            lines.append(f"| {name} | {by_mask[MASKS[0]][skill].total} | " + " | ".join(cells) + " |")
+            lines.append(f"| {name} | {by_mask[MODELS[0]][skill].total} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 

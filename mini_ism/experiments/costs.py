@@ -24,7 +24,7 @@ from mini_ism.dialogue import END, encode_message
 from mini_ism.evaluation import one_pass
 from mini_ism.experiments.registry import register_sweep
 from mini_ism.experiments.report import claims_table, markdown_table
-from mini_ism.experiments.rows import Config, Result, Row
+from mini_ism.experiments.rows import MASKS, Config, Result, Row
 from mini_ism.experiments.statistics import Claim, Interval, mean_interval
 from mini_ism.experiments.sweep import Sweep
 from mini_ism.masks import get_mask
@@ -35,7 +35,6 @@ from mini_ism.views import Figure, seeds_figure
 
 EPOCH, CHAT = "epoch", "chat"
 WINDOW = "ism & sliding_window(128)"
-MASKS = ("causal", "ism", "prefix")
 FACTORS = (1.1, 1.5, 2.0, 3.0, 4.0)
 TURNS, QUERY, ANSWER = 8, 48, 64  # of the chat: turns, and the tokens of each
 SHOWN = (1, 2, 4, 8)

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from mini_ism.experiments.report import claims_table, markdown_table
-from mini_ism.experiments.rows import Row
+from mini_ism.experiments.rows import MASKS, Row
 from mini_ism.experiments.statistics import Claim, Interval, by_seed, mean_interval, paired_difference
 from mini_ism.views import Figure, interval_figure
 
 SINK = "ism(sink=True)"
-TRAINED = ("causal", "ism", "prefix")
 STAGES = ("zero-shot", "tuned")
 ALL = "all"
 OTHER_SEED = 1000  # dialogues of the fine-tune are none of the training's: added to the seed
@@ -81,8 +80,8 @@ class Matrix:
             if {a, b} <= there:
                 own = ((a, "zero-shot", a), (b, "zero-shot", b))
                 made += [_claim(rows, *own, skill) for skill in (*self.skills, ALL)]
-        for trained in (mask for mask in TRAINED if mask in there):
-            others = [mask for mask in TRAINED if mask != trained]
+        for trained in (mask for mask in MASKS if mask in there):
+            others = [mask for mask in MASKS if mask != trained]
             for stage in STAGES:
                 for skill in (ALL, *self.shown):
                     made += [
@@ -116,7 +115,7 @@ def name(stage: str, mask: str, skill: str = ALL) -> str:
 def _intervals(rows: list[Row], stage: str, masks: Iterable[str], skill: str = ALL) -> dict[str, dict[str, Interval]]:
     """The share right by what weights were trained with, and what they are run under."""
     found = {}
-    for trained in TRAINED:
+    for trained in MASKS:
         mine = [row for row in rows if row.config["mask"] == trained]
         if mine:
             found[trained] = {

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 
 from mini_ism.corpus import Dialogue
 from mini_ism.evaluation import evaluate
-from mini_ism.experiments.mismatch import ALL, OTHER_SEED, TRAINED, Matrix, name
+from mini_ism.experiments.mismatch import ALL, OTHER_SEED, Matrix, name
 from mini_ism.experiments.registry import register_sweep
-from mini_ism.experiments.rows import Config, Result, Row
+from mini_ism.experiments.rows import MASKS, Config, Result, Row
 from mini_ism.experiments.sweep import Sweep
 from mini_ism.experiments.words import RATES, STEPS, first_questions, grid, shares, teach, train
 from mini_ism.model import GPT
@@ -23,7 +23,7 @@ TASK = "chains, any"
 AHEAD = "3 links, ahead"
 LAST_STAGE = (0.0, 0.0)
 MATRIX = Matrix(
-    TRAINED, TRAINED, (AHEAD, "3 links, behind", "2 links", "1 link"), "three links", {AHEAD: "three links, last ahead"}
+    MASKS, MASKS, (AHEAD, "3 links, behind", "2 links", "1 link"), "three links", {AHEAD: "three links, last ahead"}
 )
 
 

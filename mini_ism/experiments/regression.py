@@ -9,7 +9,7 @@ from typing import Any
 
 from mini_ism.experiments.registry import register_sweep
 from mini_ism.experiments.report import markdown_table, rates_table
-from mini_ism.experiments.rows import Config, Result, Row
+from mini_ism.experiments.rows import MASKS, Config, Result, Row
 from mini_ism.experiments.statistics import (
     Claim,
     Interval,
@@ -24,7 +24,6 @@ from mini_ism.regression.trained import WORST, Outcome, Recipe, train_readers
 from mini_ism.views import Figure, interval_figure
 from mini_ism.views.evidence import Quality
 
-MASKS = ("causal", "ism", "prefix")
 SETTING = ("layers", "mask")
 PAIRS = (("causal", "ism"), ("ism", "prefix"), ("causal", "prefix"))
 SEEDS = range(5)

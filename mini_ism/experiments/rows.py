@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 
+MASKS = ("causal", "ism", "prefix")
+"""What sweeps compare, in the order in which tables tell of it."""
+
 Config = dict[str, Any]
 """All that decides a run, flat: names and numbers, strings, bools or ``None``."""
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 
 from mini_ism.experiments.report import claims_table, markdown_table, rates_table, setting_cells
-from mini_ism.experiments.rows import Row
+from mini_ism.experiments.rows import MASKS, Row
 from mini_ism.experiments.statistics import (
     Claim,
     Interval,
@@ -17,7 +17,6 @@ from mini_ism.experiments.statistics import (
 )
 from mini_ism.experiments.word_tasks import TASKS
 
-MASKS = ("causal", "ism", "prefix")
 SETTING = ("task", "layers", "heads", "steps", "mask")
 WAYS = ("onward, ahead", "onward, behind", "back, ahead", "back, behind")
 COMPARED = ("3 links, ahead", "3 links, behind", "2 links", "1 link", "told", "one code word")
