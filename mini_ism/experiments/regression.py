@@ -249,27 +249,34 @@ LINEAR = _register(
 
 BLOCKS = "The package's blocks, 32 wide, 2 heads, no positions."
 
+SHORT = 2000
+OTHERS = SOFTMAX_RATES[:1] + SOFTMAX_RATES[2:]
+
 SOFTMAX = _register(
     "regression-softmax",
     run_softmax,
     [
-        *configs(layers=(2,), seeds=SEEDS, rates=SOFTMAX_RATES[:2], steps=2000, turns=2),
-        *configs(layers=(2,), seeds=TRIED, rates=SOFTMAX_RATES[2:], steps=2000, turns=2),
-        *configs(layers=(3,), seeds=SEEDS, rates=SOFTMAX_RATES[1:2], steps=2000, turns=2),
-        *configs(layers=(3,), seeds=TRIED, rates=SOFTMAX_RATES[:1] + SOFTMAX_RATES[2:], steps=2000, turns=2),
+        *configs(layers=(2, 1), seeds=SEEDS, rates=SOFTMAX_RATES[:2], steps=SHORT, turns=2),
+        *configs(layers=(2, 1), seeds=TRIED, rates=SOFTMAX_RATES[2:], steps=SHORT, turns=2),
+        *configs(layers=(3, 4), seeds=SEEDS, rates=SOFTMAX_RATES[1:2], steps=SHORT, turns=2),
+        *configs(layers=(3, 4), seeds=TRIED, rates=OTHERS, steps=SHORT, turns=2),
     ],
-    configs(layers=(2,), seeds=range(2), rates=SOFTMAX_RATES[1:2], steps=2000, turns=2),
+    configs(layers=(2,), seeds=range(2), rates=SOFTMAX_RATES[1:2], steps=SHORT, turns=2),
     title="In-context regression, trained: softmax attention and MLP",
     model=BLOCKS,
     place=21,
 )
 
-LONG = _register(
-    "regression-softmax-long",
-    run_softmax,
-    configs(layers=(2,), seeds=SEEDS, rates=SOFTMAX_RATES[1:2], steps=6000, turns=2),
-    configs(layers=(2,), seeds=range(2), rates=SOFTMAX_RATES[1:2], steps=800, turns=2),
-    title="The same, two layers and three times the steps",
-    model=BLOCKS,
-    place=22,
-)
+LONGER = [
+    _register(
+        f"regression-softmax-{name}",
+        run_softmax,
+        configs(layers=(2,), seeds=SEEDS, rates=SOFTMAX_RATES[1:2], steps=times * SHORT, turns=2),
+        configs(layers=(2,), seeds=range(2), rates=SOFTMAX_RATES[1:2], steps=800, turns=2),
+        title=f"The same, two layers and {word} times the steps",
+        model=BLOCKS,
+        place=place,
+    )
+    for place, (name, times, word) in enumerate((("long", 3, "three"), ("longest", 9, "nine")), start=22)
+]
+"""Whether what the short trainings find is still there when training has gone on."""
