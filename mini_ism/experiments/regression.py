@@ -271,12 +271,14 @@ LONGER = [
     _register(
         f"regression-softmax-{name}",
         run_softmax,
-        configs(layers=(2,), seeds=SEEDS, rates=SOFTMAX_RATES[1:2], steps=times * SHORT, turns=2),
+        configs(layers=(2,), seeds=seeds, rates=SOFTMAX_RATES[1:2], steps=times * SHORT, turns=2),
         configs(layers=(2,), seeds=range(2), rates=SOFTMAX_RATES[1:2], steps=800, turns=2),
         title=f"The same, two layers and {word} times the steps",
         model=BLOCKS,
         place=place,
     )
-    for place, (name, times, word) in enumerate((("long", 3, "three"), ("longest", 9, "nine")), start=22)
+    for place, (name, times, word, seeds) in enumerate(
+        (("long", 3, "three", SEEDS), ("longest", 9, "nine", range(3))), start=22
+    )
 ]
 """Whether what the short trainings find is still there when training has gone on."""

@@ -170,24 +170,22 @@ CONFIGS = [
     *grid("chains, any", rates=RATES[:2]),
     *grid("chains, any", rates=RATES[2:], seeds=TRIED),
     *grid("chains, any", ["prefix"], rates=RATES[:2], seeds=TRIED),
-    *grid("chains, any", ["causal"], rates=RATES[1:2], steps=LONG),  # does it come to it in time?
+    *grid("chains, any", ["causal"], rates=RATES[1:2], seeds=TRIED, steps=LONG),  # does it come to it in time?
     *grid("chains, any", heads=4),
     *grid("chains, any", rates=RATES[1:3], seeds=TRIED, heads=4),
-    *grid("chains, any", ["causal"], heads=4, steps=LONG),
+    *grid("chains, any", ["causal"], seeds=TRIED, heads=4, steps=LONG),
     *grid("chains, any", layers=3),
     *grid("chains, any", ["causal"], rates=RATES[1:2], layers=3),
     *grid("chains, any", ["causal"], rates=RATES[2:], seeds=TRIED, layers=3),
-    *grid("chains, any", ["ism"], rates=RATES[1:2], seeds=TRIED, layers=3),
     *grid("chains, asked back", heads=4),
     *grid("chains, asked back", rates=RATES[1:3], seeds=TRIED, heads=4),
-    *grid("chains, outer later"),
-    *grid("chains, outer later", rates=RATES[1:3], seeds=TRIED),
+    *grid("chains, outer later", rates=RATES[:2]),
+    *grid("chains, outer later", rates=RATES[2:3], seeds=TRIED),
     *grid("chains, outer later", ["prefix"], seeds=range(3)),
     *grid("chains, outer later", ["prefix"], rates=RATES[1:2]),
     *grid("codebook before", seeds=TRIED, heads=4),
     *grid("codebook after"),
     *grid("codebook after", heads=4),
-    *grid("codebook after", rates=RATES[1:3], seeds=TRIED, heads=4),
     *grid("codebook later", heads=4),
 ]
 CUT = grid("chains, any", rates=RATES[1:2], seeds=TRIED)
