@@ -281,4 +281,4 @@ LONGER = [
         (("long", 3, "three", SEEDS), ("longest", 9, "nine", range(3))), start=22
     )
 ]
-"""Whether what the short trainings find is still there when training has gone on."""
+"""Whether what the short trainings find is still there when training has gone on, minutes a run: few seeds."""
