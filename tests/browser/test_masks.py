@@ -56,6 +56,8 @@ def test_directions_and_order_by_mouse(lab: LabPage, explorer: Locator) -> None:
     explorer.get_by_label("Preset", exact=True).select_option("causal")
     expect(rule).to_have_value("causal")
     expect(said).to_contain_text("(4) sees 0..4 (5 of")
+    picture = explorer.locator("svg[aria-label^=Mask]")
+    expect(picture).to_have_attribute("aria-label", re.compile(r"^Mask causal: "))  # hindsight's row says the same
     assert cell_colour(lab, explorer, 4, 2) == "back"
     assert cell_colour(lab, explorer, 4, 9) == "hidden"
 
@@ -64,6 +66,7 @@ def test_directions_and_order_by_mouse(lab: LabPage, explorer: Locator) -> None:
     expect(rule).to_have_value("causal | inside(0)")
     expect(switches.nth(0)).to_have_text("⇄ both ways")
     expect(said).to_contain_text("(4) sees 0..13 (14 of")
+    expect(picture).to_have_attribute("aria-label", re.compile(r"^Mask causal \| inside\(n=0\): "))
     assert cell_colour(lab, explorer, 4, 9) == "ahead"
     switches.nth(2).click()
     expect(explorer).to_contain_text("Same matrix here as")
