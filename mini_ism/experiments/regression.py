@@ -240,7 +240,7 @@ LINEAR = _register(
     "regression-linear",
     run_linear,
     configs(layers=(2, 1, 3, 4), seeds=SEEDS, rates=LINEAR_RATES, steps=3000, turns=3),
-    configs(layers=(1, 2), seeds=range(2), rates=LINEAR_RATES[:1], steps=1000, turns=3),
+    configs(layers=(1, 2), seeds=TRIED, rates=LINEAR_RATES[:1], steps=1000, turns=3),
     title="In-context regression, trained: linear attention",
     model="Linear attention alone, no MLP, two learned matrices a layer.",
     together=("seed", "lr"),
@@ -261,24 +261,22 @@ SOFTMAX = _register(
         *configs(layers=(3, 4), seeds=SEEDS, rates=SOFTMAX_RATES[1:2], steps=SHORT, turns=2),
         *configs(layers=(3, 4), seeds=TRIED, rates=OTHERS, steps=SHORT, turns=2),
     ],
-    configs(layers=(2,), seeds=range(2), rates=SOFTMAX_RATES[1:2], steps=SHORT, turns=2),
+    configs(layers=(2,), seeds=TRIED, rates=SOFTMAX_RATES[1:2], steps=SHORT, turns=2),
     title="In-context regression, trained: softmax attention and MLP",
     model=BLOCKS,
     place=21,
 )
 
-LONGER = [
+# Whether what the short trainings find is still there later. The longest take minutes a run, so they have fewer seeds.
+for place, (name, times, word, seeds) in enumerate(
+    (("long", 3, "three", SEEDS), ("longest", 9, "nine", range(3))), start=22
+):
     _register(
         f"regression-softmax-{name}",
         run_softmax,
         configs(layers=(2,), seeds=seeds, rates=SOFTMAX_RATES[1:2], steps=times * SHORT, turns=2),
-        configs(layers=(2,), seeds=range(2), rates=SOFTMAX_RATES[1:2], steps=800, turns=2),
+        configs(layers=(2,), seeds=TRIED, rates=SOFTMAX_RATES[1:2], steps=800, turns=2),
         title=f"The same, two layers and {word} times the steps",
         model=BLOCKS,
         place=place,
     )
-    for place, (name, times, word, seeds) in enumerate(
-        (("long", 3, "three", SEEDS), ("longest", 9, "nine", range(3))), start=22
-    )
-]
-"""Whether what the short trainings find is still there when training has gone on, minutes a run: few seeds."""
