@@ -18,7 +18,7 @@ from mini_ism.evaluation import Score
 from mini_ism.experiments.rows import Row
 from mini_ism.experiments.word_figures import figures
 from mini_ism.experiments.word_maps import guess_among_later, link_attention, links
-from mini_ism.experiments.word_tables import at_tokens, claims, steps_to, tables
+from mini_ism.experiments.word_tables import at_tokens, claims, tables
 from mini_ism.experiments.word_tasks import CHAINS, QUESTIONS, STAGES, TARGET, TASKS
 from mini_ism.experiments.words import CONFIGS, CUT, first_question, held_out, run, target
 from mini_ism.model import GPT, GPTConfig
@@ -203,14 +203,6 @@ def test_pictures_show_each_setting_and_how_the_first_is_learned() -> None:
 def test_a_mask_that_gets_nothing_right_is_compared_too() -> None:
     rows = [row("causal", seed, 1e-3, 0.0) for seed in range(2)] + [row("ism", seed, 1e-3, 1.0) for seed in range(2)]
     assert [claim.difference.mean for claim in claims(rows) if "target" in claim.text] == [1.0]
-
-
-def test_steps_to_a_share_are_those_from_which_it_stays() -> None:
-    some = row("ism", 0, 1e-3, 0.95)
-    assert steps_to(some, 0.9) == 10
-    some.result["curve"][1]["target"] = 0.5
-    assert steps_to(some, 0.9) == 30
-    assert steps_to(some, 0.99) is None
 
 
 def test_what_is_run_is_of_known_tasks_and_the_target_is_asked_for() -> None:

@@ -35,6 +35,7 @@ from mini_ism.experiments.statistics import (
     by_seed,
     mean_interval,
     paired_difference,
+    steps_to,
     student,
 )
 from mini_ism.views import Figure
@@ -221,6 +222,13 @@ def test_pairs_share_their_seed() -> None:
     assert paired_difference(a, b).verdict == "more"
     assert paired_difference(a, b).count == 4
     assert not mean_interval(a.values()).apart(mean_interval(b.values()))
+
+
+def test_steps_to_a_share_are_those_from_which_it_stays() -> None:
+    assert steps_to([(10, 0.95), (20, 0.95), (30, 0.95)], 0.9) == 10
+    assert steps_to([(10, 0.95), (20, 0.5), (30, 0.9)], 0.9) == 30
+    assert steps_to([(10, 0.95), (20, 0.95), (30, 0.5)], 0.9) is None
+    assert steps_to([], 0.9) is None
 
 
 def run_at(lr: float, seed: int, validation: float | None, test: float = 0.0) -> Row:

@@ -186,3 +186,19 @@ def at_best_rate(
 
         best[group] = min(tried, key=mean)
     return best
+
+
+def steps_to(curve: Iterable[tuple[int, float]], share: float) -> int | None:
+    """The first measurement from which on a share stays at or above one; ``None`` if there is none.
+
+    Args:
+        curve: steps and the share there, in order.
+        share: to be reached.
+    """
+    first = None
+    for step, value in curve:
+        if value < share:
+            first = None
+        elif first is None:
+            first = step
+    return first

@@ -14,6 +14,7 @@ from mini_ism.experiments.statistics import (
     by_seed,
     mean_interval,
     paired_difference,
+    steps_to,
 )
 from mini_ism.experiments.word_tasks import TASKS
 
@@ -69,7 +70,7 @@ def _share(held_out: str, label: str = "target") -> Callable[[Row], float]:
 def _scores(chosen: dict[Group, list[Row]]) -> str:
     lines = []
     for group, runs in chosen.items():
-        reached = [first for row in runs if (first := steps_to(row, 0.9)) is not None]
+        reached = [first for row in runs if (first := steps_to(_curve(row), 0.9)) is not None]
         least = min(tokens(runs) for other, runs in chosen.items() if other[:4] == group[:4])
         lines.append(
             (
@@ -123,6 +124,10 @@ def tokens(runs: Sequence[Row]) -> float:
     return math.fsum(row.result["tokens"] for row in runs) / len(runs)
 
 
+def _curve(row: Row) -> list[tuple[int, float]]:
+    return [(point["step"], point["target"]) for point in row.result["curve"]]
+
+
 def at_tokens(row: Row, count: float) -> float:
     """The target on validation when so many tokens, or up to a hundredth more, had been computed."""
     return float([point["target"] for point in row.result["curve"] if point["tokens"] <= 1.01 * count][-1])
@@ -144,17 +149,6 @@ def _maps(chosen: dict[Group, list[Row]]) -> str:
         "link that continues it (*onward*) and to the one that it continues (*back*):\n\n"
         + markdown_table((*SETTING, *WAYS), lines)
     )
-
-
-def steps_to(row: Row, share: float) -> int | None:
-    """The first measurement from which on the target stays at or above a share; ``None`` if there is none."""
-    first = None
-    for point in row.result["curve"]:
-        if point["target"] < share:
-            first = None
-        elif first is None:
-            first = point["step"]
-    return first
 
 
 def claims(rows: list[Row]) -> list[Claim]:

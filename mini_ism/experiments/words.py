@@ -12,7 +12,8 @@ from random import Random
 import torch
 
 from mini_ism.corpus import Dialogue
-from mini_ism.evaluation import Score, evaluate, one_pass
+from mini_ism.evaluation import Score, evaluate
+from mini_ism.experiments.learning import Scores, learn
 from mini_ism.experiments.registry import register_sweep
 from mini_ism.experiments.rows import Config, Result
 from mini_ism.experiments.sweep import Sweep
@@ -20,10 +21,9 @@ from mini_ism.experiments.word_figures import figures
 from mini_ism.experiments.word_maps import link_attention
 from mini_ism.experiments.word_tables import claims, tables
 from mini_ism.experiments.word_tasks import NOTED, STAGES, TARGET, TASKS
-from mini_ism.masks import get_mask
 from mini_ism.model import GPT, GPTConfig
 from mini_ism.tokenizer import load_tokenizer
-from mini_ism.training import TrainingConfig, make_batch, make_optimizer, prepare_step
+from mini_ism.training import TrainingConfig
 
 STAGE_ENDS = (0.05, 0.25)  # shares of the steps after which the next stage comes
 ASKED = 300  # dialogues of each of the two held-out draws
@@ -86,31 +86,24 @@ def teach(model: GPT, config: Config, ends: Sequence[float] = STAGE_ENDS) -> Res
     Returns:
         What :func:`run` tells of its training.
     """
-    draw, tokenizer, rule = TASKS[config["task"]], load_tokenizer(), get_mask(config["mask"])
+    task, draw = config["task"], TASKS[config["task"]]
     recipe = TrainingConfig(
         mask=config["mask"], seed=config["seed"], steps=config["steps"], lr=config["lr"], dialogues=config["batch"]
     )
-    optimizer = make_optimizer(model, recipe)
-    validation = held_out(config["task"], "validation")
-    expand = not one_pass(rule, validation[:8], tokenizer)
-    tokens, losses, curve = 0, [], []
-    for step in range(recipe.steps):
+
+    def drawn(step: int) -> list[Dialogue]:
         stage = sum(step >= end * recipe.steps for end in ends)
-        dialogues = [draw(Random(f"{recipe.seed}/{step}/{n}"), stage) for n in range(recipe.dialogues)]
-        batch = make_batch(dialogues, tokenizer, expand=expand)
-        loss = prepare_step(model, optimizer, batch, rule, lr=recipe.rate(step), clip=recipe.clip)
-        optimizer.step()
-        tokens += batch.token_count
-        losses.append(loss.item())
-        if (step + 1) % config["every"] == 0 or step + 1 == recipe.steps:
-            scores = evaluate(model, tokenizer, validation, rule)
-            right = target(scores, config["task"])
-            curve.append({"step": step + 1, "tokens": tokens, "target": round(right.share, 4)})
+        return [draw(Random(f"{recipe.seed}/{step}/{n}"), stage) for n in range(recipe.dialogues)]
+
+    def tell(scores: Scores) -> Result:
+        return {"target": round(target(scores, task).share, 4)}
+
+    learned = learn(model, recipe, config["every"], drawn, held_out(task, "validation"), tell)
     return {
-        "validation": shares(scores, config["task"]),  # the last measurement is the end's
-        "curve": curve,
-        "loss": round(sum(losses[-config["every"] :]) / len(losses[-config["every"] :]), 5),
-        "tokens": tokens,
+        "validation": shares(learned.scores, task),
+        "curve": learned.curve,
+        "loss": learned.loss,
+        "tokens": learned.tokens,
     }
 
 
@@ -130,12 +123,12 @@ def first_questions(task: str) -> list[Dialogue]:
     return [first_question(dialogue) for dialogue in held_out(task, "test", ASKED_ONCE)]
 
 
-def target(scores: dict[str, Score], task: str) -> Score:
+def target(scores: Scores, task: str) -> Score:
     """All questions of the kind that the task is about, together."""
     return sum((score for label, score in scores.items() if label.startswith(TARGET[task])), Score(0, 0))
 
 
-def shares(scores: dict[str, Score], task: str) -> dict[str, float]:
+def shares(scores: Scores, task: str) -> dict[str, float]:
     """Shares of answers exactly right, by label and for the target."""
     return {**{label: round(s.share, 5) for label, s in scores.items()}, "target": round(target(scores, task).share, 5)}
 
