@@ -251,6 +251,11 @@ def test_the_best_rate_is_chosen_by_validation() -> None:
     assert rate(rows[:3], lowest=True) == 1e-3  # 2e-3 has not seen two seeds yet
     lucky = [*rows, run_at(1e-3, 2, -9.0)]  # a seed that 2e-3 has not seen, so that it says nothing of the rates
     assert rate(lucky, lowest=True) == 2e-3
+    further = [run_at(3e-3, 0, 1.2), run_at(3e-3, 1, 2.2)]
+    assert rate([*rows, *further], lowest=True) == 2e-3
+    further += [run_at(2e-3, 2, 8.0), run_at(3e-3, 2, 1.0)]  # on the seed that 1e-3 has not seen, the second best wins
+    assert rate([*rows, *further], lowest=True) == 3e-3
+    assert rate([*rows, *further], lowest=False) == 1e-3  # which has too few seeds, and is the best of all on these
     (chosen,) = at_best_rate(lucky, ["mask"], lambda row: row.result["validation"], lowest=False).values()
     assert [row.config["seed"] for row in chosen] == [0, 1, 2]
     assert by_seed(rows[:2], lambda row: row.result["test"]) == {0: 0.1, 1: 0.1}

@@ -88,8 +88,9 @@ def rates_table(
             cells.append(f"{tell(mean) if mean < math.inf else 'diverged'} ({len(same)}){star}" if same else "")
         lines.append((*setting_cells(group), *cells))
     return (
-        f"{what} at every rate (in brackets the seeds; \\* chosen, on the seeds that have tried all; *diverged* if one "
-        f"did):\n\n{markdown_table((*setting, *(f'{rate:g}' for rate in rates)), lines)}"
+        f"{what} at every rate (in brackets the seeds; \\* chosen, on the seeds that all have, and of those with more "
+        f"again on theirs; *diverged* if one did):\n\n"
+        f"{markdown_table((*setting, *(f'{rate:g}' for rate in rates)), lines)}"
     )
 
 

@@ -156,10 +156,13 @@ def grouped(rows: Iterable[Row], keys: Sequence[str]) -> dict[tuple[Any, ...], l
 def at_best_rate(
     rows: Iterable[Row], keys: Sequence[str], score: Callable[[Row], float | None], *, lowest: bool, rate: str = "lr"
 ) -> dict[tuple[Any, ...], list[Row]]:
-    """Of each group, the rows at its own best learning rate: the best mean score over the seeds that all rates have.
+    """Of each group, the rows at its own best learning rate.
 
-    The score must come from validation draws, and what is reported from test draws, or the choice flatters itself. A
-    few seeds may try all rates, and the others follow at the best.
+    Rates are compared by their mean score over the seeds that all have. If the best has been run on more seeds, those
+    that have, too, are compared again on theirs: a few seeds may try all rates, and the others follow at the best, or
+    at the two best where a few seeds are too few to tell.
+
+    The score must come from validation draws, and what is reported from test draws, or the choice flatters itself.
 
     Args:
         rows: of a sweep.
@@ -175,17 +178,22 @@ def at_best_rate(
     for group, members in grouped(rows, keys).items():
         rates = grouped(members, [rate])
         tried = [runs for runs in rates.values() if len(runs) > 1] or list(rates.values())
-        common = set.intersection(*({run.config["seed"] for run in runs} for runs in tried))
-
-        def mean(runs: list[Row], common: set[Any] = common) -> float:
-            scores = [score(run) for run in runs if run.config["seed"] in common]
-            finite = [s for s in scores if s is not None and math.isfinite(s)]
-            if not finite or len(finite) < len(scores):
-                return math.inf
-            return math.fsum(finite) / len(finite) * (1 if lowest else -1)
-
-        best[group] = min(tried, key=mean)
+        best[group] = _best(tried, score, 1 if lowest else -1)
     return best
+
+
+def _best(rates: list[list[Row]], score: Callable[[Row], float | None], sign: int) -> list[Row]:
+    """Of runs by rate those whose signed score is the lowest."""
+    common = set.intersection(*({run.config["seed"] for run in runs} for runs in rates))
+
+    def mean(runs: list[Row]) -> float:
+        scores = [score(run) for run in runs if run.config["seed"] in common]
+        finite = [s for s in scores if s is not None and math.isfinite(s)]
+        return sign * math.fsum(finite) / len(finite) if finite and len(finite) == len(scores) else math.inf
+
+    found = min(rates, key=mean)
+    further = [runs for runs in rates if len(runs) > len(common)]
+    return _best(further, score, sign) if found in further and len(further) < len(rates) else found
 
 
 def steps_to(curve: Iterable[tuple[int, float]], share: float) -> int | None:
