@@ -81,7 +81,7 @@ def shares(scores: Scores) -> dict[str, float]:
 
 # -- what is run -----------------------------------------------------------------------------------
 
-RATES = (3e-3, 1.5e-3, 6e-3)
+RATES = (1.5e-3, 3e-3, 7.5e-4, 6e-3)
 TRIED, SEEDS = range(2), range(5)
 """Seeds that try every rate, and all of them."""
 
@@ -90,17 +90,24 @@ def grid(
     layers: int, rates: Sequence[float] = RATES[:1], seeds: Iterable[int] = SEEDS, *, steps: int = 3000
 ) -> list[Config]:
     """Causal and ISM, seed by seed."""
-    same = {"layers": layers, "steps": steps, "batch": 16, "every": steps // 10}
+    same = {"layers": layers, "steps": steps, "batch": 16, "every": min(steps, 300)}
     return [
         {**same, "mask": mask, "lr": lr, "seed": seed} for lr, seed, mask in product(rates, seeds, ("causal", "ism"))
     ]
 
 
+CONFIGS = [
+    *grid(2),
+    *grid(2, RATES[1:2]),  # two seeds were too few to tell it from the first
+    *grid(2, RATES[2:], TRIED),
+    *grid(3),
+    *grid(3, RATES[1:3], TRIED),
+]
 register_sweep(
     Sweep(
         "skills",
         run,
-        [*grid(2), *grid(2, RATES[1:], TRIED), *grid(3), *grid(3, RATES[1:], TRIED)],
+        CONFIGS,
         grid(2, seeds=TRIED, steps=200),
         title="Words: the package's control skills",
         tables=tables,
