@@ -186,7 +186,7 @@ CONFIGS = [
     *grid("codebook after", ["ism"], rates=RATES[1:3], seeds=TRIED, heads=4),
     *grid("codebook later", heads=4),
     *grid("codebook later", rates=RATES[1:3], seeds=TRIED, heads=4),
-    *grid("codebook later", ["prefix"], seeds=TRIED, heads=4),
+    *grid("codebook later", ["prefix"], heads=4),
 ]
 CUT = grid("chains, any", rates=RATES[1:2], seeds=TRIED)
 register_sweep(
