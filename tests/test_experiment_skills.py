@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from mini_ism.corpus import Dialogue
 from mini_ism.corpus.dialogues import SPLITS, bucket
 from mini_ism.evaluation import Score
 from mini_ism.experiments import Row
@@ -14,17 +13,14 @@ from mini_ism.experiments.skills import ASKED, CONFIGS, WEIGHTS, grid, held_out,
 TINY = {**grid(2)[0], "steps": 4, "every": 2, "batch": 2}
 
 
-def dialogues(split: str) -> list[Dialogue]:
-    return held_out(split)[:40]
-
-
 @pytest.mark.parametrize("split", ASKED)
 def test_questions_are_of_the_control_skills_and_of_no_training(split: str) -> None:
-    assert len(held_out(split)) == ASKED[split]
-    asked = {label for dialogue in dialogues(split) for label in dialogue.skills}
+    dialogues = held_out(split)
+    assert len(dialogues) == ASKED[split]
+    asked = {label for dialogue in dialogues for label in dialogue.skills}
     assert {*WEIGHTS} <= asked <= {*WEIGHTS, "reverse", "neighbour", "ack"}
     # A dialogue's split is a hash of its words; a mark or a capital that goes missing does not change it.
-    assert all(bucket(dialogue.messages) in SPLITS[split].buckets for dialogue in dialogues(split))
+    assert all(bucket(dialogue.messages) in SPLITS[split].buckets for dialogue in dialogues[:40])
 
 
 def test_what_is_only_noted_is_no_question() -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 
-from mini_ism.experiments.report import claims_table, markdown_table, rates_table
+from mini_ism.experiments.report import claims_table, markdown_table, rates_table, steps_cells
 from mini_ism.experiments.rows import MASKS, Row
 from mini_ism.experiments.statistics import (
     Claim,
@@ -14,7 +13,6 @@ from mini_ism.experiments.statistics import (
     by_seed,
     mean_interval,
     paired_difference,
-    steps_to,
 )
 from mini_ism.views import Figure, interval_figure
 
@@ -30,7 +28,7 @@ def tables(rows: list[Row]) -> str:
         "Small models, trained from scratch on the package's dialogues of the control skills alone "
         f"({config['steps']:,} steps of {config['batch']}, without made-up words; those of persona ask *reverse* too, "
         "of the queue *neighbour*), tested on the same kind of dialogues of the test split. Each mask has the "
-        "learning rate that was best on validation, all questions together; the others stand below, on two seeds. "
+        "learning rate that was best on validation, all questions together; which were tried stands below. "
         "Masks see the same dialogues, and as one pass does for both, the same tokens. *Least*: of "
         "the seeds. *Steps to 90%*: mean over the seeds that come to it on validation and stay.\n\n"
     )
@@ -72,7 +70,6 @@ def _skills(chosen: dict[Group, list[Row]]) -> str:
         for (layers, mask), runs in chosen.items():
             right = [_share("test", label)(row) for row in runs]
             curves = [[(point["step"], point["right"][label]) for point in row.result["curve"]] for row in runs]
-            reached = [first for curve in curves if (first := steps_to(curve, 0.9)) is not None]
             lines.append(
                 (
                     label,
@@ -82,8 +79,7 @@ def _skills(chosen: dict[Group, list[Row]]) -> str:
                     str(len(runs)),
                     mean_interval(right).share(),
                     f"{min(right):.1%}",
-                    f"{math.fsum(reached) / len(reached):,.0f}" if reached else "",
-                    f"{len(reached)} of {len(runs)}",
+                    *steps_cells(curves),
                 )
             )
     header = ("skill", "layers", "mask", "best rate", "seeds", "exact", "least", "steps to 90%", "come to it")

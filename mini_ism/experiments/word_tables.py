@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 
-from mini_ism.experiments.report import claims_table, markdown_table, rates_table, setting_cells
+from mini_ism.experiments.report import claims_table, markdown_table, rates_table, setting_cells, steps_cells
 from mini_ism.experiments.rows import MASKS, Row
 from mini_ism.experiments.statistics import (
     Claim,
@@ -14,7 +14,6 @@ from mini_ism.experiments.statistics import (
     by_seed,
     mean_interval,
     paired_difference,
-    steps_to,
 )
 from mini_ism.experiments.word_tasks import TASKS
 
@@ -70,7 +69,6 @@ def _share(held_out: str, label: str = "target") -> Callable[[Row], float]:
 def _scores(chosen: dict[Group, list[Row]]) -> str:
     lines = []
     for group, runs in chosen.items():
-        reached = [first for row in runs if (first := steps_to(_curve(row), 0.9)) is not None]
         least = min(tokens(runs) for other, runs in chosen.items() if other[:4] == group[:4])
         lines.append(
             (
@@ -81,8 +79,7 @@ def _scores(chosen: dict[Group, list[Row]]) -> str:
                 mean_interval(map(_share("test"), runs)).share(),
                 f"{tokens(runs) / 1e6:.1f}M",
                 mean_interval(at_tokens(row, least) for row in runs).share(),
-                f"{math.fsum(reached) / len(reached):,.0f}" if reached else "",
-                f"{len(reached)} of {len(runs)}",
+                *steps_cells(map(_curve, runs)),
             )
         )
     header = (
