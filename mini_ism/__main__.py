@@ -241,9 +241,10 @@ def _corpus_show(options: argparse.Namespace) -> None:
 
 
 def _experiment_list(options: argparse.Namespace) -> None:
+    width = max(len(sweep.name) for sweep in sweeps())
     for sweep in sweeps():
         done = len(read_rows(results_dir() / f"{sweep.name}.jsonl"))
-        print(f"{sweep.name:20} {done} of {len(sweep.configs)} runs, cut down {len(sweep.cut)}: {sweep.title}")
+        print(f"{sweep.name:{width}} {done} of {len(sweep.configs)} runs, cut down {len(sweep.cut)}: {sweep.title}")
 
 
 def _experiment_run(options: argparse.Namespace) -> None:

@@ -45,6 +45,7 @@ def row(mask: str, seed: int, lr: float, score: float, chosen: float | None = No
         "test": right,
         "validation": {**right, "all": score if chosen is None else chosen},
         "curve": [{"step": step, "tokens": 100 * step, "right": right} for step in (10, 20)],
+        "tokens": 2000,
     }
     return Row({**TINY, "mask": mask, "seed": seed, "lr": lr, "layers": layers}, result, 1.0, {})
 
@@ -64,8 +65,12 @@ def test_each_mask_has_the_rate_that_was_best_on_validation() -> None:
 
 def test_tables_tell_the_worst_seed_and_the_steps_to_ninety_percent() -> None:
     page = tables(ROWS)
-    assert "| all | 2 | ism | 0.003 | 3 | 91.0% (88.5% to 93.5%) | 90.0% | 10 | 3 of 3 |" in page
-    assert "| queue | 2 | causal | 0.003 | 3 | 40.5% (39.3% to 41.7%) | 40.0% |  | 0 of 3 |" in page
+    assert (
+        "| all | 2 | ism | 0.003 | 3 | 91.0% (88.5% to 93.5%) | 90.0% | 0.0M | 91.0% (88.5% to 93.5%) | 10 | 3 of 3 |"
+        in page
+    )
+    assert "| queue | 2 | causal | 0.003 | 3 | 40.5% (39.3% to 41.7%) | 40.0% | 0.0M |" in page
+    assert "|  | 0 of 3 |" in page
     assert "| 2 | ism | 91.0% (3)\\* | 20.0% (3) |" in page
 
 

@@ -15,10 +15,11 @@ from mini_ism.corpus import Dialogue
 from mini_ism.corpus.world import PLACES, ROOMS
 from mini_ism.dialogue import encode_dialogue
 from mini_ism.evaluation import Score
+from mini_ism.experiments.curves import Point, at_tokens
 from mini_ism.experiments.rows import Row
 from mini_ism.experiments.word_figures import figures
 from mini_ism.experiments.word_maps import guess_among_later, link_attention, links
-from mini_ism.experiments.word_tables import at_tokens, claims, tables
+from mini_ism.experiments.word_tables import claims, tables
 from mini_ism.experiments.word_tasks import CHAINS, QUESTIONS, STAGES, TARGET, TASKS
 from mini_ism.experiments.words import CONFIGS, CUT, first_question, held_out, run, target
 from mini_ism.model import GPT, GPTConfig
@@ -219,8 +220,9 @@ def test_equal_tokens_are_those_of_the_cheapest_mask() -> None:
     for number, point in enumerate(rows[1].result["curve"]):
         point.update(tokens=2000 * (number + 1), target=0.3 * (number + 1))
     rows[1].result["tokens"] = 6000
-    assert at_tokens(rows[1], 3000) == 0.3
-    assert at_tokens(rows[1], 6000) == pytest.approx(0.9)
+    curve = [Point(at["step"], at["tokens"], at["target"]) for at in rows[1].result["curve"]]
+    assert at_tokens(curve, 3000) == 0.3
+    assert at_tokens(curve, 6000) == pytest.approx(0.9)
     page = tables(rows)
     assert "| 100.0% | 0.0M | 30.0% |" in page
     assert "| 90.0% | 0.0M | 90.0% |" in page

@@ -28,6 +28,7 @@ from mini_ism.experiments import (
     run_sweep,
     sweeps,
 )
+from mini_ism.experiments.curves import Point, steps_to
 from mini_ism.experiments.report import PICTURES, check, markdown_table, pictures, report
 from mini_ism.experiments.statistics import (
     Interval,
@@ -35,7 +36,6 @@ from mini_ism.experiments.statistics import (
     by_seed,
     mean_interval,
     paired_difference,
-    steps_to,
     student,
 )
 from mini_ism.views import Figure
@@ -225,10 +225,13 @@ def test_pairs_share_their_seed() -> None:
 
 
 def test_steps_to_a_share_are_those_from_which_it_stays() -> None:
-    assert steps_to([(10, 0.95), (20, 0.95), (30, 0.95)], 0.9) == 10
-    assert steps_to([(10, 0.95), (20, 0.5), (30, 0.9)], 0.9) == 30
-    assert steps_to([(10, 0.95), (20, 0.95), (30, 0.5)], 0.9) is None
-    assert steps_to([], 0.9) is None
+    def first(*shares: float) -> int | None:
+        return steps_to([Point(step, 0, share) for step, share in zip((10, 20, 30), shares, strict=False)], 0.9)
+
+    assert first(0.95, 0.95, 0.95) == 10
+    assert first(0.95, 0.5, 0.9) == 30
+    assert first(0.95, 0.95, 0.5) is None
+    assert first() is None
 
 
 def run_at(lr: float, seed: int, validation: float | None, test: float = 0.0) -> Row:
@@ -367,7 +370,7 @@ def test_the_command_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["experiment", "list"]) == 0
-    assert "toy                  0 of 4 runs, cut down 2: Squares" in capsys.readouterr().out
+    assert "toy 0 of 4 runs, cut down 2: Squares" in capsys.readouterr().out
     assert main(["experiment", "run", "all", "--cut", "--jobs", "1"]) == 0
     assert len(read_rows(tmp_path / "runs" / "cut" / "toy.jsonl")) == 2
     assert main(["experiment", "run", "toy", "--jobs", "1", "--out", "rows"]) == 0

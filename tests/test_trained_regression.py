@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from mini_ism.experiments import Config, Row, read_rows, results_dir
-from mini_ism.experiments.regression import LINEAR, SOFTMAX, claims, differences, figures, tables
+from mini_ism.experiments.regression import LINEAR, SOFTMAX, best, claims, differences, figures, tables
+from mini_ism.experiments.rows import MASKS
+from mini_ism.experiments.statistics import mean_interval
 from mini_ism.regression.dialogues import Shape, draw_dialogues, lay_out, ridge_answers
 from mini_ism.regression.trained import (
     TEST,
@@ -149,6 +151,10 @@ def test_the_worst_are_left_out() -> None:
 # -- rows to tables ------------------------------------------------------------------------------------
 
 
+def committed(name: str) -> list[Row]:
+    return read_rows(results_dir() / f"regression-{name}.jsonl")
+
+
 def made_up(mask: str, seed: int, lr: float, error: float | None, layers: int = 2) -> Row:
     config: Config = {"layers": layers, "mask": mask, "seed": seed, "lr": lr, "steps": 1, "turns": 2}
     turns = [None, None] if error is None else [error + 0.5, error - 0.5]
@@ -170,7 +176,8 @@ def test_tables_and_claims() -> None:
     text = tables(rows, task="A task.")
     widths = {line.count(" | ") for line in text.split("\n\n")[2].splitlines()}
     assert widths == {8}  # as many cells as headings
-    assert "| 2 | ism | 0.02 | 5 | 2.12 (2.10 to 2.14) |" in text
+    assert "| 2 | ism | 0.02, the largest tried | 5 | 2.12 (2.10 to 2.14) |" in text
+    assert "| 2 | causal | 0.02 | 5 |" in text
     assert "| 2 | causal - ism | all | 0.300 (0.300 to 0.300) | more | yes |" in text
     assert "| 2 | causal |  | 2.42 (5)\\* | diverged (1) |" in text
     assert claims(rows[:3]) == []  # a sweep that has only just begun
@@ -193,14 +200,25 @@ def test_the_sweeps_are_what_is_asked_for() -> None:
     assert len(LINEAR.calls(LINEAR.configs)) == 4 * 3
 
 
-def test_what_the_rows_of_linear_attention_say() -> None:
-    """One layer is the control: there no mask can matter. With two, and by turn, it does."""
-    rows = read_rows(results_dir() / "regression-linear.jsonl")
-    found = {(depth, pair, turn): (d, apart) for depth, pair, turn, d, apart in differences(rows)}
-    assert all(d.verdict == "tie" for (depth, _, _), (d, _) in found.items() if depth == 1)
-    for depth, pair in product((2, 3, 4), ("causal - ism", "ism - prefix")):
+@pytest.mark.parametrize("name", ["linear", "linear-long"])
+def test_with_linear_attention_the_order_is_that_of_theory(name: str) -> None:
+    found = {(depth, pair, turn): (d, apart) for depth, pair, turn, d, apart in differences(committed(name))}
+    for depth, pair in product({depth for depth, _, _ in found} - {1}, ("causal - ism", "ism - prefix")):
         difference, apart = found[depth, pair, "all"]
         assert difference.count >= 5
         assert difference.verdict == "more"
         assert apart
-    assert [found[2, "causal - ism", turn][0].verdict for turn in "123"] == ["more", "less", "less"]
+
+
+def test_one_layer_ties_and_two_gain_in_the_first_turn() -> None:
+    """One layer is the control: there no mask can matter. With two, and by turn, it does."""
+    found = {(depth, pair, turn): d for depth, pair, turn, d, _ in differences(committed("linear"))}
+    assert all(d.verdict == "tie" for (depth, _, _), d in found.items() if depth == 1)
+    assert [found[2, "causal - ism", turn].verdict for turn in "123"] == ["more", "less", "less"]
+
+
+def test_two_layers_have_converged() -> None:
+    early, late = (best(committed(name)) for name in ("linear", "linear-long"))
+    for mask in MASKS:
+        before, after = (mean_interval(row.result["error"] for row in runs[2, mask]).mean for runs in (early, late))
+        assert after == pytest.approx(before, rel=0.01)

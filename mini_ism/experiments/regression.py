@@ -15,6 +15,7 @@ from mini_ism.experiments.statistics import (
     Interval,
     at_best_rate,
     by_seed,
+    grouped,
     mean_interval,
     paired_difference,
 )
@@ -98,10 +99,10 @@ def _which(turn: int | None) -> str:
     return "all" if turn is None else str(turn + 1)
 
 
-def _best(rows: list[Row]) -> dict[tuple[Any, ...], list[Row]]:
+def best(rows: list[Row]) -> dict[tuple[Any, ...], list[Row]]:
     """The rows at the rate of each depth and mask that is best on validation draws, in the order of both."""
-    best = at_best_rate(rows, SETTING, lambda row: row.result["validation"], lowest=True)
-    return dict(sorted(best.items(), key=lambda item: (item[0][0], MASKS.index(item[0][1]))))
+    chosen = at_best_rate(rows, SETTING, lambda row: row.result["validation"], lowest=True)
+    return dict(sorted(chosen.items(), key=lambda item: (item[0][0], MASKS.index(item[0][1]))))
 
 
 def _place(depth: int, turn: str) -> str:
@@ -111,12 +112,12 @@ def _place(depth: int, turn: str) -> str:
 
 def differences(rows: list[Row]) -> list[tuple[int, str, str, Interval, bool]]:
     """Depth, what is compared, of which turns, the paired difference, and whether the two intervals are apart."""
-    best, found = _best(rows), []
+    chosen, found = best(rows), []
     for depth in sorted({row.config["layers"] for row in rows}):
         for a, b in PAIRS:
-            if (depth, a) not in best or (depth, b) not in best:
+            if (depth, a) not in chosen or (depth, b) not in chosen:
                 continue
-            one, other = best[depth, a], best[depth, b]
+            one, other = chosen[depth, a], chosen[depth, b]
             turns = range(len(one[0].result["turns"])) if (a, b) == PAIRS[0] else ()
             for turn in (None, *turns):
                 value: Callable[[Row], float] = partial(_error, turn=turn)
@@ -131,23 +132,27 @@ def claims(rows: list[Row]) -> list[Claim]:
     return [Claim(f"error, {pair}, {_place(depth, turn)}", d) for depth, pair, turn, d, _ in differences(rows)]
 
 
+def _rate(chosen: float, tried: set[float]) -> str:
+    """A rate, and whether a still larger one might be better."""
+    return f"{chosen:g}" + (", the largest tried" if min(tried) < chosen == max(tried) else "")
+
+
 def tables(rows: list[Row], *, task: str) -> str:
     """The section of a sweep."""
-    best = _best(rows)
-    turns, rates = range(len(rows[0].result["turns"])), sorted({row.config["lr"] for row in rows})
+    chosen, turns = best(rows), range(len(rows[0].result["turns"]))
+    tried = grouped(rows, (*SETTING, "lr"))
     errors = [
         [
             str(depth),
             mask,
-            f"{chosen[0].config['lr']:g}"
-            + (", the largest tried" if rates[0] < chosen[0].config["lr"] == rates[-1] else ""),
-            str(len(chosen)),
-            mean_interval(_value(row, "error") for row in chosen).text(),
-            mean_interval(_value(row, "half") for row in chosen).text(),
-            *(mean_interval(_value(row, "turns", turn) for row in chosen).text() for turn in turns),
-            mean_interval(_value(row, "whole") for row in chosen).text(),
+            _rate(runs[0].config["lr"], {rate for *group, rate in tried if tuple(group) == (depth, mask)}),
+            str(len(runs)),
+            mean_interval(_value(row, "error") for row in runs).text(),
+            mean_interval(_value(row, "half") for row in runs).text(),
+            *(mean_interval(_value(row, "turns", turn) for row in runs).text() for turn in turns),
+            mean_interval(_value(row, "whole") for row in runs).text(),
         ]
-        for (depth, mask), chosen in best.items()
+        for (depth, mask), runs in chosen.items()
     ]
     pairs = [
         [str(depth), pair, turn, difference.text(3), difference.verdict, "yes" if apart else "no"]
@@ -177,7 +182,7 @@ def tables(rows: list[Row], *, task: str) -> str:
             rates_table(
                 rows,
                 SETTING,
-                best,
+                chosen,
                 partial(_value, name="validation"),
                 what="Mean error on validation draws",
                 tell="{:.2f}".format,
@@ -189,9 +194,9 @@ def tables(rows: list[Row], *, task: str) -> str:
 def figures(rows: list[Row]) -> dict[str, Figure]:
     """Errors by depth and turn, from two layers on: one, where no mask can matter, errs far more than the others."""
     groups: dict[str, dict[str, Quality]] = {}
-    for (depth, mask), chosen in _best(rows).items():
-        for turn in (None, *range(len(chosen[0].result["turns"]))) if depth > 1 else ():
-            found = mean_interval(_error(row, turn) for row in chosen)
+    for (depth, mask), runs in best(rows).items():
+        for turn in (None, *range(len(runs[0].result["turns"]))) if depth > 1 else ():
+            found = mean_interval(_error(row, turn) for row in runs)
             groups.setdefault(_place(depth, _which(turn)), {})[mask] = found.drawn
     if not groups:
         return {}
@@ -236,18 +241,42 @@ def _register(
     )
 
 
+LINES = "Linear attention alone, no MLP, two learned matrices a layer."
+BLOCKS = "The package's blocks, 32 wide, 2 heads, no positions."
+AGAIN = "Depths and masks have the rates that were best for them in {} steps."
+
 LINEAR = _register(
     "regression-linear",
     run_linear,
     configs(layers=(2, 1, 3, 4), seeds=SEEDS, rates=LINEAR_RATES, steps=3000, turns=3),
     configs(layers=(1, 2), seeds=TRIED, rates=LINEAR_RATES[:1], steps=1000, turns=3),
     title="In-context regression, trained: linear attention",
-    model="Linear attention alone, no MLP, two learned matrices a layer.",
+    model=LINES,
     together=("seed", "lr"),
-    place=20,
+    place=11,
 )
 
-BLOCKS = "The package's blocks, 32 wide, 2 heads, no positions."
+# Have they converged?
+_register_again = partial(_register, run=run_linear, model=f"{LINES} {AGAIN.format('3,000')}", together=("seed", "lr"))
+_register_again(
+    "regression-linear-long",
+    full=[
+        *configs(layers=(2,), seeds=SEEDS, rates=LINEAR_RATES[1:2], steps=9000, turns=3),
+        *configs(layers=(3,), seeds=SEEDS, rates=LINEAR_RATES[2:3], steps=9000, turns=3),
+        *configs(layers=(4,), seeds=SEEDS, rates=LINEAR_RATES[:1], steps=9000, turns=3),
+        *configs(layers=(4,), masks=["ism"], seeds=SEEDS, rates=LINEAR_RATES[2:3], steps=9000, turns=3),
+    ],
+    cut=configs(layers=(3,), masks=["causal", "ism"], seeds=TRIED, rates=LINEAR_RATES[2:3], steps=1500, turns=3),
+    title="The same, three times the steps",
+    place=12,
+)
+_register_again(
+    "regression-linear-longest",
+    full=configs(layers=(4,), seeds=SEEDS, rates=LINEAR_RATES[:1], steps=27000, turns=3),
+    cut=configs(layers=(4,), masks=["causal", "ism"], seeds=TRIED, rates=LINEAR_RATES[:1], steps=1500, turns=3),
+    title="The same, four layers and nine times the steps",
+    place=13,
+)
 
 SHORT = 2000
 OTHERS = SOFTMAX_RATES[:1] + SOFTMAX_RATES[2:]
@@ -267,16 +296,14 @@ SOFTMAX = _register(
     place=21,
 )
 
-# Whether what the short trainings find is still there later. The longest take minutes a run, so they have fewer seeds.
-for place, (name, times, word, seeds) in enumerate(
-    (("long", 3, "three", SEEDS), ("longest", 9, "nine", range(3))), start=22
-):
+# Whether what the short trainings find is still there later.
+for place, (name, times, word) in enumerate((("long", 3, "three"), ("longest", 9, "nine")), start=22):
     _register(
         f"regression-softmax-{name}",
         run_softmax,
-        configs(layers=(2,), seeds=seeds, rates=SOFTMAX_RATES[1:2], steps=times * SHORT, turns=2),
+        configs(layers=(2,), seeds=SEEDS, rates=SOFTMAX_RATES[1:2], steps=times * SHORT, turns=2),
         configs(layers=(2,), seeds=TRIED, rates=SOFTMAX_RATES[1:2], steps=800, turns=2),
         title=f"The same, two layers and {word} times the steps",
-        model=BLOCKS,
+        model=f"{BLOCKS} {AGAIN.format(f'{SHORT:,}')}",
         place=place,
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mini_ism.experiments.registry import sweeps
 from mini_ism.experiments.rows import Row, read_rows
-from mini_ism.experiments.statistics import Claim, Interval, grouped, mean_interval, steps_to
+from mini_ism.experiments.statistics import Claim, Interval, grouped, mean_interval
 from mini_ism.experiments.sweep import Sweep
 from mini_ism.files import write_together
 from mini_ism.paths import data_dir
@@ -92,19 +92,6 @@ def rates_table(
         f"again on theirs; *diverged* if one did):\n\n"
         f"{markdown_table((*setting, *(f'{rate:g}' for rate in rates)), lines)}"
     )
-
-
-def steps_cells(curves: Iterable[Iterable[tuple[int, float]]], share: float = 0.9) -> tuple[str, str]:
-    """How soon runs come to a share and stay, as cells of a table: their mean steps, and how many of how many do.
-
-    Args:
-        curves: of each run the steps and the share there, in order.
-        share: to be reached.
-    """
-    found = [steps_to(curve, share) for curve in curves]
-    reached = [steps for steps in found if steps is not None]
-    mean = f"{math.fsum(reached) / len(reached):,.0f}" if reached else ""
-    return mean, f"{len(reached)} of {len(found)}"
 
 
 def setting_cells(group: Iterable[Any]) -> tuple[str, ...]:

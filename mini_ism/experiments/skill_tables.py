@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
 
-from mini_ism.experiments.report import claims_table, markdown_table, rates_table, steps_cells
+from mini_ism.experiments.curves import CURVE_HEADER, CURVE_LEGEND, curve_cells, total_tokens
+from mini_ism.experiments.report import claims_table, markdown_table, rates_table
 from mini_ism.experiments.rows import MASKS, Row
 from mini_ism.experiments.statistics import (
     Claim,
@@ -29,8 +32,7 @@ def tables(rows: list[Row]) -> str:
         f"({config['steps']:,} steps of {config['batch']}, without made-up words; those of persona ask *reverse* too, "
         "of the queue *neighbour*), tested on the same kind of dialogues of the test split. Each mask has the "
         "learning rate that was best on validation, all questions together; which were tried stands below. "
-        "Masks see the same dialogues, and as one pass does for both, the same tokens. *Least*: of "
-        "the seeds. *Steps to 90%*: mean over the seeds that come to it on validation and stay.\n\n"
+        f"Masks see the same dialogues. *Least*: of the seeds. {CURVE_LEGEND}\n\n"
     )
     chosen = best(rows)
     return "\n".join(
@@ -58,6 +60,11 @@ def _share(held_out: str, label: str) -> Callable[[Row], float]:
     return lambda row: float(row.result[held_out][label])
 
 
+def _at(label: str, measured: dict[str, Any]) -> float:
+    """The same of a measurement."""
+    return float(measured["right"][label])
+
+
 def labels(rows: Iterable[Row]) -> list[str]:
     """What all runs have been asked, all questions together last."""
     asked = set.intersection(*(set(row.result["test"]) for row in rows))
@@ -69,7 +76,7 @@ def _skills(chosen: dict[Group, list[Row]]) -> str:
     for label in labels(row for runs in chosen.values() for row in runs):
         for (layers, mask), runs in chosen.items():
             right = [_share("test", label)(row) for row in runs]
-            curves = [[(point["step"], point["right"][label]) for point in row.result["curve"]] for row in runs]
+            cheapest = min(total_tokens(same) for (depth, _), same in chosen.items() if depth == layers)
             lines.append(
                 (
                     label,
@@ -79,24 +86,25 @@ def _skills(chosen: dict[Group, list[Row]]) -> str:
                     str(len(runs)),
                     mean_interval(right).share(),
                     f"{min(right):.1%}",
-                    *steps_cells(curves),
+                    *curve_cells(runs, partial(_at, label), cheapest),
                 )
             )
-    header = ("skill", "layers", "mask", "best rate", "seeds", "exact", "least", "steps to 90%", "come to it")
+    header = ("skill", "layers", "mask", "best rate", "seeds", "exact", "least", *CURVE_HEADER)
     return markdown_table(header, lines)
 
 
 def claims(rows: list[Row]) -> list[Claim]:
-    """Skill by skill, ISM against causal by seed, at each depth where both have been run."""
+    """Skill by skill, pairs of masks by seed, at each depth where both have been run."""
     chosen = best(rows)
     found = []
     for layers in dict.fromkeys(layers for layers, _ in chosen):
-        one, other = (chosen.get((layers, mask), []) for mask in ("ism", "causal"))
-        if one and other:
-            for label in labels([*one, *other]):
-                value = _share("test", label)
-                difference = paired_difference(by_seed(one, value), by_seed(other, value))
-                found.append(Claim(f"{layers} layers, {label}: ism - causal", difference))
+        for a, b in (("ism", "causal"), ("prefix", "ism")):
+            one, other = (chosen.get((layers, mask), []) for mask in (a, b))
+            if one and other:
+                for label in labels([*one, *other]):
+                    value = _share("test", label)
+                    difference = paired_difference(by_seed(one, value), by_seed(other, value))
+                    found.append(Claim(f"{layers} layers, {label}: {a} - {b}", difference))
     return found
 
 

@@ -86,8 +86,11 @@ TRIED, SEEDS = range(2), range(5)
 """Seeds that try every rate, and all of them."""
 
 
+STEPS, LONG = 3000, 9000
+
+
 def grid(
-    layers: int, rates: Sequence[float] = RATES[:1], seeds: Iterable[int] = SEEDS, *, steps: int = 3000
+    layers: int, rates: Sequence[float] = RATES[:1], seeds: Iterable[int] = SEEDS, *, steps: int = STEPS
 ) -> list[Config]:
     """Causal and ISM, seed by seed."""
     same = {"layers": layers, "steps": steps, "batch": 16, "every": min(steps, 300)}
@@ -103,16 +106,17 @@ CONFIGS = [
     *grid(3),
     *grid(3, RATES[1:3], TRIED),
 ]
-register_sweep(
-    Sweep(
-        "skills",
-        run,
-        CONFIGS,
-        grid(2, seeds=TRIED, steps=200),
-        title="Words: the package's control skills",
-        tables=tables,
-        claims=claims,
-        place=35,
-        figures=figures,
-    )
+
+
+def _register(name: str, full: list[Config], cut: list[Config], *, title: str, place: int) -> None:
+    register_sweep(Sweep(name, run, full, cut, title=title, tables=tables, claims=claims, place=place, figures=figures))
+
+
+_register("skills", CONFIGS, grid(2, seeds=TRIED, steps=200), title="Words: the package's control skills", place=35)
+_register(
+    "skills-long",  # do those that are learned last come to it?
+    grid(3, steps=LONG),
+    grid(3, seeds=TRIED, steps=50),
+    title="The same, three layers and three times the steps",
+    place=36,
 )

@@ -194,19 +194,3 @@ def _best(rates: list[list[Row]], score: Callable[[Row], float | None], sign: in
     found = min(rates, key=mean)
     further = [runs for runs in rates if len(runs) > len(common)]
     return _best(further, score, sign) if found in further and len(further) < len(rates) else found
-
-
-def steps_to(curve: Iterable[tuple[int, float]], share: float) -> int | None:
-    """The first measurement from which on a share stays at or above one; ``None`` if there is none.
-
-    Args:
-        curve: steps and the share there, in order.
-        share: to be reached.
-    """
-    first = None
-    for step, value in curve:
-        if value < share:
-            first = None
-        elif first is None:
-            first = step
-    return first

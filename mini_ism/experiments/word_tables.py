@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from operator import itemgetter
 
-from mini_ism.experiments.report import claims_table, markdown_table, rates_table, setting_cells, steps_cells
+from mini_ism.experiments.curves import CURVE_HEADER, CURVE_LEGEND, curve_cells, total_tokens
+from mini_ism.experiments.report import claims_table, markdown_table, rates_table, setting_cells
 from mini_ism.experiments.rows import MASKS, Row
 from mini_ism.experiments.statistics import (
     Claim,
@@ -31,9 +32,7 @@ def tables(rows: list[Row]) -> str:
         "have met before they are asked for. The *target* is the share of such questions answered exactly right, on "
         "held-out dialogues: of *first* questions, where a guess is right one time in three, and of *all*, where the "
         "answers before may give something away. Each mask has the learning rate that was best on others "
-        "(validation); which were tried, on two seeds where not on all, stands below. *At equal tokens*: on "
-        "validation, when as many had been computed as the cheapest mask computes in all. *Steps to 90%*: mean over "
-        "the seeds that come to it and stay.\n\n"
+        f"(validation); which were tried, on two seeds where not on all, stands below. {CURVE_LEGEND}\n\n"
     )
     chosen = best(rows)
     return "\n".join(
@@ -69,7 +68,7 @@ def _share(held_out: str, label: str = "target") -> Callable[[Row], float]:
 def _scores(chosen: dict[Group, list[Row]]) -> str:
     lines = []
     for group, runs in chosen.items():
-        least = min(tokens(runs) for other, runs in chosen.items() if other[:4] == group[:4])
+        cheapest = min(total_tokens(runs) for other, runs in chosen.items() if other[:4] == group[:4])
         lines.append(
             (
                 *setting_cells(group),
@@ -77,21 +76,10 @@ def _scores(chosen: dict[Group, list[Row]]) -> str:
                 str(len(runs)),
                 mean_interval(map(_share("first"), runs)).share(),
                 mean_interval(map(_share("test"), runs)).share(),
-                f"{tokens(runs) / 1e6:.1f}M",
-                mean_interval(at_tokens(row, least) for row in runs).share(),
-                *steps_cells(map(_curve, runs)),
+                *curve_cells(runs, itemgetter("target"), cheapest),
             )
         )
-    header = (
-        "best rate",
-        "seeds",
-        "target, first",
-        "target, all",
-        "tokens",
-        "at equal tokens",
-        "steps to 90%",
-        "come to it",
-    )
+    header = ("best rate", "seeds", "target, first", "target, all", *CURVE_HEADER)
     return markdown_table((*SETTING, *header), lines)
 
 
@@ -114,20 +102,6 @@ def _labels(chosen: dict[Group, list[Row]]) -> str:
 def _asked(runs: Iterable[Row]) -> set[str]:
     """The labels that all runs have been asked for."""
     return set.intersection(*(set(row.result["first"]) for row in runs))
-
-
-def tokens(runs: Sequence[Row]) -> float:
-    """Positions that a run computed in training, padding left out, on average."""
-    return math.fsum(row.result["tokens"] for row in runs) / len(runs)
-
-
-def _curve(row: Row) -> list[tuple[int, float]]:
-    return [(point["step"], point["target"]) for point in row.result["curve"]]
-
-
-def at_tokens(row: Row, count: float) -> float:
-    """The target on validation when so many tokens, or up to a hundredth more, had been computed."""
-    return float([point["target"] for point in row.result["curve"] if point["tokens"] <= 1.01 * count][-1])
 
 
 def _maps(chosen: dict[Group, list[Row]]) -> str:

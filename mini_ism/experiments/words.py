@@ -162,7 +162,7 @@ def grid(
 CONFIGS = [
     *grid("chains, any", rates=RATES[:2]),
     *grid("chains, any", rates=RATES[2:], seeds=TRIED),
-    *grid("chains, any", ["prefix"], rates=RATES[:2], seeds=TRIED),
+    *grid("chains, any", ["prefix"], rates=RATES[:3], seeds=TRIED),
     *grid("chains, any", ["causal"], rates=RATES[1:2], steps=LONG),  # does it come to it in time?
     *grid("chains, any", heads=4),
     *grid("chains, any", rates=RATES[1:3], seeds=TRIED, heads=4),
@@ -175,7 +175,7 @@ CONFIGS = [
     *grid("chains, asked back", heads=4),
     *grid("chains, asked back", rates=RATES[1:3], seeds=TRIED, heads=4),
     *grid("chains, outer later", rates=RATES[:2]),
-    *grid("chains, outer later", rates=RATES[2:3], seeds=TRIED),
+    *grid("chains, outer later", rates=RATES[2:], seeds=TRIED),
     *grid("chains, outer later", ["prefix"], seeds=range(3)),
     *grid("chains, outer later", ["prefix"], rates=RATES[1:2]),
     *grid("codebook before", heads=4),
@@ -187,6 +187,7 @@ CONFIGS = [
     *grid("codebook later", heads=4),
     *grid("codebook later", rates=RATES[1:3], seeds=TRIED, heads=4),
     *grid("codebook later", ["prefix"], heads=4),
+    *grid("codebook later", ["prefix"], rates=RATES[1:3], seeds=TRIED, heads=4),
 ]
 CUT = grid("chains, any", rates=RATES[1:2], seeds=TRIED)
 register_sweep(
