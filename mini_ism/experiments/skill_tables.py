@@ -31,7 +31,7 @@ def tables(rows: list[Row]) -> str:
         "Small models, trained from scratch on the package's dialogues of the control skills alone "
         f"({config['steps']:,} steps of {config['batch']}, without made-up words; those of persona ask *reverse* too, "
         "of the queue *neighbour*), tested on the same kind of dialogues of the test split. Each mask has the "
-        "learning rate that was best on validation, all questions together; which were tried stands below. "
+        "learning rate, of those below, that was best on validation, all questions together. "
         f"Masks see the same dialogues. *Least*: of the seeds. {CURVE_LEGEND}\n\n"
     )
     chosen = best(rows)

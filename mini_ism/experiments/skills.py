@@ -16,7 +16,7 @@ from mini_ism.corpus.registry import ACK
 from mini_ism.evaluation import CONTROL_SKILLS, Score, evaluate
 from mini_ism.experiments.learning import Scores, learn
 from mini_ism.experiments.registry import register_sweep
-from mini_ism.experiments.rows import Config, Result
+from mini_ism.experiments.rows import MASKS, Config, Result
 from mini_ism.experiments.skill_tables import ALL, claims, figures, tables
 from mini_ism.experiments.sweep import Sweep
 from mini_ism.model import GPT, GPTConfig
@@ -90,21 +90,24 @@ STEPS, LONG = 3000, 9000
 
 
 def grid(
-    layers: int, rates: Sequence[float] = RATES[:1], seeds: Iterable[int] = SEEDS, *, steps: int = STEPS
+    layers: int,
+    masks: Sequence[str] = ("causal", "ism"),
+    *,
+    rates: Sequence[float] = RATES[:1],
+    seeds: Iterable[int] = SEEDS,
+    steps: int = STEPS,
 ) -> list[Config]:
-    """Causal and ISM, seed by seed."""
+    """A depth under some masks, seed by seed."""
     same = {"layers": layers, "steps": steps, "batch": 16, "every": min(steps, 300)}
-    return [
-        {**same, "mask": mask, "lr": lr, "seed": seed} for lr, seed, mask in product(rates, seeds, ("causal", "ism"))
-    ]
+    return [{**same, "mask": mask, "lr": lr, "seed": seed} for lr, seed, mask in product(rates, seeds, masks)]
 
 
 CONFIGS = [
     *grid(2),
-    *grid(2, RATES[1:2]),  # two seeds were too few to tell it from the first
-    *grid(2, RATES[2:], TRIED),
+    *grid(2, rates=RATES[1:2]),  # two seeds were too few to tell it from the first
+    *grid(2, rates=RATES[2:], seeds=TRIED),
     *grid(3),
-    *grid(3, RATES[1:3], TRIED),
+    *grid(3, rates=RATES[1:3], seeds=TRIED),
 ]
 
 
@@ -115,7 +118,7 @@ def _register(name: str, full: list[Config], cut: list[Config], *, title: str, p
 _register("skills", CONFIGS, grid(2, seeds=TRIED, steps=200), title="Words: the package's control skills", place=35)
 _register(
     "skills-long",  # do those that are learned last come to it?
-    grid(3, steps=LONG),
+    grid(3, MASKS, steps=LONG),
     grid(3, seeds=TRIED, steps=50),
     title="The same, three layers and three times the steps",
     place=36,
