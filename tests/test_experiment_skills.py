@@ -69,8 +69,8 @@ def test_tables_tell_the_worst_seed_and_the_steps_to_ninety_percent() -> None:
         "| all | 2 | ism | 0.003 | 3 | 91.0% (88.5% to 93.5%) | 90.0% | 0.0M | 91.0% (88.5% to 93.5%) | 10 | 3 of 3 |"
         in page
     )
-    assert "| queue | 2 | causal | 0.003 | 3 | 40.5% (39.3% to 41.7%) | 40.0% | 0.0M |" in page
-    assert "|  | 0 of 3 |" in page
+    exact = "40.5% (39.3% to 41.7%)"
+    assert f"| queue | 2 | causal | 0.003 | 3 | {exact} | 40.0% | 0.0M | {exact} |  | 0 of 3 |" in page
     assert "| 2 | ism | 91.0% (3)\\* | 20.0% (3) |" in page
 
 

@@ -203,7 +203,7 @@ def test_the_sweeps_are_what_is_asked_for() -> None:
 @pytest.mark.parametrize("name", ["linear", "linear-long"])
 def test_with_linear_attention_the_order_is_that_of_theory(name: str) -> None:
     found = {(depth, pair, turn): (d, apart) for depth, pair, turn, d, apart in differences(committed(name))}
-    for depth, pair in product({depth for depth, _, _ in found} - {1}, ("causal - ism", "ism - prefix")):
+    for depth, pair in product((2, 3, 4), ("causal - ism", "ism - prefix")):
         difference, apart = found[depth, pair, "all"]
         assert difference.count >= 5
         assert difference.verdict == "more"
