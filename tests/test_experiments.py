@@ -315,14 +315,35 @@ def test_report_and_check(known: Sweep, tmp_path: Path) -> None:
     assert [same for _, same in check(cut, tmp_path)] == [False, None]
 
 
-@pytest.mark.parametrize(("mean", "same"), [(0.05, True), (0.2, False)])
-def test_a_tie_is_kept_by_seeds_that_agree_within_it(
-    known: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mean: float, same: bool
-) -> None:
-    def tie(rows: list[Row]) -> list[Claim]:
-        return [Claim("a tie", Interval(0.0, -0.1, 0.1, 5) if len(rows) == 4 else Interval(mean, mean, mean, 2))]
+TIE, LESS = Interval(0.0, -0.1, 0.1, 5), Interval(-0.2, -0.3, -0.1, 5)
 
-    monkeypatch.setattr(registry, "_SWEEPS", {"toy": replace(known, claims=tie)})
+
+@pytest.mark.parametrize(
+    ("full", "cut", "least", "same"),
+    [
+        (TIE, Interval(0.05, 0.05, 0.05, 2), 0.0, True),  # seeds that agree, within the tie
+        (TIE, Interval(0.2, 0.2, 0.2, 2), 0.0, False),
+        (TIE, Interval(0.2, 0.1, 0.3, 2), 0.5, False),  # a tie is no small difference
+        (LESS, Interval(-0.1, -0.3, 0.1, 2), 0.0, True),
+        (LESS, Interval(0.1, -0.1, 0.3, 2), 0.0, False),
+        (LESS, Interval(0.1, -0.1, 0.3, 2), 0.2, False),
+        (LESS, Interval(0.1, -0.1, 0.3, 2), 0.21, True),  # too small for two seeds, which make it a tie
+        (LESS, Interval(0.2, 0.1, 0.3, 2), 0.21, False),  # not so the other sign
+    ],
+)
+def test_what_counts_as_the_same_sign(
+    known: Sweep,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    full: Interval,
+    cut: Interval,
+    least: float,
+    same: bool,
+) -> None:
+    def claimed(rows: list[Row]) -> list[Claim]:
+        return [Claim("a difference", full if len(rows) == 4 else cut, least)]
+
+    monkeypatch.setattr(registry, "_SWEEPS", {"toy": replace(known, claims=claimed)})
     run_sweep(known, tmp_path, jobs=1)
     run_sweep(known, tmp_path / "cut", jobs=1, cut=True)
     assert [found for _, found in check(tmp_path / "cut", tmp_path)] == [same]
@@ -400,10 +421,10 @@ def test_the_pictures_are_of_the_committed_rows() -> None:
 def test_every_registered_sweep_is_sound() -> None:
     names = [sweep.name for sweep in sweeps()]
     assert len(set(names)) == len(names)
+    assert {sweep.name for sweep in sweeps() if not sweep.cut} == {"skills-long", "regression-softmax-longest"}
     for sweep in sweeps():
         assert get_sweep(sweep.name) is sweep
         assert sweep.tables is not None, f"{sweep.name} tells nothing"
-        assert sweep.cut, f"{sweep.name} has no cut-down version"
         json.dumps([*sweep.configs, *sweep.cut])
         committed = read_rows(results_dir() / f"{sweep.name}.jsonl")
         assert {json.dumps(row.config, sort_keys=True) for row in committed} <= sweep.known.keys()

@@ -387,19 +387,16 @@ def _epochs(turns: Iterable[int], **sizes: int) -> list[Config]:
     return [{"part": EPOCH, "mask": mask, "turns": count, **sizes} for count in turns for mask in MASKS]
 
 
-def _chats(**sizes: Any) -> list[Config]:
-    return [
-        {"part": CHAT, "mask": mask, "turns": TURNS, "query": QUERY, "answer": ANSWER, **sizes}
-        for mask in (*MASKS, WINDOW)
-    ]
+def _chats(masks: Iterable[str], **sizes: Any) -> list[Config]:
+    return [{"part": CHAT, "mask": mask, "turns": TURNS, "query": QUERY, "answer": ANSWER, **sizes} for mask in masks]
 
 
 register_sweep(
     Sweep(
         "costs",
         run,
-        [*_chats(preset="small", repeats=9), *_epochs((2, 3, 4, 6, 8), dialogues=200, repeats=7)],
-        [*_chats(preset="small", repeats=3), *_epochs((2, 4, 8), dialogues=32, repeats=5)],
+        [*_chats((*MASKS, WINDOW), preset="small", repeats=9), *_epochs((2, 3, 4, 6, 8), dialogues=200, repeats=7)],
+        [*_chats(MASKS, preset="small", repeats=2), *_epochs((2, 4, 8), dialogues=32, repeats=5)],
         title="What each mask costs",
         tables=tables,
         claims=claims,

@@ -75,7 +75,7 @@ register_sweep(
         "mismatch-chains",
         run,
         [*_configs(("causal", "ism"), range(5), STEPS, 600), *_configs(("prefix",), range(5), STEPS, 600)],
-        _configs(("causal", "ism"), range(1), 2000, 300),
+        _configs(("causal", "ism"), range(1), 1500, 200),
         title="Weights under another mask: chains",
         tables=tables,
         claims=MATRIX.claims,

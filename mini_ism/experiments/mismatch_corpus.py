@@ -151,7 +151,7 @@ register_sweep(
         "mismatch",
         run,
         [*_configs(("causal", "ism"), range(5), **FULL), *_configs(("prefix",), range(5), **FULL)],
-        _configs(("causal", "ism"), range(1), steps=0, tune=50, dialogues=300),
+        _configs(("causal", "ism"), range(1), steps=0, tune=50, dialogues=200),
         title="Weights under another mask: the package's dialogues",
         tables=tables,
         claims=MATRIX.claims,

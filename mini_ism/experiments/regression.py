@@ -302,13 +302,15 @@ SOFTMAX = _register(
     place=21,
 )
 
+LATER = configs(layers=(2,), masks=["causal", "ism"], seeds=TRIED, rates=SOFTMAX_RATES[1:2], steps=2400, turns=2)
+
 # Whether what the short trainings find is still there later.
-for place, (name, times, word) in enumerate((("long", 3, "three"), ("longest", 9, "nine")), start=22):
+for place, (name, times, word, cut) in enumerate((("long", 3, "three", LATER), ("longest", 9, "nine", [])), start=22):
     _register(
         f"regression-softmax-{name}",
         run_softmax,
         configs(layers=(2,), seeds=SEEDS, rates=SOFTMAX_RATES[1:2], steps=times * SHORT, turns=2),
-        configs(layers=(2,), seeds=TRIED, rates=SOFTMAX_RATES[1:2], steps=800, turns=2),
+        cut,
         title=f"The same, two layers and {word} times the steps",
         model=f"{BLOCKS} {AGAIN.format(f'{SHORT:,}')}",
         place=place,

@@ -28,10 +28,11 @@ HEAD = """\
 Made from the rows in `data/results/` by `python -m mini_ism experiment report`, which also draws the pictures; a test
 holds this page to the rows. Each section names the command that makes its rows (it skips what is there: `--out FOLDER`
 makes them afresh). `python -m mini_ism experiment run all --cut`, then `python -m mini_ism experiment check`, makes a
-small version of all of them in minutes and says whether it points the same way.
+small version of them in minutes, the longest trainings apart, and says whether it points the same way.
 
 Intervals are 95%, by Student's t over seeds unless a table says otherwise. A difference is *more* or *less* where its
-interval leaves out 0, else a *tie*: not shown to differ, which is not shown to be equal.
+interval leaves out 0, else a *tie*: not shown to differ, which is not shown to be equal. Where nothing differs, one
+comparison in twenty is *more* or *less* all the same.
 """
 
 
@@ -176,7 +177,8 @@ def check(cut: Path, full: Path | None = None) -> list[tuple[str, bool | None]]:
     Returns:
         A line for each claim, and whether its sign is the same; ``None`` if the cut-down sweep does not make it. A
         difference keeps its sign if the means have the same; a tie, if the interval still holds 0, or the mean lies
-        within the full one's: two seeds that happen to agree make an interval of no width.
+        within the full one's: two seeds that happen to agree make an interval of no width. A difference smaller than
+        its claim's least may also become a tie.
     """
     told: list[tuple[str, bool | None]] = []
     for sweep in sweeps():
@@ -191,7 +193,17 @@ def check(cut: Path, full: Path | None = None) -> list[tuple[str, bool | None]]:
             if here is None:
                 told.append((f"{line}; not in the cut-down sweep", None))
                 continue
-            tied = here.verdict == "tie" or there.low <= here.mean <= there.high
-            same = tied if there.verdict == "tie" else here.mean * there.mean > 0
-            told.append((f"{line}; cut down {here.text(3)}: {'the same sign' if same else 'NOT the same sign'}", same))
+            same, word = _agrees(claim, here)
+            told.append((f"{line}; cut down {here.text(3)}: {word}", same))
     return told
+
+
+def _agrees(claim: Claim, here: Interval) -> tuple[bool, str]:
+    """Whether a cut-down sweep's difference agrees with the full one's claim, and how that is told."""
+    there = claim.difference
+    tied = here.verdict == "tie" or there.low <= here.mean <= there.high
+    if tied if there.verdict == "tie" else here.mean * there.mean > 0:
+        return True, "the same sign"
+    if tied and there.verdict != "tie" and abs(there.mean) < claim.least:
+        return True, "a tie, as so small a difference may be here"
+    return False, "NOT the same sign"

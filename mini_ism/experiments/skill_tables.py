@@ -22,6 +22,7 @@ from mini_ism.views import Figure, interval_figure
 SETTING = ("layers", "mask")
 ALL = "all"
 """All questions together."""
+LEAST = 0.005  # of a share: fewer than ten questions of most kinds
 
 
 def tables(rows: list[Row]) -> str:
@@ -104,7 +105,7 @@ def claims(rows: list[Row]) -> list[Claim]:
                 for label in labels([*one, *other]):
                     value = _share("test", label)
                     difference = paired_difference(by_seed(one, value), by_seed(other, value))
-                    found.append(Claim(f"{layers} layers, {label}: {a} - {b}", difference))
+                    found.append(Claim(f"{layers} layers, {label}: {a} - {b}", difference, LEAST))
     return found
 
 

@@ -66,10 +66,13 @@ class Claim:
     Args:
         text: what is compared, ``"error, causal - ISM, 2 layers"``: the same for the full sweep and the cut-down one.
         difference: what was found.
+        least: the smallest difference that two seeds can show. The cut-down sweep is held to no smaller one: a tie
+            will do there.
     """
 
     text: str
     difference: Interval
+    least: float = 0.0
 
 
 @cache

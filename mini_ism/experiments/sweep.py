@@ -46,7 +46,8 @@ class Sweep:
         name: of the sweep and its file.
         run: a config to what it measured; a function of a module, so that another process can find it. It seeds itself.
         configs: all of them, the most important first.
-        cut: those that a reader with a few minutes runs; they may be smaller than any of ``configs``.
+        cut: those that a reader with a few minutes runs; they may be smaller than any of ``configs``. None where the
+            question is what long trainings come to.
         title: its heading in the report.
         tables: rows to the report's section, in Markdown.
         claims: rows to comparisons, whose signs the cut-down sweep is held to.
