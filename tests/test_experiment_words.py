@@ -18,7 +18,7 @@ from mini_ism.evaluation import Score
 from mini_ism.experiments.curves import Point, at_tokens
 from mini_ism.experiments.rows import Row
 from mini_ism.experiments.word_figures import figures
-from mini_ism.experiments.word_maps import guess_among_later, link_attention, links
+from mini_ism.experiments.word_maps import book_attention, guess_among_later, link_attention, links
 from mini_ism.experiments.word_tables import claims, tables
 from mini_ism.experiments.word_tasks import CHAINS, QUESTIONS, STAGES, TARGET, TASKS
 from mini_ism.experiments.words import CONFIGS, CUT, first_question, held_out, run, target
@@ -273,6 +273,30 @@ def test_a_causal_link_gives_nothing_to_what_continues_it_ahead() -> None:
     ]
     assert link_attention(model, tokenizer, dialogues[:1], "ism")["onward, ahead"] == pytest.approx(
         float(torch.stack(ahead).mean(0).max()), abs=1e-4
+    )
+
+
+@pytest.mark.parametrize("task", ["codebook before", "codebook after", "codebook later"])
+def test_a_causal_line_gives_nothing_to_the_code_it_comes_before(task: str) -> None:
+    torch.manual_seed(0)
+    tokenizer = load_tokenizer()
+    model = GPT(GPTConfig(tokenizer.n_vocab, layers=1, heads=2, width=32))
+    dialogues = held_out(task, "test")[:3]
+    causal, ism = (book_attention(model, tokenizer, dialogues, mask) for mask in ("causal", "ism"))
+    first, last = ("{} to fact", "fact to {}") if task == "codebook before" else ("fact to {}", "{} to fact")
+    for side in ("thing", "place"):
+        assert causal[first.format(side)] == 0 < causal[last.format(side)]
+        assert (ism[first.format(side)] > 0) == (task != "codebook later")  # of a later query ISM hears nothing either
+    one = encode_dialogue(dialogues[0].messages, tokenizer)
+    weights = read_attention(model, one, "ism").weights[0]  # (H, T, T)
+    some = [
+        weights[:, line : line + 4, fact : fact + 4].sum(-1)
+        for inner, _, fact in links(one, tokenizer)
+        for code, _, line in links(one, tokenizer, "means")
+        if inner == code
+    ]
+    assert book_attention(model, tokenizer, dialogues[:1], "ism")["thing to fact"] == pytest.approx(
+        float(torch.stack(some).mean(0).max()), abs=1e-4
     )
 
 

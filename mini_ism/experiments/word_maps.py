@@ -1,4 +1,4 @@
-"""Where the first layer of a model that follows chains looks: at the link that continues the one it reads, or back."""
+"""Where the first layer looks, of models of the words sweep: at which of the lines that share a word with this one."""
 
 from __future__ import annotations
 
@@ -18,16 +18,22 @@ from mini_ism.dialogue import EncodedDialogue, encode_dialogue
 from mini_ism.masks import Mask
 from mini_ism.model import GPT
 
-WORDS = 4  # tokens of a link: "key", "in", "tin", "."
+WORDS = 4  # tokens of a line: "key", "in", "tin", "."
 
 
-def links(dialogue: EncodedDialogue, tokenizer: tiktoken.Encoding) -> list[tuple[str, str, int]]:
-    """The links that a dialogue tells: what is inside, what it is in, and the position of the first of its tokens."""
+def links(dialogue: EncodedDialogue, tokenizer: tiktoken.Encoding, verb: str = "in") -> list[tuple[str, str, int]]:
+    """The lines that a dialogue tells: their first word, their last, and the position of the first of their tokens.
+
+    Args:
+        dialogue: one.
+        tokenizer: the one it was encoded with.
+        verb: ``"in"`` for links and facts, what is inside and what it is in; ``"means"`` for lines of a code book.
+    """
     words = [tokenizer.decode([token]).strip() for token in dialogue.tokens.tolist()]
     return [
         (words[at], words[at + 2], at)
         for at in range(len(words) - WORDS + 1)
-        if words[at + 1] == "in" and words[at + 3] == "."
+        if words[at + 1] == verb and words[at + 3] == "."
     ]
 
 
@@ -56,8 +62,46 @@ def link_attention(
         for inner, outer, at in told:
             for way, other in (("onward", starts.get(outer)), ("back", ends.get(inner))):
                 if other is not None:
-                    some = weights[:, at : at + WORDS, other : other + WORDS].sum(-1)  # (H, 4)
-                    given[f"{way}, {'ahead' if other > at else 'behind'}"].append(some)
+                    given[f"{way}, {'ahead' if other > at else 'behind'}"].append(_onto(weights, at, other))
+    return _most(given)
+
+
+def book_attention(
+    model: GPT, tokenizer: tiktoken.Encoding, dialogues: Sequence[Dialogue], mask: str | Mask | None = None
+) -> dict[str, float]:
+    """How much of its attention a line gives, in the first layer, to the one that has a code word in common with it.
+
+    Args:
+        model: of any number of heads and layers.
+        tokenizer: the one it was trained with.
+        dialogues: of the task ``codebook``.
+        mask: to read under; default, the model's own.
+
+    Returns:
+        ``"fact to thing"``, ``"thing to fact"``: between a fact, "Red in Blue.", and the book's line on its thing, "Red
+            means key."; ``"fact to place"``, ``"place to fact"``: and the line on its place, "Blue means box.". Means
+            over lines, from that of the four tokens and of the heads which gives the most.
+    """
+    given: dict[str, list[Tensor]] = defaultdict(list)
+    for each in dialogues:
+        dialogue = encode_dialogue(each.messages, tokenizer)
+        weights = read_attention(model, dialogue, mask).weights[0]  # (H, T, T)
+        book = {code: at for code, _, at in links(dialogue, tokenizer, "means")}
+        for inner, outer, fact in links(dialogue, tokenizer):
+            for side, line in (("thing", book.get(inner)), ("place", book.get(outer))):
+                if line is not None:
+                    given[f"fact to {side}"].append(_onto(weights, fact, line))
+                    given[f"{side} to fact"].append(_onto(weights, line, fact))
+    return _most(given)
+
+
+def _onto(weights: Tensor, at: int, other: int) -> Tensor:
+    """What each token of one line gives to all of another: ``[H, T, T]`` -> ``[H, 4]``."""
+    return weights[:, at : at + WORDS, other : other + WORDS].sum(-1)
+
+
+def _most(given: dict[str, list[Tensor]]) -> dict[str, float]:
+    """Means over lines, from the token and the head which give the most."""
     return {name: round(float(torch.stack(some).mean(0).max()), 4) for name, some in sorted(given.items())}
 
 

@@ -19,7 +19,10 @@ from mini_ism.experiments.statistics import (
 from mini_ism.experiments.word_tasks import TASKS
 
 SETTING = ("task", "layers", "heads", "steps", "mask")
-WAYS = ("onward, ahead", "onward, behind", "back, ahead", "back, behind")
+WAYS = {
+    "chains": ("onward, ahead", "onward, behind", "back, ahead", "back, behind"),
+    "codebook": ("fact to thing", "thing to fact", "fact to place", "place to fact"),
+}
 COMPARED = ("3 links, ahead", "3 links, behind", "2 links", "1 link", "told", "one code word")
 """Labels that are reported beside the target."""
 
@@ -105,21 +108,22 @@ def _asked(runs: Iterable[Row]) -> set[str]:
 
 
 def _maps(chosen: dict[Group, list[Row]]) -> str:
-    lines = [
-        (
-            *setting_cells(group),
-            *(mean_interval(row.result["maps"][way] for row in runs).share() for way in WAYS),
-        )
-        for group, runs in chosen.items()
-        if all("maps" in row.result for row in runs)
-    ]
-    if not lines:
-        return ""
-    return (
-        "Of a link's attention in the first layer, from the token and the head that give the most, what goes to the "
-        "link that continues it (*onward*) and to the one that it continues (*back*):\n\n"
-        + markdown_table((*SETTING, *WAYS), lines)
-    )
+    about = {
+        "chains": "link's attention in the first layer, from the token and the head that give the most, what goes to "
+        "the link that continues it (*onward*) and to the one that it continues (*back*)",
+        "codebook": "line's attention, likewise, what goes from a fact to the book's line on its *thing*, its *place*, "
+        "and from these to the fact (runs of before this was measured are left out)",
+    }
+    parts = []
+    for kind, ways in WAYS.items():
+        lines = [
+            (*setting_cells(group), *(mean_interval(row.result["maps"][way] for row in runs).share() for way in ways))
+            for group, runs in chosen.items()
+            if group[0].startswith(kind) and all("maps" in row.result for row in runs)
+        ]
+        if lines:
+            parts.append(f"Of a {about[kind]}:\n\n{markdown_table((*SETTING, *ways), lines)}")
+    return "\n".join(parts)
 
 
 def claims(rows: list[Row]) -> list[Claim]:

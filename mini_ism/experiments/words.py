@@ -18,7 +18,7 @@ from mini_ism.experiments.registry import register_sweep
 from mini_ism.experiments.rows import Config, Result
 from mini_ism.experiments.sweep import Sweep
 from mini_ism.experiments.word_figures import figures
-from mini_ism.experiments.word_maps import link_attention
+from mini_ism.experiments.word_maps import book_attention, link_attention
 from mini_ism.experiments.word_tables import claims, tables
 from mini_ism.experiments.word_tasks import NOTED, STAGES, TARGET, TASKS
 from mini_ism.model import GPT, GPTConfig
@@ -41,19 +41,17 @@ def run(config: Config) -> Result:
     Returns:
         Exact match by label on ``test`` and ``validation`` draws at the end; ``first``, the same on first questions,
         to which no answer before gives anything away; ``curve``, on validation, the target's at each measurement, with
-        the tokens computed by then; the last interval's mean ``loss``; of chains also where the first layer looks,
-        ``maps``.
+        the tokens computed by then; the last interval's mean ``loss``; where the first layer looks, ``maps``.
     """
     model, progress = train(config)
     asked, tokenizer = held_out(config["task"], "test"), load_tokenizer()
-    result = {
+    look = link_attention if config["task"].startswith("chains") else book_attention
+    return {
         "test": shares(evaluate(model, tokenizer, asked), config["task"]),
         "first": shares(evaluate(model, tokenizer, first_questions(config["task"])), config["task"]),
         **progress,
+        "maps": look(model, tokenizer, asked[:MAPPED]),
     }
-    if config["task"].startswith("chains"):
-        result["maps"] = link_attention(model, tokenizer, asked[:MAPPED])
-    return result
 
 
 def train(config: Config) -> tuple[GPT, Result]:
@@ -188,6 +186,9 @@ CONFIGS = [
     *grid("codebook later", rates=RATES[1:3], seeds=TRIED, heads=4),
     *grid("codebook later", ["prefix"], heads=4),
     *grid("codebook later", ["prefix"], rates=RATES[1:3], seeds=TRIED, heads=4),
+    *grid("codebook before", heads=4, steps=LONG),  # who has not learned it, and do masks tie once all have?
+    *grid("codebook after", heads=4, steps=LONG),
+    *grid("codebook later", heads=4, steps=LONG),
 ]
 CUT = grid("chains, any", rates=RATES[1:2], seeds=TRIED)
 register_sweep(
