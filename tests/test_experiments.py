@@ -211,6 +211,8 @@ def test_intervals_in_words() -> None:
     ]
     assert mean_interval([1.0, 1.01]).apart(mean_interval([3.0, 3.01]))
     assert not mean_interval([1.0, 1.01]).apart(mean_interval([3.0]))
+    for diverged in ([math.inf, 1.0], [math.inf, -math.inf, 1.0], [math.nan]):
+        assert mean_interval(diverged).text() == mean_interval(diverged).verdict == "diverged"
     with pytest.raises(ValueError, match="no values"):
         mean_interval([])
 

@@ -181,6 +181,11 @@ def test_tables_and_claims() -> None:
     assert "| 2 | causal - ism | all | 0.300 (0.300 to 0.300) | more | yes |" in text
     assert "| 2 | causal |  | 2.42 (5)\\* | diverged (1) |" in text
     assert claims(rows[:3]) == []  # a sweep that has only just begun
+    none = [
+        made_up(mask, seed, 0.02, 2.0 if seed == turn else None) for turn, mask in enumerate(MASKS) for seed in (0, 1)
+    ]
+    assert {claim.difference.verdict for claim in claims(none)} == {"diverged"}
+    assert "| 2 | causal - ism | all | diverged | diverged | no |" in tables(none, task="A task.")
 
 
 def test_the_picture_shows_each_turn_at_each_masks_best_rate() -> None:

@@ -278,7 +278,10 @@ _register_again(
 )
 _register_again(
     "regression-linear-longest",
-    full=configs(layers=(4,), seeds=SEEDS, rates=LINEAR_RATES[:1], steps=27000, turns=3),
+    full=[
+        *configs(layers=(4,), seeds=SEEDS, rates=LINEAR_RATES[:1], steps=27000, turns=3),
+        *configs(layers=(4,), masks=["ism", "prefix"], seeds=SEEDS, rates=LINEAR_RATES[1:2], steps=27000, turns=3),
+    ],
     cut=configs(layers=(4,), masks=["causal", "ism"], seeds=TRIED, rates=LINEAR_RATES[:1], steps=1500, turns=3),
     title="The same, four layers and nine times the steps",
     place=13,

@@ -28,7 +28,12 @@ class Interval:
 
     @property
     def verdict(self) -> str:
-        """Of a difference, what may be said: ``"more"``, ``"less"``, or ``"tie"`` if it may as well be 0."""
+        """Of a difference, what may be said: ``"more"``, ``"less"``, or ``"tie"`` if it may as well be 0.
+
+        ``"diverged"`` if one of the values is no number.
+        """
+        if not math.isfinite(self.mean):
+            return "diverged"
         return "more" if self.low > 0 else "less" if self.high < 0 else "tie"
 
     @property
@@ -41,7 +46,9 @@ class Interval:
         return self.high < other.low or other.high < self.low
 
     def text(self, digits: int = 2) -> str:
-        """``"1.64 (1.60 to 1.68)"``; the mean alone where there are no bounds."""
+        """``"1.64 (1.60 to 1.68)"``; the mean alone where there are no bounds; ``"diverged"`` where there is none."""
+        if not math.isfinite(self.mean):
+            return "diverged"
         if not math.isfinite(self.high - self.low):
             return f"{self.mean:.{digits}f}"
         return f"{self.mean:.{digits}f} ({self.low:.{digits}f} to {self.high:.{digits}f})"
@@ -114,8 +121,10 @@ def mean_interval(values: Iterable[float]) -> Interval:
     if not numbers:
         raise ValueError("no values to average; has the sweep been run?")
     count = len(numbers)
+    if not all(map(math.isfinite, numbers)):
+        return Interval(sum(numbers) / count, -math.inf, math.inf, count)
     mean = math.fsum(numbers) / count
-    if count == 1 or not math.isfinite(mean):
+    if count == 1:
         return Interval(mean, -math.inf, math.inf, count)
     spread = math.sqrt(math.fsum((number - mean) ** 2 for number in numbers) / (count - 1))
     reach = student(count - 1) * spread / math.sqrt(count)
