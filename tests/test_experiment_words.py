@@ -16,12 +16,13 @@ from mini_ism.corpus.world import PLACES, ROOMS
 from mini_ism.dialogue import encode_dialogue
 from mini_ism.evaluation import Score
 from mini_ism.experiments.curves import Point, at_tokens
-from mini_ism.experiments.rows import Row
+from mini_ism.experiments.report import results_dir
+from mini_ism.experiments.rows import Row, read_rows
 from mini_ism.experiments.word_figures import figures
 from mini_ism.experiments.word_maps import book_attention, guess_among_later, link_attention, links
-from mini_ism.experiments.word_tables import claims, tables
+from mini_ism.experiments.word_tables import best, claims, tables
 from mini_ism.experiments.word_tasks import CHAINS, QUESTIONS, STAGES, TARGET, TASKS
-from mini_ism.experiments.words import CONFIGS, CUT, first_question, held_out, run, target
+from mini_ism.experiments.words import CONFIGS, CUT, LONG, first_question, held_out, run, target
 from mini_ism.model import GPT, GPTConfig
 from mini_ism.tokenizer import load_tokenizer
 
@@ -298,6 +299,22 @@ def test_a_causal_line_gives_nothing_to_the_code_it_comes_before(task: str) -> N
     assert book_attention(model, tokenizer, dialogues[:1], "ism")["thing to fact"] == pytest.approx(
         float(torch.stack(some).mean(0).max()), abs=1e-4
     )
+
+
+def test_the_rows_of_the_longer_trainings_say_who_looks_where() -> None:
+    """Notebook 07 tells it: ISM joins facts and a book told after them by looking ahead, causal by looking back."""
+    rows = [row for row in read_rows(results_dir() / "words.jsonl") if row.config["steps"] == LONG]
+    told_after = [row for row in rows if row.config["task"] == "codebook after"]
+    chosen = best(told_after).values()
+    assert [[row.result["first"]["target"] >= 0.9 for row in runs] for runs in chosen] == [[True] * 5] * 2
+    for row in told_after:
+        answers, maps = row.result["first"]["target"] >= 0.9, row.result["maps"]
+        if row.config["mask"] == "ism":
+            assert answers
+            assert maps["fact to place"] > 0.9
+        else:
+            assert (maps["place to fact"] > 0.7) == answers
+            assert answers or maps["place to fact"] < 0.3
 
 
 def test_who_cannot_look_ahead_can_still_guess_among_the_rooms_to_come() -> None:

@@ -164,7 +164,7 @@ CONFIGS = [
     *grid("chains, any", ["causal"], rates=RATES[1:2], steps=LONG),  # does it come to it in time?
     *grid("chains, any", heads=4),
     *grid("chains, any", rates=RATES[1:3], seeds=TRIED, heads=4),
-    *grid("chains, any", ["causal"], heads=4, steps=LONG),
+    *grid("chains, any", ["causal"], rates=RATES[:2], heads=4, steps=LONG),
     *grid("chains, any", layers=3),
     *grid("chains, any", rates=RATES[2:3], seeds=TRIED, layers=3),
     *grid("chains, any", ["causal"], rates=RATES[1:2], layers=3),
@@ -186,9 +186,10 @@ CONFIGS = [
     *grid("codebook later", rates=RATES[1:3], seeds=TRIED, heads=4),
     *grid("codebook later", ["prefix"], heads=4),
     *grid("codebook later", ["prefix"], rates=RATES[1:3], seeds=TRIED, heads=4),
-    *grid("codebook before", heads=4, steps=LONG),  # who has not learned it, and do masks tie once all have?
+    *grid("codebook before", heads=4, steps=LONG),  # do masks tie once all have learned it?
+    *grid("codebook before", ["causal"], rates=RATES[1:2], seeds=TRIED, heads=4, steps=LONG),
     *grid("codebook after", heads=4, steps=LONG),
-    *grid("codebook later", heads=4, steps=LONG),
+    *grid("codebook after", ["causal"], rates=RATES[1:2], heads=4, steps=LONG),
 ]
 CUT = grid("chains, any", rates=RATES[1:2], seeds=TRIED)
 register_sweep(
