@@ -251,6 +251,9 @@ def _experiment_run(options: argparse.Namespace) -> None:
     chosen = sweeps() if options.name == ["all"] else [get_sweep(name) for name in options.name]
     folder = options.out or (CUT if options.cut else results_dir())
     for sweep in chosen:
+        if options.cut and not sweep.cut:
+            print(f"{sweep.name}: not cut down, it asks what long trainings come to")
+            continue
         rows = run_sweep(sweep, folder, jobs=options.jobs, cut=options.cut)
         print(f"{sweep.name}: {len(rows)} runs in {folder / sweep.name}.jsonl")
 

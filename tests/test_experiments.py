@@ -420,10 +420,20 @@ def test_the_pictures_are_of_the_committed_rows() -> None:
         assert path.stat().st_size < 80_000, f"{path.name} is too large"
 
 
+def test_a_sweep_without_a_cut_down_version_says_so(
+    known: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(registry, "_SWEEPS", {"toy": replace(known, cut=[])})
+    assert main(["experiment", "run", "toy", "--cut", "--out", str(tmp_path)]) == 0
+    assert "toy: not cut down" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+
+
 def test_every_registered_sweep_is_sound() -> None:
     names = [sweep.name for sweep in sweeps()]
     assert len(set(names)) == len(names)
-    assert {sweep.name for sweep in sweeps() if not sweep.cut} == {"skills-long", "regression-softmax-longest"}
+    longest = {"skills-long", "regression-linear-longest", "regression-softmax-longest"}
+    assert {sweep.name for sweep in sweeps() if not sweep.cut} == longest
     for sweep in sweeps():
         assert get_sweep(sweep.name) is sweep
         assert sweep.tables is not None, f"{sweep.name} tells nothing"

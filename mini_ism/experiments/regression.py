@@ -283,7 +283,7 @@ _register_again(
         *configs(layers=(4,), masks=["ism", "prefix"], seeds=SEEDS, rates=LINEAR_RATES[1:2], steps=27000, turns=3),
         *configs(layers=(4,), masks=["prefix"], seeds=SEEDS, rates=LINEAR_RATES[3:4], steps=27000, turns=3),
     ],
-    cut=configs(layers=(4,), masks=["causal", "ism"], seeds=TRIED, rates=LINEAR_RATES[:1], steps=1500, turns=3),
+    cut=[],
     title="The same, four layers and nine times the steps",
     model=f"{LINES} Each mask has the largest rate at which no seed of five diverges.",
     place=13,
