@@ -285,7 +285,7 @@ _register_again(
     ],
     cut=[],
     title="The same, four layers and nine times the steps",
-    model=f"{LINES} Each mask has the largest rate at which no seed of five diverges.",
+    model=f"{LINES} Each mask has the largest rate tried at which no seed of five diverges.",
     place=13,
 )
 
