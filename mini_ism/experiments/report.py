@@ -202,7 +202,8 @@ def _agrees(claim: Claim, here: Interval) -> tuple[bool, str]:
     """Whether a cut-down sweep's difference agrees with the full one's claim, and how that is told."""
     there = claim.difference
     tied = here.verdict == "tie" or there.low <= here.mean <= there.high
-    if tied if there.verdict == "tie" else here.mean * there.mean > 0:
+    same = tied if there.verdict == "tie" else here.mean * there.mean > 0
+    if same:
         return True, "the same sign"
     if tied and there.verdict != "tie" and abs(there.mean) < claim.least:
         return True, "a tie, as so small a difference may be here"

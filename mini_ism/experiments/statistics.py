@@ -121,10 +121,9 @@ def mean_interval(values: Iterable[float]) -> Interval:
     if not numbers:
         raise ValueError("no values to average; has the sweep been run?")
     count = len(numbers)
-    if not all(map(math.isfinite, numbers)):
-        return Interval(sum(numbers) / count, -math.inf, math.inf, count)
-    mean = math.fsum(numbers) / count
-    if count == 1:
+    finite = all(map(math.isfinite, numbers))
+    mean = (math.fsum(numbers) if finite else sum(numbers)) / count  # fsum raises on inf - inf
+    if count == 1 or not finite:
         return Interval(mean, -math.inf, math.inf, count)
     spread = math.sqrt(math.fsum((number - mean) ** 2 for number in numbers) / (count - 1))
     reach = student(count - 1) * spread / math.sqrt(count)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import tiktoken
 import torch
@@ -53,17 +53,7 @@ def link_attention(
             of it and where it lies behind; ``"back, ahead"``, ``"back, behind"``: on the link that it continues. Means
             over links, from that of the four tokens and of the heads which gives the most.
     """
-    given: dict[str, list[Tensor]] = defaultdict(list)
-    for each in dialogues:
-        dialogue = encode_dialogue(each.messages, tokenizer)
-        weights = read_attention(model, dialogue, mask).weights[0]  # (H, T, T)
-        told = links(dialogue, tokenizer)
-        starts, ends = {inner: at for inner, _, at in told}, {outer: at for _, outer, at in told}
-        for inner, outer, at in told:
-            for way, other in (("onward", starts.get(outer)), ("back", ends.get(inner))):
-                if other is not None:
-                    given[f"{way}, {'ahead' if other > at else 'behind'}"].append(_onto(weights, at, other))
-    return _most(given)
+    return _attention(model, tokenizer, dialogues, mask, _linked)
 
 
 def book_attention(
@@ -82,26 +72,45 @@ def book_attention(
             means key."; ``"fact to place"``, ``"place to fact"``: and the line on its place, "Blue means box.". Means
             over lines, from that of the four tokens and of the heads which gives the most.
     """
+    return _attention(model, tokenizer, dialogues, mask, _coded)
+
+
+Pairs = Iterator[tuple[str, int, int]]
+"""What two lines are to each other, the position of the one that looks, and of the one that is looked at."""
+
+
+def _linked(dialogue: EncodedDialogue, tokenizer: tiktoken.Encoding) -> Pairs:
+    told = links(dialogue, tokenizer)
+    starts, ends = {inner: at for inner, _, at in told}, {outer: at for _, outer, at in told}
+    for inner, outer, at in told:
+        for way, other in (("onward", starts.get(outer)), ("back", ends.get(inner))):
+            if other is not None:
+                yield f"{way}, {'ahead' if other > at else 'behind'}", at, other
+
+
+def _coded(dialogue: EncodedDialogue, tokenizer: tiktoken.Encoding) -> Pairs:
+    book = {code: at for code, _, at in links(dialogue, tokenizer, "means")}
+    for inner, outer, fact in links(dialogue, tokenizer):
+        for side, line in (("thing", book.get(inner)), ("place", book.get(outer))):
+            if line is not None:
+                yield f"fact to {side}", fact, line
+                yield f"{side} to fact", line, fact
+
+
+def _attention(
+    model: GPT,
+    tokenizer: tiktoken.Encoding,
+    dialogues: Sequence[Dialogue],
+    mask: str | Mask | None,
+    pairs: Callable[[EncodedDialogue, tiktoken.Encoding], Pairs],
+) -> dict[str, float]:
+    """What one line gives to all of another: means over pairs, from the token and the head which give the most."""
     given: dict[str, list[Tensor]] = defaultdict(list)
     for each in dialogues:
         dialogue = encode_dialogue(each.messages, tokenizer)
         weights = read_attention(model, dialogue, mask).weights[0]  # (H, T, T)
-        book = {code: at for code, _, at in links(dialogue, tokenizer, "means")}
-        for inner, outer, fact in links(dialogue, tokenizer):
-            for side, line in (("thing", book.get(inner)), ("place", book.get(outer))):
-                if line is not None:
-                    given[f"fact to {side}"].append(_onto(weights, fact, line))
-                    given[f"{side} to fact"].append(_onto(weights, line, fact))
-    return _most(given)
-
-
-def _onto(weights: Tensor, at: int, other: int) -> Tensor:
-    """What each token of one line gives to all of another: ``[H, T, T]`` -> ``[H, 4]``."""
-    return weights[:, at : at + WORDS, other : other + WORDS].sum(-1)
-
-
-def _most(given: dict[str, list[Tensor]]) -> dict[str, float]:
-    """Means over lines, from the token and the head which give the most."""
+        for name, at, other in pairs(dialogue, tokenizer):
+            given[name].append(weights[:, at : at + WORDS, other : other + WORDS].sum(-1))  # (H, 4)
     return {name: round(float(torch.stack(some).mean(0).max()), 4) for name, some in sorted(given.items())}
 
 

@@ -19,10 +19,19 @@ from mini_ism.experiments.statistics import (
 from mini_ism.experiments.word_tasks import TASKS
 
 SETTING = ("task", "layers", "heads", "steps", "mask")
-WAYS = {
-    "chains": ("onward, ahead", "onward, behind", "back, ahead", "back, behind"),
-    "codebook": ("fact to thing", "thing to fact", "fact to place", "place to fact"),
+MAPS = {
+    "chains": (
+        "Of a link's attention in the first layer, from the token and the head that give the most, what goes to the "
+        "link that continues it (*onward*) and to the one that it continues (*back*)",
+        ("onward, ahead", "onward, behind", "back, ahead", "back, behind"),
+    ),
+    "codebook": (
+        "Of a line's attention, likewise, what goes from a fact to the book's line on its *thing*, its *place*, and "
+        "from these to the fact (runs of before this was measured are left out)",
+        ("fact to thing", "thing to fact", "fact to place", "place to fact"),
+    ),
 }
+"""Of each kind of task, what is told of attention, and what it is called in the rows."""
 COMPARED = ("3 links, ahead", "3 links, behind", "2 links", "1 link", "told", "one code word")
 """Labels that are reported beside the target."""
 
@@ -108,21 +117,15 @@ def _asked(runs: Iterable[Row]) -> set[str]:
 
 
 def _maps(chosen: dict[Group, list[Row]]) -> str:
-    about = {
-        "chains": "link's attention in the first layer, from the token and the head that give the most, what goes to "
-        "the link that continues it (*onward*) and to the one that it continues (*back*)",
-        "codebook": "line's attention, likewise, what goes from a fact to the book's line on its *thing*, its *place*, "
-        "and from these to the fact (runs of before this was measured are left out)",
-    }
     parts = []
-    for kind, ways in WAYS.items():
+    for kind, (about, ways) in MAPS.items():
         lines = [
             (*setting_cells(group), *(mean_interval(row.result["maps"][way] for row in runs).share() for way in ways))
             for group, runs in chosen.items()
             if group[0].startswith(kind) and all("maps" in row.result for row in runs)
         ]
         if lines:
-            parts.append(f"Of a {about[kind]}:\n\n{markdown_table((*SETTING, *ways), lines)}")
+            parts.append(f"{about}:\n\n{markdown_table((*SETTING, *ways), lines)}")
     return "\n".join(parts)
 
 
