@@ -99,7 +99,13 @@ def test_what_is_run_tries_every_rate_on_two_seeds_and_one_on_all() -> None:
 
 
 def test_what_the_rows_of_the_longer_trainings_say() -> None:
-    """README and notebook 07 tell it: every model comes to nearly all answers, and no kind of question parts masks."""
+    """README and notebook 07 tell it: models come to nearly all answers, and no kind of question parts masks."""
     rows = read_rows(results_dir() / "skills-long.jsonl")
-    assert all(row.result["test"][ALL] >= 0.99 and min(row.result["test"].values()) >= 0.98 for row in rows)
+    right = {layers: [row.result["test"] for row in rows if row.config["layers"] == layers] for layers in (2, 3)}
+    assert all(test[ALL] >= 0.99 and min(test.values()) >= 0.98 for test in right[3])
+    assert all(test[ALL] >= 0.98 for test in right[2])
+    # What two layers miss is whose turn it is, and with one seed the rarest question.
+    missed = [{label for label, share in test.items() if share < 0.99} - {ALL} for test in right[2]]
+    assert set().union(*missed) == {"queue", "reverse"}
+    assert sum("reverse" in labels for labels in missed) == 2  # of that seed, under either mask
     assert {claim.difference.verdict for claim in claims(rows)} == {"tie"}

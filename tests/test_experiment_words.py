@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from itertools import islice
 from random import Random
 from typing import Any
@@ -315,6 +316,17 @@ def test_the_rows_of_the_longer_trainings_say_who_looks_where() -> None:
         else:
             assert (maps["place to fact"] > 0.7) == answers
             assert answers or maps["place to fact"] < 0.3
+
+
+def test_the_rows_of_a_book_told_later_say_who_looks_where() -> None:
+    """Notebook 07 tells it: all answer; ISM looks back as causal does, prefix ahead with four seeds of five."""
+    rows = read_rows(results_dir() / "words.jsonl")
+    later = [row for row in rows if (row.config["task"], row.config["steps"]) == ("codebook later", LONG)]
+    assert min(row.result["first"]["target"] for row in later) >= 0.99
+    ahead = [row.config["mask"] for row in later if row.result["maps"]["fact to place"] > 0.7]
+    back = [row.config["mask"] for row in later if row.result["maps"]["place to fact"] > 0.7]
+    assert ahead == ["prefix"] * 4
+    assert Counter(back) == {"causal": 5, "ism": 5, "prefix": 1}
 
 
 def test_who_cannot_look_ahead_can_still_guess_among_the_rooms_to_come() -> None:

@@ -118,8 +118,8 @@ def _register(name: str, full: list[Config], cut: list[Config], *, title: str, p
 _register("skills", CONFIGS, grid(2, seeds=TRIED, steps=200), title="Words: the package's control skills", place=35)
 _register(
     "skills-long",  # do those that are learned last come to it?
-    grid(3, MASKS, steps=LONG),
+    [*grid(2, steps=LONG), *grid(3, MASKS, steps=LONG)],
     [],
-    title="The same, three layers and three times the steps",
+    title="The same control skills, three times the steps",
     place=36,
 )

@@ -187,9 +187,10 @@ CONFIGS = [
     *grid("codebook later", ["prefix"], heads=4),
     *grid("codebook later", ["prefix"], rates=RATES[1:3], seeds=TRIED, heads=4),
     *grid("codebook before", heads=4, steps=LONG),  # do masks tie once all have learned it?
-    *grid("codebook before", ["causal"], rates=RATES[1:2], seeds=TRIED, heads=4, steps=LONG),
+    *grid("codebook before", ["causal"], rates=RATES[1:2], heads=4, steps=LONG),
     *grid("codebook after", heads=4, steps=LONG),
     *grid("codebook after", ["causal"], rates=RATES[1:2], heads=4, steps=LONG),
+    *grid("codebook later", [*BOTH, "prefix"], rates=RATES[1:2], heads=4, steps=LONG),
 ]
 CUT = grid("chains, any", rates=RATES[1:2], seeds=TRIED)
 register_sweep(
