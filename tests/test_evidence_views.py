@@ -1,6 +1,7 @@
 """What the sweeps found, as pictures: all of it is said, none of it is told by colour alone, and all can be read."""
 
 import math
+from io import BytesIO
 from itertools import combinations
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.lines import Line2D
+from PIL import Image
 
 from mini_ism.views import Figure, interval_figure, latency_figure, png_bytes, seeds_figure
 from mini_ism.views.evidence import Quality, Run
@@ -67,6 +69,12 @@ def test_a_mask_looks_the_same_whoever_is_beside_it() -> None:
     assert looks(["prefix", "own", "ism"]) == [OWN_LOOK["prefix"], 0, OWN_LOOK["ism"]]
     assert sorted(looks(["a", "causal", "b", "ism", "prefix"])) == list(range(len(LOOKS)))
     assert len(looks("abcdefghi")) == 9  # more than there are looks
+
+
+def test_a_picture_is_opaque_and_has_its_resolution() -> None:
+    with Image.open(BytesIO(png_bytes(interval_figure(GROUPS, x_label="right"), dpi=90))) as picture:
+        assert picture.mode == "RGB"
+        assert picture.info["dpi"] == pytest.approx((90, 90), abs=0.1)
 
 
 # -- intervals by setting ----------------------------------------------------------------------------

@@ -302,10 +302,15 @@ def test_a_causal_line_gives_nothing_to_the_code_it_comes_before(task: str) -> N
     )
 
 
+def longest(task: str) -> list[Row]:
+    """The committed rows of a task's longer trainings."""
+    rows = read_rows(results_dir() / "words.jsonl")
+    return [row for row in rows if (row.config["task"], row.config["steps"]) == (task, LONG)]
+
+
 def test_the_rows_of_the_longer_trainings_say_who_looks_where() -> None:
     """Notebook 07 tells it: ISM joins facts and a book told after them by looking ahead, causal by looking back."""
-    rows = [row for row in read_rows(results_dir() / "words.jsonl") if row.config["steps"] == LONG]
-    told_after = [row for row in rows if row.config["task"] == "codebook after"]
+    told_after = longest("codebook after")
     chosen = best(told_after).values()
     assert [[row.result["first"]["target"] >= 0.9 for row in runs] for runs in chosen] == [[True] * 5] * 2
     for row in told_after:
@@ -320,8 +325,7 @@ def test_the_rows_of_the_longer_trainings_say_who_looks_where() -> None:
 
 def test_the_rows_of_a_book_told_later_say_who_looks_where() -> None:
     """Notebook 07 tells it: all answer; ISM looks back as causal does, prefix ahead with four seeds of five."""
-    rows = read_rows(results_dir() / "words.jsonl")
-    later = [row for row in rows if (row.config["task"], row.config["steps"]) == ("codebook later", LONG)]
+    later = longest("codebook later")
     assert min(row.result["first"]["target"] for row in later) >= 0.99
     ahead = [row.config["mask"] for row in later if row.result["maps"]["fact to place"] > 0.7]
     back = [row.config["mask"] for row in later if row.result["maps"]["place to fact"] > 0.7]

@@ -417,7 +417,7 @@ def test_the_pictures_are_of_the_committed_rows() -> None:
     assert sorted(drawn) == sorted(f"{PICTURES}/{path.name}" for path in folder.iterdir()), told
     for path in folder.iterdir():
         assert path.read_bytes().startswith(b"\x89PNG")
-        assert path.stat().st_size < 100_000, f"{path.name} is too large"  # the largest shows 13 settings
+        assert path.stat().st_size < 80_000, f"{path.name} is too large"
 
 
 def test_a_sweep_without_a_cut_down_version_says_so(

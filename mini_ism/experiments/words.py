@@ -15,7 +15,7 @@ from mini_ism.corpus import Dialogue
 from mini_ism.evaluation import Score, evaluate
 from mini_ism.experiments.learning import Scores, learn
 from mini_ism.experiments.registry import register_sweep
-from mini_ism.experiments.rows import Config, Result
+from mini_ism.experiments.rows import MASKS, Config, Result
 from mini_ism.experiments.sweep import Sweep
 from mini_ism.experiments.word_figures import figures
 from mini_ism.experiments.word_maps import book_attention, link_attention
@@ -190,7 +190,7 @@ CONFIGS = [
     *grid("codebook before", ["causal"], rates=RATES[1:2], heads=4, steps=LONG),
     *grid("codebook after", heads=4, steps=LONG),
     *grid("codebook after", ["causal"], rates=RATES[1:2], heads=4, steps=LONG),
-    *grid("codebook later", [*BOTH, "prefix"], rates=RATES[1:2], heads=4, steps=LONG),
+    *grid("codebook later", MASKS, rates=RATES[1:2], heads=4, steps=LONG),
 ]
 CUT = grid("chains, any", rates=RATES[1:2], seeds=TRIED)
 register_sweep(

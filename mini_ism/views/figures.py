@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure as MatplotlibFigure
 from matplotlib.patches import Patch, Rectangle
+from PIL import Image
 
 from mini_ism.cost import TurnCost
 from mini_ism.svg import LIGHT
@@ -45,10 +46,11 @@ class Figure(MatplotlibFigure):
 
 
 def png_bytes(figure: MatplotlibFigure, dpi: int = 110) -> bytes:
-    """A figure as a PNG file, the same bytes for the same figure."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
-    return buffer.getvalue()
+    """A figure as a PNG file, the same bytes for the same figure; opaque, so that no room goes to transparency."""
+    drawn, file = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=dpi, facecolor="white", pil_kwargs={"compress_level": 0})
+    Image.open(drawn).convert("RGB").save(file, "PNG", dpi=(dpi, dpi))
+    return file.getvalue()
 
 
 def mask_figure(
