@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from mini_ism.corpus import Dialogue
 from mini_ism.corpus.dialogues import SPLITS, bucket
-from mini_ism.evaluation import Score
+from mini_ism.evaluation import CONTROL_SKILLS, Score
 from mini_ism.experiments import Row, read_rows, results_dir
 from mini_ism.experiments.skill_tables import ALL, best, claims, figures, tables
-from mini_ism.experiments.skills import ASKED, CONFIGS, WEIGHTS, grid, held_out, run, shares
+from mini_ism.experiments.skills import ASKED, CONFIGS, LATE, WEIGHTS, dialogues, grid, held_out, run, shares
+from mini_ism.training import TrainingConfig
 
 TINY = {**grid(2)[0], "steps": 4, "every": 2, "batch": 2}
 
@@ -28,6 +32,24 @@ def test_what_is_only_noted_is_no_question() -> None:
     assert found == {"recall": 0.25, "queue": 1.0, "all": 0.4}
 
 
+def asked_late(drawn: list[Dialogue]) -> int:
+    return sum(label in LATE for dialogue in drawn for label in dialogue.skills)
+
+
+def test_dialogues_are_chosen_for_what_is_learned_last_once_the_easy_ones_are_over() -> None:
+    recipe = TrainingConfig(steps=10, dialogues=4, easy=0.2, skills=",".join(WEIGHTS), weights="", coined=0.0)
+    chosen, plain = dialogues(recipe, 12), dialogues(recipe, None)
+    assert [chosen(step) for step in (0, 1)] == [plain(step) for step in (0, 1)] == [*map(recipe.draw, (0, 1))]
+    for step in range(2, 10):
+        drawn, taken = replace(recipe, dialogues=12).draw(step), chosen(step)
+        assert len(taken) == 4
+        assert all(dialogue in drawn for dialogue in taken)
+        left = [dialogue for dialogue in drawn if dialogue not in taken]
+        assert min(asked_late([d]) for d in taken) >= max(asked_late([d]) for d in left)
+    many = range(2, 10)
+    assert asked_late([d for s in many for d in chosen(s)]) > asked_late([d for s in many for d in plain(s)])
+
+
 @pytest.mark.slow
 def test_a_run_is_a_function_of_its_config() -> None:
     first, again, other = run(TINY), run(TINY), run({**TINY, "seed": 1})
@@ -37,6 +59,7 @@ def test_a_run_is_a_function_of_its_config() -> None:
     assert first["curve"][-1]["right"] == first["validation"]
     assert first["curve"][0]["tokens"] < first["tokens"] == first["curve"][-1]["tokens"]
     assert first["test"].keys() == {*WEIGHTS, "reverse", "neighbour", "all"}
+    assert run({**TINY, "drawn": 4})["tokens"] != first["tokens"]  # it learns other dialogues
 
 
 def row(mask: str, seed: int, lr: float, score: float, chosen: float | None = None, layers: int = 2) -> Row:
@@ -108,4 +131,13 @@ def test_what_the_rows_of_the_longer_trainings_say() -> None:
     missed = [{label for label, share in test.items() if share < 0.99} - {ALL} for test in right[2]]
     assert set().union(*missed) == {"queue", "reverse"}
     assert sum("reverse" in labels for labels in missed) == 2  # of that seed, under either mask
+    assert {claim.difference.verdict for claim in claims(rows)} == {"tie"}
+
+
+def test_what_the_rows_of_the_chosen_dialogues_say() -> None:
+    """README and notebook 07 tell it: asked more often of what is learned last, every model learns every skill."""
+    rows = read_rows(results_dir() / "skills-late.jsonl")
+    assert [[row.config["mask"] for row in same] for same in best(rows).values()] == [["causal"] * 5, ["ism"] * 5]
+    for row in rows:
+        assert min(row.result["test"][skill] for skill in CONTROL_SKILLS) >= 0.99
     assert {claim.difference.verdict for claim in claims(rows)} == {"tie"}

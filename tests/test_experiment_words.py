@@ -193,13 +193,16 @@ def test_pictures_show_each_setting_and_how_the_first_is_learned() -> None:
     wide, longer = row("ism", 0, 1e-3, 0.9), row("causal", 0, 1e-3, 0.75)
     wide.config["heads"] = 4
     longer.config.update(layers=3, steps=8000)
-    rows += [wide, longer]
+    book = row("causal", 0, 1e-3, 0.25)
+    book.config["task"] = "codebook after"
+    rows += [wide, longer, book]
     drawn = figures(rows)
-    assert list(drawn) == ["target", "learning"]
+    assert list(drawn) == ["chains", "codebook", "learning"]
     assert (
         "chains, any, 2 layers, 1 head, 30 steps: causal 50.0% (50.0% to 50.0%), ism 50.0% (50.0% to 50.0%); "
         "chains, any, 2 layers, 4 heads, 30 steps: ism 90.0%; chains, any, 3 layers, 1 head, 8,000 steps: causal 75.0%."
-    ) in drawn["target"].alt
+    ) in drawn["chains"].alt
+    assert "codebook after, 2 layers, 1 head, 30 steps: causal 25.0%." in drawn["codebook"].alt
     assert "causal, 2 runs: 50.0% (50.0% to 50.0%) at 10, 50.0% (50.0% to 50.0%) at 30; ism, 2" in drawn["learning"].alt
 
 
@@ -302,10 +305,10 @@ def test_a_causal_line_gives_nothing_to_the_code_it_comes_before(task: str) -> N
     )
 
 
-def longest(task: str) -> list[Row]:
+def longest(task: str, layers: int = 2) -> list[Row]:
     """The committed rows of a task's longer trainings."""
     rows = read_rows(results_dir() / "words.jsonl")
-    return [row for row in rows if (row.config["task"], row.config["steps"]) == (task, LONG)]
+    return [row for row in rows if [row.config[name] for name in ("task", "layers", "steps")] == [task, layers, LONG]]
 
 
 def test_the_rows_of_the_longer_trainings_say_who_looks_where() -> None:
@@ -331,6 +334,14 @@ def test_the_rows_of_a_book_told_later_say_who_looks_where() -> None:
     back = [row.config["mask"] for row in later if row.result["maps"]["place to fact"] > 0.7]
     assert ahead == ["prefix"] * 4
     assert Counter(back) == {"causal": 5, "ism": 5, "prefix": 1}
+
+
+def test_the_rows_of_three_layers_say_that_none_looks_back_as_two_do() -> None:
+    """Notebook 07 tells it: with a layer for the third look-up causal models answer, and need not join before."""
+    rows = longest("codebook after", layers=3)
+    assert [row.config["mask"] for row in rows] == ["causal"] * 5
+    assert min(row.result["first"]["target"] for row in rows) >= 0.99
+    assert max(row.result["maps"]["place to fact"] for row in rows) < 0.4  # with two layers 0.7 and more
 
 
 def test_who_cannot_look_ahead_can_still_guess_among_the_rooms_to_come() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from mini_ism.experiments.curves import CURVE_HEADER, CURVE_LEGEND, curve_cells, total_tokens
 from mini_ism.experiments.report import claims_table, markdown_table, rates_table
-from mini_ism.experiments.rows import MASKS, Row
+from mini_ism.experiments.rows import MASKS, Config, Row
 from mini_ism.experiments.statistics import (
     Claim,
     Interval,
@@ -31,8 +31,8 @@ def tables(rows: list[Row]) -> str:
     about = (
         "Small models, trained from scratch on the package's dialogues of the control skills alone "
         f"({config['steps']:,} steps of {config['batch']}, without made-up words; those of persona ask *reverse* too, "
-        "of the queue *neighbour*), tested on the same kind of dialogues of the test split. Each mask has the "
-        "learning rate, of those below, that was best on validation, all questions together. "
+        f"of the queue *neighbour*), tested on the same kind of dialogues of the test split. {_choice(config)}Each "
+        "mask has the learning rate, of those below, that was best on validation, all questions together. "
         f"Masks see the same dialogues. *Least*: of the seeds. {CURVE_LEGEND}\n\n"
     )
     chosen = best(rows)
@@ -44,6 +44,16 @@ def tables(rows: list[Row]) -> str:
             ),
             claims_table(claims(rows), Interval.percent),
         ]
+    )
+
+
+def _choice(config: Config) -> str:
+    """How the dialogues of a step were chosen, where they were."""
+    if "drawn" not in config:
+        return ""
+    return (
+        f"After the first fifth of the steps the {config['batch']} are chosen, of {config['drawn']} drawn, for asking "
+        "most often about the queue and *reverse*; those that are tested are not. "
     )
 
 

@@ -6,7 +6,8 @@ corpus takes an hour.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from itertools import islice, product
 
 import torch
@@ -24,6 +25,7 @@ from mini_ism.tokenizer import load_tokenizer
 from mini_ism.training import TrainingConfig
 
 WEIGHTS = dict(zip(CONTROL_SKILLS, (2.0, 4.0, 8.0), strict=True))  # the queue is learned last
+LATE = ("queue", "reverse")  # the labels that are, of all; weights choose skills, not how many questions they come to
 ASKED = {"validation": 300, "test": 1200}  # dialogues
 
 
@@ -31,8 +33,8 @@ def run(config: Config) -> Result:
     """Train from scratch, then ask held-out dialogues.
 
     Args:
-        config: ``mask``, ``layers``, ``lr``, ``seed``, ``steps``, dialogues a step (``batch``), and steps between two
-            measurements (``every``).
+        config: ``mask``, ``layers``, ``lr``, ``seed``, ``steps``, dialogues a step (``batch``), steps between two
+            measurements (``every``), and where they are chosen, of how many drawn (``drawn``, see :func:`dialogues`).
 
     Returns:
         Exact match by label on ``test`` and ``validation`` dialogues at the end; ``curve``, on validation, the same at
@@ -42,7 +44,12 @@ def run(config: Config) -> Result:
     tokenizer, recipe = load_tokenizer(), _recipe(config)
     model = GPT(GPTConfig(tokenizer.n_vocab, layers=config["layers"], mask=recipe.mask))
     learned = learn(
-        model, recipe, config["every"], recipe.draw, held_out("validation"), lambda scores: {"right": shares(scores)}
+        model,
+        recipe,
+        config["every"],
+        dialogues(recipe, config.get("drawn")),
+        held_out("validation"),
+        lambda scores: {"right": shares(scores)},
     )
     return {
         "test": shares(evaluate(model, tokenizer, held_out("test"))),
@@ -65,6 +72,27 @@ def _recipe(config: Config) -> TrainingConfig:
         coined=0.0,
         lr=config["lr"],
     )
+
+
+def dialogues(recipe: TrainingConfig, drawn: int | None) -> Callable[[int], list[Dialogue]]:
+    """What each step learns from: the recipe's own draw or, once its easy ones are over, a choice from a larger one.
+
+    Args:
+        recipe: with the dialogues a step.
+        drawn: dialogues drawn a step, of which those are taken that ask most often what is learned ``LATE``; ``None``
+            for no choice.
+    """
+    if drawn is None:
+        return recipe.draw
+    larger = replace(recipe, dialogues=drawn)
+
+    def chosen(step: int) -> list[Dialogue]:
+        if step < recipe.easy * recipe.steps:
+            return recipe.draw(step)
+        asked = sorted(larger.draw(step), key=lambda d: sum(label in LATE for label in d.skills), reverse=True)
+        return asked[: recipe.dialogues]
+
+    return chosen
 
 
 def held_out(split: str) -> list[Dialogue]:
@@ -96,9 +124,12 @@ def grid(
     rates: Sequence[float] = RATES[:1],
     seeds: Iterable[int] = SEEDS,
     steps: int = STEPS,
+    drawn: int | None = None,
 ) -> list[Config]:
     """A depth under some masks, seed by seed."""
     same = {"layers": layers, "steps": steps, "batch": 16, "every": min(steps, 300)}
+    if drawn is not None:
+        same["drawn"] = drawn
     return [{**same, "mask": mask, "lr": lr, "seed": seed} for lr, seed, mask in product(rates, seeds, masks)]
 
 
@@ -122,4 +153,11 @@ _register(
     [],
     title="The same control skills, three times the steps",
     place=36,
+)
+_register(
+    "skills-late",  # do all of them, where these are asked more often?
+    grid(3, steps=LONG, drawn=32),
+    [],
+    title="The same, with more of what is learned last",
+    place=37,
 )

@@ -191,6 +191,7 @@ CONFIGS = [
     *grid("codebook after", heads=4, steps=LONG),
     *grid("codebook after", ["causal"], rates=RATES[1:2], heads=4, steps=LONG),
     *grid("codebook later", MASKS, rates=RATES[1:2], heads=4, steps=LONG),
+    *grid("codebook after", ["causal"], rates=RATES[1:2], layers=3, heads=4, steps=LONG),  # a look-up more
 ]
 CUT = grid("chains, any", rates=RATES[1:2], seeds=TRIED)
 register_sweep(
