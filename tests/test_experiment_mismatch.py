@@ -28,6 +28,7 @@ SKILLS = (*CONTROL_SKILLS, "all")
 TINY = {"mask": "causal", "seed": 3, "weights": "queue=9", "steps": 2, "tune": 1, "dialogues": 6}
 
 
+@pytest.mark.slow
 def test_a_run_measures_every_mask_before_and_after() -> None:
     result = run(TINY)
     wanted = {f"zero-shot {mask} {skill}" for mask in MATRIX.run for skill in SKILLS}
@@ -132,6 +133,7 @@ def test_whole_pairs_of_seeds_come_first() -> None:
     assert {mask for _, mask in order} == set(MASKS)
 
 
+@pytest.mark.slow
 def test_chains_are_asked_under_every_mask_and_taught_further_under_each(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(words, "ASKED_ONCE", 30)
     monkeypatch.setattr(words, "ASKED", 10)
