@@ -110,6 +110,10 @@ class TrainingConfig:
         through = (step - warm) / max(1, self.steps - warm)
         return self.lr * (0.02 + 0.98 * (1 + math.cos(math.pi * through)) / 2)
 
+    def is_easy(self, step: int) -> bool:
+        """Whether a step is one of the first, which see short dialogues only; see ``easy``."""
+        return step < self.easy * self.steps
+
     @property
     def skill_names(self) -> list[str] | None:
         """The skills to draw from, ``None`` for all."""
@@ -131,7 +135,7 @@ class TrainingConfig:
             endless = generate(self.seed, "train", skills, weights, start=step * count, coined=self.coined)
             return list(islice(endless, count))
 
-        if step >= self.easy * self.steps:
+        if not self.is_easy(step):
             return drawn(self.skill_names, self.skill_weights, self.dialogues)
         short = drawn(CONTROL_SKILLS, EASY_WEIGHTS, EASY_DRAWS * self.dialogues)
         return sorted(short, key=lambda d: sum(len(m["content"]) for m in d.messages))[: self.dialogues]

@@ -8,7 +8,7 @@ import pytest
 
 from mini_ism.corpus import Dialogue
 from mini_ism.corpus.dialogues import SPLITS, bucket
-from mini_ism.evaluation import CONTROL_SKILLS, Score
+from mini_ism.evaluation import Score
 from mini_ism.experiments import Row, read_rows, results_dir
 from mini_ism.experiments.skill_tables import ALL, best, claims, figures, tables
 from mini_ism.experiments.skills import ASKED, CONFIGS, LATE, WEIGHTS, dialogues, grid, held_out, run, shares
@@ -135,9 +135,8 @@ def test_what_the_rows_of_the_longer_trainings_say() -> None:
 
 
 def test_what_the_rows_of_the_chosen_dialogues_say() -> None:
-    """README and notebook 07 tell it: asked more often of what is learned last, every model learns every skill."""
+    """README and notebook 07 tell it: asked more of what is learned last, every model learns all of it."""
     rows = read_rows(results_dir() / "skills-late.jsonl")
     assert [[row.config["mask"] for row in same] for same in best(rows).values()] == [["causal"] * 5, ["ism"] * 5]
-    for row in rows:
-        assert min(row.result["test"][skill] for skill in CONTROL_SKILLS) >= 0.99
+    assert min(round(share, 3) for row in rows for share in row.result["test"].values()) >= 0.998
     assert {claim.difference.verdict for claim in claims(rows)} == {"tie"}

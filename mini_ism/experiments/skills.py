@@ -87,7 +87,7 @@ def dialogues(recipe: TrainingConfig, drawn: int | None) -> Callable[[int], list
     larger = replace(recipe, dialogues=drawn)
 
     def chosen(step: int) -> list[Dialogue]:
-        if step < recipe.easy * recipe.steps:
+        if recipe.is_easy(step):
             return recipe.draw(step)
         asked = sorted(larger.draw(step), key=lambda d: sum(label in LATE for label in d.skills), reverse=True)
         return asked[: recipe.dialogues]
