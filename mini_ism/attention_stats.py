@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from mini_ism.dialogue import EncodedDialogue
-from mini_ism.masks import Mask, get_mask
-from mini_ism.model import GPT
+from mini_ism.mask import Mask
+from mini_ism.masks import get_mask
+from mini_ism.model import GPT, LayerInputs
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class AttentionRecord:
     """One dialogue as a model's heads read it under a mask.
 
     Args:
@@ -37,7 +38,7 @@ class Reading:
 
 
 @torch.no_grad()
-def read_attention(model: GPT, dialogue: EncodedDialogue, mask: str | Mask | None = None) -> Reading:
+def read_attention(model: GPT, dialogue: EncodedDialogue, mask: str | Mask | None = None) -> AttentionRecord:
     """Let a model read a dialogue, and keep what its heads did.
 
     Args:
@@ -57,17 +58,18 @@ def read_attention(model: GPT, dialogue: EncodedDialogue, mask: str | Mask | Non
     allowed = rule.dense(dialogue.segments)
     scores: list[Tensor] = []
 
-    def listen(attention: Any, arguments: tuple[Any, ...]) -> None:
-        q, k, _ = attention.project(*arguments[:2])  # (1, H, T, D) each
+    def listen(attention: Any, arguments: tuple[Tensor, LayerInputs]) -> None:
+        q, k, _ = attention.project(arguments[0], arguments[1].rotary)  # (1, H, T, D) each
         scores.append((q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1]))[0].cpu())
 
     hooks = [block.get_submodule("attention").register_forward_pre_hook(listen) for block in model.blocks]
+    weights: list[Tensor] = []
     try:
-        logits, weights = model(dialogue.tokens[None].to(model.device), allowed, attention_maps=True)
+        logits = model(dialogue.tokens[None].to(model.device), allowed, output_attentions=weights)  # (1, T, V)
     finally:
         for hook in hooks:
             hook.remove()
-    return Reading(allowed.cpu(), torch.stack(scores), weights[:, 0].cpu(), logits[0].cpu())
+    return AttentionRecord(allowed.cpu(), torch.stack(scores), torch.cat(weights).cpu(), logits[0].cpu())
 
 
 # -- numbers ---------------------------------------------------------------------------------------
@@ -114,9 +116,9 @@ def look_ahead_share(weights: Tensor, allowed: Tensor) -> Tensor:
     return look_ahead(weights)[..., rows].mean(-1) if bool(rows.any()) else weights.new_zeros(weights.shape[:-2])
 
 
-def even(allowed: Tensor) -> Tensor:
+def uniform_attention(allowed: Tensor) -> Tensor:
     """The attention of a head that makes no difference between the tokens it sees: ``[..., T, S]``, rows sum to 1.
 
-    A yardstick: ``look_ahead_share(even(allowed), allowed)`` is what the mask alone puts ahead.
+    A yardstick: ``look_ahead_share(uniform_attention(allowed), allowed)`` is what the mask alone puts ahead.
     """
     return allowed / allowed.sum(-1, keepdim=True)

@@ -2,7 +2,7 @@
 computed.
 
 The engine knows no mask by name. Before each forward it asks the rule which of the cached positions
-are still right (:func:`~mini_ism.masks.unchanged_prefix`), throws the others away, and computes
+are still right (:func:`~mini_ism.reuse.unchanged_prefix`), throws the others away, and computes
 what is missing. So chatting with a cache equals one uncached forward for *any* rule, by
 construction.
 """
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import codecs
 import copy
-import math
 import time
 import weakref
 from collections.abc import Callable, Generator, Iterator
@@ -23,42 +22,16 @@ import tiktoken
 import torch
 from torch import Tensor
 
-from mini_ism.dialogue import END, NEVER_WRITTEN, encode_message
-from mini_ism.masks import Mask, borders, get_mask, unchanged_prefix
+from mini_ism.dialogue import END, encode_message
+from mini_ism.mask import Mask
+from mini_ism.masks import get_mask
 from mini_ism.model import GPT
+from mini_ism.reuse import borders, unchanged_prefix
+from mini_ism.sampling import Sampler
 from mini_ism.segments import Segments
+from mini_ism.trace import Event, Phase
 
-Phase = Literal["reuse", "discard", "prefill", "decode"]
 Stopped = Literal["end", "length", "context", "interrupted"]
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that happened to positions ``start`` to ``stop`` (exclusive) of the conversation.
-
-    Args:
-        turn: from 1.
-        phase: ``reuse``: cached and still right. ``discard``: cached but no longer right, thrown
-            away. ``prefill``: read before the reply's first token. ``decode``: read after it, in
-            order to write the next.
-        start, stop: positions.
-        seconds: wall-clock time, planning included.
-        flops: floating-point operations (:meth:`GPT.flops`).
-        kv_bytes: bytes that the cache holds afterwards.
-    """
-
-    turn: int
-    phase: Phase
-    start: int
-    stop: int
-    seconds: float
-    flops: int
-    kv_bytes: int
-
-    @property
-    def positions(self) -> int:
-        """How many positions it is about."""
-        return self.stop - self.start
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +56,7 @@ class Reply:
         return self.text
 
 
-class ContextFull(ValueError):
+class ContextFullError(ValueError):
     """The message does not fit into what is left of the model's context. Nothing was changed."""
 
 
@@ -201,7 +174,7 @@ class ChatSession:
 
         Raises:
             TypeError, ValueError: the text is no string or empty, or an option is out of its range.
-            ContextFull: the message does not fit; the session is as before.
+            ContextFullError: the message does not fit; the session is as before.
         """
         self._settle()
         sampler = Sampler(self.tokenizer, temperature, top_k, top_p, seed)
@@ -211,7 +184,7 @@ class ChatSession:
         shortest_answer = 2  # one token, and the end
         needed = len(encode_message(message, self.tokenizer)) + shortest_answer
         if needed > self.room:
-            raise ContextFull(
+            raise ContextFullError(
                 f"the message needs {needed} positions with the shortest answer, but only {self.room} of the context's "
                 f"{self.model.config.context} are left after {len(self._tokens)}; "
                 "truncate() the conversation or start a new one"
@@ -305,7 +278,7 @@ class ChatSession:
             tokens = torch.tensor([self._tokens[start:stop]], device=self.model.device)  # (1, chunk)
             last = torch.zeros_like(tokens, dtype=torch.bool)
             last[0, -1] = True
-            logits = self.model(tokens, rows, self._cache, at=last)  # (1, V)
+            logits = self.model(tokens, rows, self._cache, logits_at=last)  # (1, V)
             self._held = dense[:stop, :stop]
             scores: Tensor = logits[0].float().cpu()  # waits for the device, so that the clock is honest
             now = time.perf_counter()
@@ -379,47 +352,3 @@ class ChatSession:
         if not text.strip():
             raise ValueError("the message is empty; say something")
         return text
-
-
-class Sampler:
-    """Picks a token from scores.
-
-    Greedy, or by chance among the likeliest. Markers other than the end are never picked.
-    """
-
-    def __init__(
-        self,
-        tokenizer: tiktoken.Encoding,
-        temperature: float,
-        top_k: int | None,
-        top_p: float | None,
-        seed: int | None,
-    ) -> None:
-        if not 0 <= temperature < math.inf:
-            raise ValueError(f"temperature must be 0 or more, and finite, got {temperature}")
-        if top_k is not None and top_k < 1:
-            raise ValueError(f"top_k must be at least 1, got {top_k}")
-        if top_p is not None and not 0 < top_p <= 1:
-            raise ValueError(f"top_p must be above 0 and at most 1, got {top_p}")
-        self.temperature, self.top_k, self.top_p = temperature, top_k, top_p
-        self.barred = [tokenizer.encode_single_token(marker) for marker in NEVER_WRITTEN]
-        self.known = tokenizer.n_vocab
-        self.chance = torch.Generator()
-        if seed is None:
-            self.chance.seed()
-        else:
-            self.chance.manual_seed(seed)
-
-    def pick(self, logits: Tensor) -> int:
-        """A token, given the scores ``[V]`` of all."""
-        scores = logits[: self.known].clone()
-        scores[self.barred] = -torch.inf
-        if self.temperature == 0:
-            return int(scores.argmax())
-        if self.top_k is not None and self.top_k < len(scores):
-            scores[scores < scores.topk(self.top_k).values[-1]] = -torch.inf
-        odds = ((scores - scores.max()) / self.temperature).softmax(0)
-        if self.top_p is not None:
-            ranked, order = odds.sort(descending=True)
-            odds[order[ranked.cumsum(0) - ranked >= self.top_p]] = 0.0  # those after the share is reached
-        return int(torch.multinomial(odds, 1, generator=self.chance))

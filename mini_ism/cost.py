@@ -8,67 +8,13 @@ from html import escape
 
 import torch
 
-from mini_ism.chat import Event, Phase
-from mini_ism.masks import Mask, get_mask, unchanged_prefix
-from mini_ism.model import GPT, GPTConfig
+from mini_ism.config import GPTConfig
+from mini_ism.mask import Mask
+from mini_ism.masks import get_mask
+from mini_ism.model import GPT
+from mini_ism.reuse import unchanged_prefix
 from mini_ism.segments import Segments
-
-
-@dataclass(frozen=True)
-class TurnCost:
-    """What was done in one turn.
-
-    Args:
-        turn: from 1.
-        reused: cached positions that were still right when the question came.
-        discarded: cached positions that were thrown away.
-        prefilled: positions computed before the reply's first token.
-        decoded: positions computed after it.
-        first_token: seconds of the prefill: how long the reader waits for the first word. 0 in a plan.
-        seconds: of the whole turn. 0 in a plan.
-        flops: floating-point operations (:meth:`GPT.flops`).
-        kv_bytes: bytes in the cache when the turn is over.
-    """
-
-    turn: int
-    reused: int
-    discarded: int
-    prefilled: int
-    decoded: int
-    first_token: float
-    seconds: float
-    flops: int
-    kv_bytes: int
-
-    @property
-    def computed(self) -> int:
-        """Positions computed, before and after the first token."""
-        return self.prefilled + self.decoded
-
-
-def turn_costs(trace: Iterable[Event]) -> list[TurnCost]:
-    """A trace summed up by turn. What-if turns under the same number (``truncate``, then ``send`` again) add up."""
-    turns: dict[int, list[Event]] = {}
-    for event in trace:
-        turns.setdefault(event.turn, []).append(event)
-
-    def positions(events: list[Event], phase: Phase) -> int:
-        return sum(event.positions for event in events if event.phase == phase)
-
-    return [
-        TurnCost(
-            turn=turn,
-            reused=positions(events, "reuse"),
-            discarded=positions(events, "discard"),
-            prefilled=positions(events, "prefill"),
-            decoded=positions(events, "decode"),
-            first_token=sum(event.seconds for event in events if event.phase == "prefill"),
-            seconds=sum(event.seconds for event in events),
-            flops=sum(event.flops for event in events),
-            kv_bytes=events[-1].kv_bytes,
-        )
-        for turn, events in sorted(turns.items())
-    ]
+from mini_ism.trace import Event, Phase, TurnCost, turn_costs
 
 
 def plan(mask: str | Mask, segments: Segments, model: GPT | GPTConfig | None = None) -> list[Event]:

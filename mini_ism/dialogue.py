@@ -23,7 +23,7 @@ import tiktoken
 import torch
 from torch import Tensor
 
-from mini_ism.segments import PADDING, Segments
+from mini_ism.segments import Segments
 
 Message = Mapping[str, str]
 """``{"role".
@@ -192,74 +192,6 @@ def decode_dialogue(tokens: Sequence[int] | Tensor, tokenizer: tiktoken.Encoding
             role = roles[marker]
     finish()
     return messages
-
-
-# -- several dialogues at once ---------------------------------------------------------------------
-
-
-def expand_turns(messages: Sequence[Message]) -> list[list[Message]]:
-    """One sample a turn, (history, query, answer): the triplet expansion that prefix training needs
-    (2408.00539).
-
-    Under a prefix mask an earlier answer could look ahead at the later turns, so each answer needs
-    a forward of its own.
-    """
-    return [list(messages[: n + 1]) for n, message in enumerate(messages) if message["role"] == "assistant"]
-
-
-def collate(dialogues: Sequence[EncodedDialogue], tokenizer: tiktoken.Encoding) -> EncodedDialogue:
-    """A batch ``[B, T]`` of one dialogue a row, padded on the right to the longest."""
-    return pack(dialogues, tokenizer, length=max(map(len, dialogues), default=0), one_a_row=True)
-
-
-def pack(
-    dialogues: Sequence[EncodedDialogue],
-    tokenizer: tiktoken.Encoding,
-    length: int,
-    *,
-    one_a_row: bool = False,
-) -> EncodedDialogue:
-    """A batch ``[B, length]`` with as many dialogues laid end to end in a row as fit, first fit in
-    the order given.
-
-    Each dialogue gets a ``document`` number of its own, and no mask looks past it
-    (:meth:`Mask.dense`).
-
-    Raises:
-        ValueError: a dialogue is longer than ``length``, or there is none.
-    """
-    if not dialogues:
-        raise ValueError("nothing to batch: give at least one dialogue")
-    rows: list[list[EncodedDialogue]] = []
-    room: list[int] = []
-    for dialogue in dialogues:
-        if len(dialogue) > length:
-            raise ValueError(f"a dialogue of {len(dialogue)} tokens does not fit a row of {length}; use a longer row")
-        fits = next((n for n, left in enumerate(room) if left >= len(dialogue) and not one_a_row), None)
-        if fits is None:
-            rows.append([])
-            room.append(length)
-            fits = len(rows) - 1
-        rows[fits].append(dialogue)
-        room[fits] -= len(dialogue)
-
-    shape = (len(rows), length)
-    tokens = torch.full(shape, tokenizer.encode_single_token(PAD))
-    ids = torch.full(shape, -1)
-    document = torch.full(shape, PADDING)
-    is_query, is_system, loss_mask = (torch.zeros(shape, dtype=torch.bool) for _ in range(3))
-    for b, row in enumerate(rows):
-        start = 0
-        for number, d in enumerate(row):
-            span = (b, slice(start, start + len(d)))
-            tokens[span], ids[span], document[span] = d.tokens, d.segments.id, number
-            is_query[span], is_system[span], loss_mask[span] = (
-                d.segments.is_query,
-                d.segments.system,
-                d.loss_mask,
-            )
-            start += len(d)
-    return EncodedDialogue(tokens, Segments(ids, is_query, is_system, document), loss_mask)
 
 
 # -- looking at a dialogue -------------------------------------------------------------------------

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import tiktoken
 import torch
 
+from mini_ism.batching import collate, training_sequences, turns_independent
 from mini_ism.corpus import Dialogue
-from mini_ism.dialogue import NEVER_WRITTEN, EncodedDialogue, collate, encode_dialogue, expand_turns
-from mini_ism.masks import Mask, get_mask, reusable
+from mini_ism.dialogue import NEVER_WRITTEN
+from mini_ism.mask import Mask
+from mini_ism.masks import get_mask
 from mini_ism.model import GPT
 
 CONTROL_SKILLS = ("recall", "persona", "queue")
@@ -42,44 +44,6 @@ class Score:
         return Score(self.right + other.right, self.total + other.total)
 
 
-def one_pass(mask: Mask, dialogues: Sequence[Dialogue], tokenizer: tiktoken.Encoding) -> bool:
-    """Whether all turns of a dialogue can be learned, or scored, in one forward.
-
-    They can if no turn changes what an earlier one saw: under causal and ISM, but not under prefix.
-    Derived from the rule, on the dialogues given.
-    """
-    for dialogue in dialogues:
-        s = encode_dialogue(dialogue.messages, tokenizer).segments
-        after_answer = ~s.is_query[:-1] & s.is_query[1:]  # (T - 1)
-        for end in (after_answer.nonzero()[:, 0] + 1).tolist():
-            if reusable(mask, s[:end], s) != end:
-                return False
-    return True
-
-
-def samples(
-    dialogues: Sequence[Dialogue], tokenizer: tiktoken.Encoding, *, expand: bool
-) -> list[tuple[EncodedDialogue, list[str]]]:
-    """The sequences that together hold each answer as a target once.
-
-    Args:
-        dialogues: messages and a skill for each answer.
-        tokenizer: as in chat.
-        expand: one sequence a turn, with that turn's answer as the target, instead of one a
-            dialogue.
-
-    Returns:
-        Pairs of a sequence and the skills of its targets.
-    """
-    if not expand:
-        return [(encode_dialogue(d.messages, tokenizer), list(d.skills)) for d in dialogues]
-    return [
-        (encode_dialogue(turn, tokenizer, loss="last"), [skill])
-        for d in dialogues
-        for turn, skill in zip(expand_turns(d.messages), d.skills, strict=True)
-    ]
-
-
 @torch.inference_mode()
 def evaluate(
     model: GPT,
@@ -108,16 +72,18 @@ def evaluate(
     if not dialogues:
         raise ValueError("nothing to evaluate: give at least one dialogue")
     rule = get_mask(model.config.mask if mask is None else mask)
-    barred = [tokenizer.encode_single_token(marker) for marker in NEVER_WRITTEN]
+    forbidden_ids = [tokenizer.encode_single_token(marker) for marker in NEVER_WRITTEN]
     scores: dict[str, Score] = {}
     model.eval()
-    expand = not one_pass(rule, dialogues, tokenizer)
-    work = sorted(samples(dialogues, tokenizer, expand=expand), key=lambda pair: len(pair[0]))  # less padding
+    expand = not turns_independent(rule, dialogues, tokenizer)
+    work = sorted(
+        training_sequences(dialogues, tokenizer, expand=expand), key=lambda pair: len(pair[0])
+    )  # less padding
     for start in range(0, len(work), batch):
         encoded, skills = zip(*work[start : start + batch], strict=True)
         b = collate(encoded, tokenizer).to(model.device)
         logits = model(b.tokens, rule.dense(b.segments))  # (B, T, V)
-        logits[..., barred] = -torch.inf
+        logits[..., forbidden_ids] = -torch.inf
         wrong = b.loss_mask.clone()
         wrong[:, 1:] &= logits[:, :-1].argmax(-1) != b.tokens[:, 1:]  # (B, T)
         for row, names in enumerate(skills):

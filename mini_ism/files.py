@@ -1,4 +1,4 @@
-"""Files that are either whole or not there."""
+"""Files that are either whole or not there, and the fingerprint of what is in them."""
 
 from __future__ import annotations
 
@@ -6,40 +6,28 @@ import hashlib
 import os
 import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
+
+import torch
+from torch import Tensor
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """:func:`write_together` for a single file."""
-    write_together({path: data})
+    """Write a file so that nobody ever sees half of it, its folder included.
 
-
-def write_together(files: Mapping[Path, bytes]) -> None:
-    """Write files so that nobody ever sees half of one, and so that all of them change or none does.
-
-    Each is written to a neighbour first, and when all are on the disk they take their places. If one then cannot (on
-    Windows, because another program holds the old one open), those before it get their old selves back.
+    It is written to a neighbour first, which takes its place when all of it is on the disk.
 
     Raises:
-        OSError: one could not be written (disk full, no permission); what was there before is
-        untouched.
+        OSError: it could not be written (disk full, no permission); what was there before is untouched.
     """
-    path = Path()
-    parts: dict[Path, Path] = {}
-    spares: dict[Path, Path] = {}  # what was there before; a single file needs none
-    placed: list[Path] = []
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        for path, data in files.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _write(parts, path, data)
-        for path in files:
-            if len(files) > 1 and path.exists():
-                _write(spares, path, path.read_bytes())
-        for path, part in parts.items():
-            placed.append(path)
-            part.replace(path)
-        placed.clear()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
     except OSError as error:
         raise OSError(
             error.errno,
@@ -48,25 +36,21 @@ def write_together(files: Mapping[Path, bytes]) -> None:
             str(path),
         ) from error
     finally:
-        for path in placed:
-            with suppress(OSError):
-                if path in spares:
-                    spares[path].replace(path)
-                elif len(files) > 1:
-                    path.unlink(missing_ok=True)
-        for part in (*parts.values(), *spares.values()):
-            part.unlink(missing_ok=True)
-
-
-def _write(parts: dict[Path, Path], path: Path, data: bytes) -> None:
-    """Write a neighbour of ``path``; it is noted first, so that an interrupt leaves none behind."""
-    parts[path] = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    with parts[path].open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+        part.unlink(missing_ok=True)
 
 
 def sha256(data: bytes) -> str:
     """The SHA-256 of some bytes, in hex."""
     return hashlib.sha256(data).hexdigest()
+
+
+def fingerprint(tensors: Mapping[str, Tensor], *texts: str) -> str:
+    """The SHA-256 of named tensors and some texts, in hex.
+
+    safetensors notices a file that was cut short, but not a value that has changed.
+    """
+    digest = hashlib.sha256("\0".join(texts).encode())
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

@@ -10,12 +10,12 @@ import pytest
 import tiktoken
 import torch
 from matplotlib.patches import Rectangle
+from mini_ism.stale import answer_blindly, blind_trace, stale_positions
 
 from mini_ism import GPT, ChatSession, GPTConfig, Mask, encode_dialogue, get_mask, load_model, load_tokenizer
 from mini_ism.chat import Event
 from mini_ism.corpus import load_split
 from mini_ism.cost import as_model, plan, turn_costs
-from mini_ism.stale import answer_blindly, blind_trace, stale_positions
 from mini_ism.views import cache_figure, frames, stale_proof, turn_bars
 from mini_ism.widgets import CachePlayer, ChatWidget
 from mini_ism.widgets.panel import EXAMPLE

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mini_ism import GPT, ChatSession, Mask, encode_dialogue, get_mask, load_tokenizer
-from mini_ism.chat import ContextFull, Event, Reply, Sampler
+from mini_ism.chat import ContextFullError, Reply
+from mini_ism.sampling import Sampler
+from mini_ism.trace import Event
 from tests.strategies import NONEMPTY, SHAPES, any_mask, build, random_model, tables
 
 TOKENIZER = load_tokenizer()
@@ -364,7 +366,7 @@ def test_a_message_that_does_not_fit_changes_nothing() -> None:
     before, used = state(chat), len(chat.tokens)
     needed = len(encode_dialogue([{"role": "user", "content": "key " * 20}], TOKENIZER)) + 2
     message = f"needs {needed} positions .* only {24 - used} of the context's 24 are left after {used}"
-    with pytest.raises(ContextFull, match=message):
+    with pytest.raises(ContextFullError, match=message):
         chat.send("key " * 20)
     assert state(chat) == before
     reply = send(chat, "a", [32])  # what fits still does
@@ -377,9 +379,9 @@ def test_the_shortest_answer_still_fits() -> None:
     with patch.object(Sampler, "pick", return_value=30):
         assert tight.send("Hi.").stopped == "context"
     assert tight.room == 0
-    with pytest.raises(ContextFull, match="only 0 of the context's"):
+    with pytest.raises(ContextFullError, match="only 0 of the context's"):
         tight.send("Hi.")
-    with pytest.raises(ContextFull):
+    with pytest.raises(ContextFullError):
         ChatSession(random_model(vocab_size=VOCAB, context=length + 1), TOKENIZER, "ism").send("Hi.")
 
 

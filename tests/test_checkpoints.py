@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors import safe_open
+from safetensors.torch import save
 
 from mini_ism import ChatSession, load_model, load_tokenizer
 from mini_ism.checkpoints import CheckpointError, load_metrics, read_checkpoint, save_model, shipped_models
 from mini_ism.corpus import load_split
 from mini_ism.evaluation import CONTROL_SKILLS, evaluate
+from mini_ism.files import fingerprint
 from mini_ism.paths import data_dir
 from tests.strategies import random_model, random_tokens
 from tools.train_checkpoints import save_metrics
@@ -30,10 +32,27 @@ def folder(tmp_path: Path) -> Path:
     return where
 
 
-def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    about = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+def edit(folder: Path, change: Callable[[dict[str, str]], object], *, sealed: bool = True) -> None:
+    """Change what a checkpoint says of itself; sealed, its fingerprint is made to fit."""
+    file = folder / "model.safetensors"
+    with safe_open(file, "pt") as content:
+        about, weights = content.metadata(), {key: content.get_tensor(key) for key in content.keys()}  # noqa: SIM118
     change(about)
-    (folder / "config.json").write_text(json.dumps(about), encoding="utf-8")
+    if sealed:
+        about["sha256"] = fingerprint(weights, *(about.get(key, "") for key in SEALED))
+    file.write_bytes(save(weights, about))
+
+
+SEALED = ("format", "model", "tokenizer_sha256", "training")
+
+
+def edit_shape(folder: Path, *, drop: str = "", **changes: Any) -> None:
+    def change(about: dict[str, str]) -> None:
+        shape = {**json.loads(about["model"]), **changes}
+        shape.pop(drop, None)
+        about["model"] = json.dumps(shape)
+
+    edit(folder, change)
 
 
 def test_the_same_model_comes_back(folder: Path) -> None:
@@ -44,9 +63,8 @@ def test_the_same_model_comes_back(folder: Path) -> None:
     assert torch.equal(model(tokens), original(tokens))
     assert not model.training
     assert tokenizer.n_vocab == TOKENIZER.n_vocab
-    about, _ = read_checkpoint(folder)
-    assert about["training"] == {"seed": 3}
-    assert sorted(p.name for p in folder.iterdir()) == ["config.json", "model.safetensors"]
+    assert read_checkpoint(folder).training == {"seed": 3}
+    assert [p.name for p in folder.iterdir()] == ["model.safetensors"]
     assert torch.equal(load_model(str(folder))[0](tokens), original(tokens))
     assert ChatSession(model, tokenizer).mask.name == "prefix"
 
@@ -69,43 +87,45 @@ def flip_a_byte(folder: Path) -> None:
     (folder / "model.safetensors").write_bytes(data)
 
 
-def cut(name: str) -> Callable[[Path], None]:
+def cut(share: float) -> Callable[[Path], None]:
     def damage(folder: Path) -> None:
-        data = (folder / name).read_bytes()
-        (folder / name).write_bytes(data[: len(data) // 2])
+        data = (folder / "model.safetensors").read_bytes()
+        (folder / "model.safetensors").write_bytes(data[: int(len(data) * share)])
 
     return damage
 
 
-def foreign_weights(folder: Path) -> None:
-    save_file({"weight": torch.ones(3)}, folder / "model.safetensors")
-
-
-def other_layers(folder: Path) -> None:
-    edit(folder, lambda about: about["model"].update(layers=3))
+def content(data: bytes) -> Callable[[Path], object]:
+    return lambda folder: (folder / "model.safetensors").write_bytes(data)
 
 
 DAMAGES: list[tuple[Callable[[Path], Any], str]] = [
-    (lambda f: shutil.rmtree(f), r"no checkpoint at .*model: config.json is missing; shipped models are"),
+    (lambda f: shutil.rmtree(f), r"no checkpoint at .*model: model.safetensors is missing; shipped models are"),
     (lambda f: (f / "model.safetensors").unlink(), "model.safetensors is missing; .*train one with `python -m"),
-    (cut("model.safetensors"), "has sha256 .*, but config.json says .*; it was cut short or changed"),
-    (cut("config.json"), "config.json is not readable JSON .*copy it again, or train it again"),
-    (flip_a_byte, "model.safetensors has sha256 .* config.json says"),
-    (foreign_weights, "model.safetensors has sha256 .* config.json says"),
-    (lambda f: (f / "config.json").write_bytes(b"\xff\xfe\x00"), "config.json is not readable JSON"),
-    (lambda f: (f / "config.json").write_bytes(b"[1, 2]"), "is not a checkpoint of this package .*'mini-ism 1'"),
-    (lambda f: (f / "config.json").write_bytes(b'{"model_type": "gpt2"}'), "not a checkpoint of this package"),
-    (lambda f: edit(f, lambda a: a.update(format="mini-ism 9")), r"format '?mini-ism 9'?, wanted 'mini-ism 1'"),
-    (lambda f: edit(f, lambda a: a["model"].update(depth=3)), r"GPTConfig differ in \['depth'\]"),
-    (lambda f: edit(f, lambda a: a["model"].pop("width")), r"GPTConfig differ in \['width'\]"),
-    (lambda f: edit(f, lambda a: a["model"].update(width=-1)), "config.json: .*width must be a whole number"),
-    (lambda f: edit(f, lambda a: a.pop("model")), "config.json has no 'model' of type dict"),
-    (lambda f: edit(f, lambda a: a.update(weights_sha256=3)), "has no 'weights_sha256' of type str"),
-    (lambda f: edit(f, lambda a: a.pop("tokenizer_sha256")), "has no 'tokenizer_sha256' of type str"),
+    (cut(0.5), r"model.safetensors is damaged \(SafetensorError: .*; it was cut short or changed after it was saved"),
+    (cut(0.001), "model.safetensors is damaged .*copy it again, or train it again"),
+    (content(b""), "is damaged"),
+    (content(b"\xff" * 99), "is damaged"),
+    (flip_a_byte, "is damaged .*its content has another sha256 than was saved"),
+    (content(save({"weight": torch.ones(3)})), r"not a checkpoint of this package \(format None, wanted 'mini-ism 2'"),
+    (content(save({"weight": torch.ones(3)}, {"format": "pt"})), r"\(format 'pt', wanted 'mini-ism 2'\)"),
+    (lambda f: edit(f, lambda a: a.update(format="mini-ism 9")), r"format 'mini-ism 9', wanted 'mini-ism 2'"),
+    (lambda f: edit(f, lambda a: a.update(model="[1, 2]")), "is damaged .*TypeError"),
+    (lambda f: edit(f, lambda a: a.update(model="[" * 100_000)), "is damaged .*RecursionError"),
+    (lambda f: edit(f, lambda a: a.pop("model")), "is damaged .*KeyError: 'model'"),
+    (lambda f: edit(f, lambda a: a.pop("training")), "is damaged .*KeyError: 'training'"),
+    (lambda f: edit(f, lambda a: a.pop("tokenizer_sha256")), "is damaged .*KeyError: 'tokenizer_sha256'"),
+    (lambda f: edit(f, lambda a: a.pop("sha256"), sealed=False), "is damaged .*KeyError: 'sha256'"),
     (lambda f: edit(f, lambda a: a.update(tokenizer_sha256="0" * 64)), "trained with another tokenizer"),
-    (lambda f: edit(f, lambda a: a["model"].update(heads=1)), "config.json says another heads than was saved"),
-    (lambda f: edit(f, lambda a: a["model"].update(mask="ism", rope_base=9.0)), "says another mask, rope_base than"),
-    (other_layers, r"model.safetensors does not fit its config.json: blocks\.2\."),
+    (lambda f: edit(f, lambda a: a.update(training='{"seed": 4}'), sealed=False), "another sha256 than was saved"),
+    (lambda f: edit_shape(f, depth=3), "TypeError: .*unexpected keyword argument 'depth'"),
+    (lambda f: edit_shape(f, width=-1), "width must be a whole number"),
+    (lambda f: edit_shape(f, rotary_pct="half"), "is damaged .*TypeError"),
+    (lambda f: edit_shape(f, drop="width"), r"its weights do not fit its shape: blocks\.0"),
+    (lambda f: edit_shape(f, layers=3), r"its weights do not fit its shape: blocks\.2\."),
+    (lambda f: edit_shape(f, width=20_000), r"its weights do not fit its shape: blocks\.0"),  # 6 GB, were it built
+    (lambda f: edit_shape(f, layers=10**9), r"its weights do not fit its shape: 1000000000 layers"),
+    (lambda f: edit_shape(f, token_shift=10**9), "its weights do not fit its shape: .*token shift of 1000000000"),
 ]  # fmt: skip
 
 
@@ -118,13 +138,15 @@ def test_damaged_checkpoints(folder: Path, damage: Callable[[Path], Any], messag
 
 
 def test_a_model_that_there_is_not() -> None:
-    with pytest.raises(CheckpointError, match=r"no checkpoint at imsm: config\.json is missing; shipped"):
+    with pytest.raises(CheckpointError, match=r"no checkpoint at imsm: model\.safetensors is missing; shipped"):
         load_model("imsm")
 
 
 def test_a_run_that_is_not_finished_says_how_to_go_on(tmp_path: Path) -> None:
     (tmp_path / "state.safetensors").touch()
-    with pytest.raises(CheckpointError, match=r"config.json is missing; .* not come to its end: give the same `train`"):
+    with pytest.raises(
+        CheckpointError, match=r"model.safetensors is missing; .* not come to its end: give the same"
+    ):
         load_model(tmp_path)
 
 
@@ -133,7 +155,7 @@ def test_an_unknown_device_is_told_before_anything_is_read() -> None:
         load_model("imsm", device="tpu")
 
 
-@pytest.mark.parametrize(("where", "nth"), [("os.fsync", 1), ("os.fsync", 2), ("pathlib.Path.replace", 1)])
+@pytest.mark.parametrize(("where", "nth"), [("os.fsync", 1), ("pathlib.Path.replace", 1)])
 def test_a_full_disk_leaves_the_old_checkpoint(
     folder: Path, monkeypatch: pytest.MonkeyPatch, where: str, nth: int
 ) -> None:
@@ -206,10 +228,10 @@ def test_metrics_of_a_shipped_model_end_where_its_training_did(name: str) -> Non
     if not (folder / "metrics.jsonl").exists():
         pytest.skip("trained before metrics were shipped")
     last = load_metrics(name)[-1]
-    about, _ = read_checkpoint(folder)
+    training = read_checkpoint(name).training
     assert (folder / "metrics.jsonl").stat().st_size < 60_000
     assert {key: last[key] for key in ("step", "tokens", "seen")} == {
-        key: about["training"][key] for key in ("step", "tokens", "seen")
+        key: training[key] for key in ("step", "tokens", "seen")
     }
 
 

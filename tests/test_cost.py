@@ -5,9 +5,9 @@ import tiktoken
 import torch
 
 from mini_ism import GPT, ChatSession, GPTConfig, Mask, Segments, get_mask, load_tokenizer
-from mini_ism.chat import Event
-from mini_ism.cost import TurnCost, cost_table, plan, turn_costs, visible_pairs
+from mini_ism.cost import cost_table, plan, visible_pairs
 from mini_ism.masks import MASKS
+from mini_ism.trace import Event, TurnCost, turn_costs
 
 RULES = [  # all but those that leave a row empty, or are composed below
     *sorted(set(MASKS) - {"sink", "same_query", "sliding_window", "inside"}),

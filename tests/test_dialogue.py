@@ -10,14 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mini_ism import encode_dialogue, get_mask, load_tokenizer, show_dialogue
-from mini_ism.dialogue import (
-    EncodedDialogue,
-    collate,
-    decode_dialogue,
-    encode_message,
-    expand_turns,
-    pack,
-)
+from mini_ism.batching import collate, expand_turns, pack
+from mini_ism.dialogue import EncodedDialogue, decode_dialogue, encode_message
 from tests.strategies import random_model
 
 TOKENIZER = load_tokenizer()

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from mini_ism import load_tokenizer
 from mini_ism.__main__ import main
-from mini_ism.chat import Sampler
 from mini_ism.checkpoints import save_model
 from mini_ism.corpus import SIZES, load_split
 from mini_ism.paths import data_dir
+from mini_ism.sampling import Sampler
 from tests.strategies import random_model
 from tests.test_files import FULL, fail
 

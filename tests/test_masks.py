@@ -1,6 +1,7 @@
 """Masks as rules: three forms that agree with a loop-written reference, an algebra, a parser, and clear errors."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -228,13 +229,12 @@ def test_laws_of_the_algebra(one: Tree, two: Tree, layout: Layout) -> None:
         ("causal & sliding_window(2) | same_query", "(causal & sliding_window(n=2)) | same_query"),
         ("~causal | causal", "bidirectional"),
         ("ism(sink=True)", "ism(True)"),
-        ("ism(True, system_as_query=False)", "ism(system_as_query=False)(sink=True)"),
+        ("ism(True, system_as_query=False)", "ism(system_as_query=False, sink=True)"),
     ],
 )
 def test_expressions(text: str, same: str) -> None:
     s = segments_of(EXAMPLE)
-    other = get_mask("ism")(system_as_query=False)(sink=True) if ")(" in same else get_mask(same)
-    assert torch.equal(get_mask(text).dense(s), other.dense(s))
+    assert torch.equal(get_mask(text).dense(s), get_mask(same).dense(s))
 
 
 def test_options() -> None:
@@ -243,7 +243,9 @@ def test_options() -> None:
     sunk = get_mask("ism", sink=True)
     assert sunk.name == "ism(sink=True)"
     assert sunk.options == {"sink": True, "system_as_query": True}
-    assert sunk(system_as_query=False).name == "ism(sink=True, system_as_query=False)"
+    assert sunk.with_options(system_as_query=False).name == "ism(sink=True, system_as_query=False)"
+    assert get_mask("sliding_window").with_options(n=3).options == {"n": 3}
+    assert ism.with_options() is ism
     assert get_mask("causal").options == {}
     assert get_mask(ism) is ism
     assert repr(get_mask("causal & sliding_window(4)")) == "Mask(causal & sliding_window(n=4))"
@@ -286,12 +288,31 @@ def test_unknown_option_by_keyword() -> None:
         get_mask("ism", window=3)
 
 
-def test_masks_compose_with_masks_only() -> None:
-    for compose in (lambda m: m & 3, lambda m: m | "ism"):
+def test_masks_compose_with_masks_and_functions_only() -> None:
+    for compose in (lambda m: m & 3, lambda m: m | "ism", lambda m: 3 & m, lambda m: "ism" | m):
         with pytest.raises(TypeError, match="unsupported operand"):
             compose(get_mask("ism"))
     with pytest.raises(TypeError, match=r"a mask's rule must be a function .*, got 'ism'"):
         Mask("ism")  # type: ignore[arg-type]
+
+
+def near(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
+    return q - kv < 2
+
+
+def test_plain_functions_compose_from_either_side() -> None:
+    s, causal = segments_of(EXAMPLE), get_mask("causal")
+    window = (causal & get_mask("sliding_window(2)")).dense(s)
+    for mask in (causal & near, near & causal, ~(~causal | ~Mask(near)), causal & (lambda q, kv, s: q - kv < 2)):
+        assert torch.equal(mask.dense(s), window)
+    assert torch.equal((causal | near).dense(s), (near | causal).dense(s))
+    assert ((causal & near).name, (near | causal).name) == ("causal & near", "near | causal")
+
+
+def test_a_mask_can_be_called_as_its_rule() -> None:
+    s, here = segments_of(EXAMPLE), torch.arange(12)
+    assert torch.equal(get_mask("ism")(here[:, None], here[None, :], s), get_mask("ism").dense(s))
+    assert torch.equal(get_mask("~causal")(here[:, None], here[None, :], s), ~get_mask("causal").dense(s))
 
 
 # -- rules of one's own -----------------------------------------------------------------------------------------------
@@ -304,6 +325,8 @@ def test_masks_compose_with_masks_only() -> None:
         (lambda q, kv, s: q - kv, TypeError, "returned torch.int64, not a bool tensor"),
         (lambda q, kv, s: True, TypeError, "returned bool, not a bool tensor"),
         (lambda q, kv, s: None, TypeError, "returned NoneType"),
+        (lambda q, kv, s: kv <= q and s.is_query[q], TypeError, "asks whether a whole tensor is true; .* with & | ~"),
+        (lambda q, kv, s: not kv > q, TypeError, "asks whether a whole tensor is true; .*, not with and, or, not"),
         (
             lambda q, kv, s: torch.ones(3, 5, dtype=torch.bool),
             ValueError,
@@ -328,6 +351,47 @@ def test_the_row_that_sees_nothing_is_named_by_its_position_in_the_dialogue() ->
     mask = Mask(lambda q, kv, s: (kv <= q) & (q != 7))
     with pytest.raises(ValueError, match="leaves position 7 "):
         mask.dense(segments_of(EXAMPLE), rows=slice(6, 9))
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (lambda b, h, q, kv: kv <= q, r"takes \(b, h, q, kv\); four arguments are FlexAttention's .*drop b and h"),
+        (lambda q, kv: kv <= q, r"takes three arguments \(q, kv, s\), but this one takes \(q, kv\)"),
+        (lambda q, kv, s, *, n: kv <= q, r"but this one takes \(q, kv, s, \*, n\)"),
+    ],
+)
+def test_a_rule_of_other_arguments_is_refused_at_once(rule: Any, message: str) -> None:
+    for make in (Mask, register_mask, lambda wrong: get_mask("causal") & wrong):
+        with pytest.raises((TypeError, ValueError), match=message if make is not register_mask else "function's name"):
+            make(rule)
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_taken_name_is_refused_and_says_where_it_is_taken() -> None:
+    def ism(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
+        return kv <= q
+
+    with pytest.raises(ValueError, match=r"the name 'ism' is taken by mini_ism\.masks, line \d+; give the function"):
+        register_mask(ism)
+    assert not torch.equal(get_mask("ism").dense(segments_of(EXAMPLE)), get_mask("causal").dense(segments_of(EXAMPLE)))
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_cell_that_runs_again_replaces_its_own_rule() -> None:
+    for reach in (2, 4):
+
+        def mine(q: Tensor, kv: Tensor, s: Segments, *, n: int = reach) -> Tensor:
+            return (kv <= q) & (q - kv < n)
+
+        register_mask(mine)
+        assert get_mask("mine").options == {"n": reach}
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_lambda_has_no_name_to_register() -> None:
+    with pytest.raises(ValueError, match=r"found by its function's name, and <function .*<lambda>.* has none"):
+        register_mask(lambda q, kv, s: kv <= q)
 
 
 @pytest.mark.usefixtures("registry")

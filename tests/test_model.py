@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mini_ism import GPT, GPTConfig, Mask, get_mask
+from mini_ism.config import PRESETS
 from mini_ism.devices import get_device
-from mini_ism.masks import borders
-from mini_ism.model import PRESETS, Block, rotate
+from mini_ism.model import Block, apply_rotary, rotary_table
+from mini_ism.reuse import borders
 from tests.strategies import (
     SHAPES,
     Layout,
@@ -99,7 +100,8 @@ def test_rotary_positions() -> None:
 
     def products(first: int) -> Tensor:
         at = torch.arange(first, first + 6)
-        return (rotate(q, at, 100.0) @ rotate(k, at, 100.0).transpose(-2, -1))[0, 0]
+        table = rotary_table(at, head_dim=8, theta=100.0)
+        return (apply_rotary(q, table) @ apply_rotary(k, table).transpose(-2, -1))[0, 0]
 
     torch.testing.assert_close(products(0), products(50), atol=1e-4, rtol=0)
     distances = {gap: products(0).diagonal(gap) for gap in range(-5, 6)}
@@ -107,7 +109,20 @@ def test_rotary_positions() -> None:
         torch.testing.assert_close(same, same[:1].expand_as(same), atol=1e-4, rtol=0)
     values = torch.stack([same[0] for same in distances.values()])
     assert len(values.mul(100).round().unique()) == len(values)
-    torch.testing.assert_close(rotate(q, torch.zeros(6), 100.0), q)
+    torch.testing.assert_close(apply_rotary(q, rotary_table(torch.zeros(6), head_dim=8)), q)
+
+
+@pytest.mark.parametrize("rotary_dim", [0, 2, 4, 6, 8])
+def test_rotary_against_complex_numbers(rotary_dim: int) -> None:
+    """Each pair of channels is a complex number that is multiplied by e^(i * angle); the rest stays."""
+    x, positions, half = torch.randn(1, 2, 5, 8), torch.arange(3, 8), rotary_dim // 2
+    turned = apply_rotary(x, rotary_table(positions, 8, rotary_dim, theta=50.0))
+    for channel in range(half):
+        angle = positions * 50.0 ** (-channel / half)
+        pair = torch.complex(x[..., channel], x[..., channel + half]) * torch.polar(torch.ones(5), angle)
+        torch.testing.assert_close(turned[..., channel], pair.real, atol=1e-5, rtol=0)
+        torch.testing.assert_close(turned[..., channel + half], pair.imag, atol=1e-5, rtol=0)
+    assert torch.equal(turned[..., rotary_dim:], x[..., rotary_dim:])
 
 
 # -- 2. no path around the mask ---------------------------------------------------------------------------------------
@@ -176,9 +191,10 @@ def test_maps_are_those_of_the_real_forward(model: GPT, layout: Layout, mask: Ma
     s = segments_of(layout)
     tokens, dense = random_tokens(len(s)), mask.dense(s)
     with torch.inference_mode():
-        logits, maps = model(tokens, dense, attention_maps=True)
+        layers: list[Tensor] = []
+        logits = model(tokens, dense, output_attentions=layers)
         close(logits, model(tokens, dense))
-    c = model.config
+    c, maps = model.config, torch.stack(layers)
     assert maps.shape == (c.layers, 1, c.heads, len(s), len(s))
     assert torch.equal(maps > 0, dense.expand_as(maps))
     torch.testing.assert_close(maps.sum(-1), torch.ones(maps.shape[:-1]))
@@ -188,18 +204,20 @@ def test_maps_over_a_warm_cache() -> None:
     model, tokens = random_model(), random_tokens(9)
     s = segments_of([("user", 3), ("assistant", 2), ("user", 4)])
     dense = get_mask("ism").dense(s)
-    _, whole = model(tokens, dense, attention_maps=True)
+    whole: list[Tensor] = []
+    model(tokens, dense, output_attentions=whole)
     cache = model.new_cache()
     model(tokens[:, :5], dense[:5, :5], cache)
-    _, maps = model(tokens[:, 5:], dense[5:], cache, attention_maps=True)
-    torch.testing.assert_close(maps, whole[..., 5:, :], atol=1e-5, rtol=0)
+    maps: list[Tensor] = []
+    model(tokens[:, 5:], dense[5:], cache, output_attentions=maps)
+    torch.testing.assert_close(torch.stack(maps), torch.stack(whole)[..., 5:, :], atol=1e-5, rtol=0)
 
 
 def test_logits_at_some_positions_only() -> None:
     model = random_model()
     tokens = torch.cat([random_tokens(6, 1), random_tokens(6, 2)])
     at = torch.rand(2, 6) < 0.5
-    torch.testing.assert_close(model(tokens, at=at), model(tokens)[at], atol=1e-6, rtol=0)
+    torch.testing.assert_close(model(tokens, logits_at=at), model(tokens)[at], atol=1e-6, rtol=0)
 
 
 # -- 5. bookkeeping ---------------------------------------------------------------------------------------------------
@@ -320,6 +338,10 @@ def test_how_a_fresh_model_starts() -> None:
         assert torch.equal(q, k)
         assert torch.equal(block.attention.out.weight, v.T / 2)
         assert not bool(block.mlp(torch.randn(3, 64)).any())
+    for project in model.shift.maps:  # half of itself, and noise of 0.7 / sqrt(width) besides
+        rest = project.get_parameter("weight").detach() - torch.eye(64) / 2
+        assert abs(rest.diagonal().mean()) < 0.05
+        assert float(rest.std()) == pytest.approx(0.7 / 8, rel=0.1)
     logits = model(random_tokens(20, vocab_size=200))
     assert 0.3 < logits.std() < 3
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mini_ism import Mask, Segments, get_mask, reusable
-from mini_ism.masks import borders
+from mini_ism.reuse import borders
 from tests.strategies import (
     SHAPES,
     WHOLE,

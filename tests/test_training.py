@@ -16,11 +16,10 @@ import torch
 from safetensors.torch import save as save_tensors
 
 from mini_ism import GPT, GPTConfig, encode_dialogue, get_mask, load_model, load_tokenizer, training
+from mini_ism.batching import collate, make_batch, turns_independent
 from mini_ism.checkpoints import CheckpointError
 from mini_ism.corpus import Dialogue
-from mini_ism.dialogue import collate
-from mini_ism.evaluation import one_pass
-from mini_ism.training import Run, TrainingConfig, loss_on_answers, make_batch
+from mini_ism.training import Run, TrainingConfig, loss_on_answers, make_optimizer, training_step
 
 TINY: dict[str, Any] = {"steps": 6, "dialogues": 2, "validate": 3, "validation": 4, "save": 2}
 MESSAGES = [
@@ -114,7 +113,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Run:
         *(("torch.Tensor.addcdiv_", n) for n in (1, 4, 9)),  # in the middle of an optimiser's step
         *(("torch.optim.AdamW.step", n) for n in (1, 4, 6)),
         *(("evaluate", n) for n in (1, 2)),
-        *(("save", n) for n in (1, 2)),
+        *(("save_run", n) for n in (1, 2)),
         ("save_model", 1),
     ],
 )
@@ -155,7 +154,7 @@ def test_a_process_that_is_killed_again_and_again_ends_with_the_same_weights(tmp
                 time.sleep(0.01)
             time.sleep(random.uniform(0.0, 0.1))
             process.kill()
-    assert not (folder / "config.json").exists()  # neither came to the end
+    assert not (folder / "model.safetensors").exists()  # neither came to the end
     resumed = Run(TrainingConfig(**config), folder)
     assert 0 < resumed.progress.step < 40
     resumed.train()
@@ -173,10 +172,10 @@ def test_other_seeds_are_other_runs(tmp_path: Path) -> None:
 def test_prefix_needs_one_sample_a_turn_and_counts_what_it_costs(tmp_path: Path) -> None:
     tokenizer = load_tokenizer()
     dialogues = [Dialogue(MESSAGES, ["recall", "update"])]
-    assert one_pass(get_mask("causal"), dialogues, tokenizer)
-    assert one_pass(get_mask("ism & sliding_window(8)"), dialogues, tokenizer)
-    assert not one_pass(get_mask("prefix"), dialogues, tokenizer)
-    assert not one_pass(get_mask("bidirectional"), dialogues, tokenizer)
+    assert turns_independent(get_mask("causal"), dialogues, tokenizer)
+    assert turns_independent(get_mask("ism & sliding_window(8)"), dialogues, tokenizer)
+    assert not turns_independent(get_mask("prefix"), dialogues, tokenizer)
+    assert not turns_independent(get_mask("bidirectional"), dialogues, tokenizer)
     whole = make_batch(dialogues, tokenizer, expand=False)
     expanded = make_batch(dialogues, tokenizer, expand=True)
     assert int(expanded.loss_mask.sum()) == int(whole.loss_mask.sum())  # each target once
@@ -203,6 +202,42 @@ def test_the_loss_is_the_mean_over_answer_tokens_and_their_ends() -> None:
         if batch.loss_mask[b, t]
     ]
     assert loss_on_answers(model, batch, dense).item() == pytest.approx(torch.stack(losses).mean().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(("scale", "norm"), [(100.0, 0.5), (1e-3, None)])
+def test_a_step_clips_the_gradient_and_nothing_else(scale: float, norm: float | None) -> None:
+    """With plain gradient descent at rate 1 the weights move by the gradient: clipped where it is long, as it is else."""
+    model = torch.nn.Linear(3, 2, bias=False)
+    before, x = model.weight.detach().clone(), torch.randn(5, 3)
+    gradient = torch.autograd.grad(model(x).square().sum() * scale, model.weight)[0]
+    optimizer = torch.optim.SGD(model.parameters(), lr=9.0)
+    loss = training_step(model, optimizer, lambda: model(x).square().sum() * scale, lr=1.0, clip=0.5)
+    moved = before - model.weight.detach()
+    expected = gradient if norm is None else gradient / gradient.norm() * norm
+    torch.testing.assert_close(moved, expected, atol=1e-5, rtol=1e-4)
+    assert not loss.requires_grad
+
+
+def test_the_optimiser_is_adamw_with_decay_on_matrices_only() -> None:
+    """Three steps by hand (1711.05101, algorithm 2), with the running means' rates 0.9 and 0.98."""
+    config = TrainingConfig(weight_decay=0.3, lr=0.01)
+    model = GPT(GPTConfig(vocab_size=20, layers=1, heads=1, width=4, token_shift=1))
+    optimizer = make_optimizer(model, config)
+    parameters = dict(model.named_parameters())
+    wanted = {name: p.detach().clone() for name, p in parameters.items()}
+    means = {name: (torch.zeros_like(p), torch.zeros_like(p)) for name, p in wanted.items()}
+    for step in range(1, 4):
+        for name, p in parameters.items():
+            p.grad = torch.randn_like(p)
+            first, second = means[name]
+            means[name] = (0.9 * first + 0.1 * p.grad, 0.98 * second + 0.02 * p.grad**2)
+            first, second = means[name][0] / (1 - 0.9**step), means[name][1] / (1 - 0.98**step)
+            decay = 0.3 if p.ndim == 2 else 0.0
+            wanted[name] = wanted[name] * (1 - 0.01 * decay) - 0.01 * first / (second.sqrt() + 1e-8)
+        optimizer.step()
+    assert {p.ndim for p in wanted.values()} == {1, 2}
+    for name, p in parameters.items():
+        torch.testing.assert_close(p.detach(), wanted[name], atol=1e-5, rtol=1e-4)
 
 
 def test_a_finished_run_loads_as_a_model(tmp_path: Path) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -13,10 +12,12 @@ from typing import Any
 
 import torch
 
-from mini_ism.checkpoints import MODELS, load_model, save_model
+from mini_ism.masks import COURSE_MASKS
+from mini_ism.checkpoints import load_model, save_model
 from mini_ism.corpus import load_split
 from mini_ism.evaluation import CONTROL_SKILLS, Score, evaluate
 from mini_ism.files import write_atomically
+from mini_ism.metrics import Measurement, write_metrics
 from mini_ism.paths import data_dir
 from mini_ism.training import Run, TrainingConfig, train_with_progress
 
@@ -38,9 +39,9 @@ def main() -> None:
         started = {
             mask: pool.submit(train, mask, options.runs / f"{mask}-seed0") for mask in ("prefix", "causal", "ism")
         }
-        about = {mask: started[mask].result() for mask in MODELS}
+        about = {mask: started[mask].result() for mask in COURSE_MASKS}
     scores: dict[str, dict[str, dict[str, Score]]] = {"test": {}, "long": {}}
-    for mask in MODELS:
+    for mask in COURSE_MASKS:
         model, tokenizer = load_model(folder / mask)  # as shipped, rounding included
         for split in scores:
             scores[split][mask] = evaluate(model, tokenizer, load_split(split))
@@ -58,26 +59,27 @@ def train(mask: str, runs: Path) -> dict[str, Any]:
     return {"model": asdict(trained.config), "training": run.about}
 
 
-def save_metrics(metrics: Sequence[Mapping[str, Any]], folder: Path) -> None:
+def save_metrics(metrics: Sequence[Measurement], folder: Path) -> None:
     """Write beside a model how it came about, for :func:`~mini_ism.checkpoints.load_metrics`: a line a score.
 
     Args:
         metrics: of a run, a line a step.
         folder: the model's.
     """
-    lines, losses = [], []
+    lines: list[Measurement] = []
+    losses: list[float] = []
     for line in metrics:
         losses.append(line["loss"])
         if "exact" in line:
             mean = round(sum(losses) / len(losses), 4)
             lines.append({**line, "seconds": round(line["seconds"], 1), "loss": mean, "lr": round(line["lr"], 6)})
             losses = []
-    write_atomically(folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines).encode())
+    write_metrics(folder / "metrics.jsonl", lines)
 
 
 def card(about: dict[str, dict[str, Any]], scores: dict[str, dict[str, dict[str, Score]]]) -> str:
     """The model card, every figure from the runs themselves."""
-    first = about[MODELS[0]]
+    first = about[COURSE_MASKS[0]]
     model, recipe = first["model"], first["training"]
     lines = [
         "# Model card: the shipped checkpoints",
@@ -97,7 +99,7 @@ def card(about: dict[str, dict[str, Any]], scores: dict[str, dict[str, dict[str,
         *(
             f"| {mask} | {t['steps']:,} | {t['seen']:,} | {t['weights'].replace(',', ', ')} | {t['tokens']:,} "
             f"| {t['seconds']:,.0f} | {t['threads']} |"
-            for mask, t in ((mask, about[mask]["training"]) for mask in MODELS)
+            for mask, t in ((mask, about[mask]["training"]) for mask in COURSE_MASKS)
         ),
         "",
         "Seconds are wall-clock time, and other work ran beside the training. Where a `metrics.jsonl` lies beside "
@@ -116,7 +118,7 @@ def card(about: dict[str, dict[str, Any]], scores: dict[str, dict[str, dict[str,
         "long": "Long split: longer lists and more turns than in training",
     }
     for split, by_mask in scores.items():
-        skills = sorted(by_mask[MODELS[0]], key=lambda name: (name not in CONTROL_SKILLS, name))
+        skills = sorted(by_mask[COURSE_MASKS[0]], key=lambda name: (name not in CONTROL_SKILLS, name))
         lines += [
             "",
             f"## {titles[split]}",
@@ -124,17 +126,17 @@ def card(about: dict[str, dict[str, Any]], scores: dict[str, dict[str, dict[str,
             "Exact match of the whole answer, greedy, true history; in brackets Wilson's 95% interval over the "
             f"answers. Control skills in bold. `python -m mini_ism eval causal prefix ism --split {split}`",
             "",
-            "| skill | answers | " + " | ".join(MODELS) + " |",
-            "|---|---:|" + "---:|" * len(MODELS),
+            "| skill | answers | " + " | ".join(COURSE_MASKS) + " |",
+            "|---|---:|" + "---:|" * len(COURSE_MASKS),
         ]
         for skill in skills:
             cells = []
-            for mask in MODELS:
+            for mask in COURSE_MASKS:
                 score = by_mask[mask][skill]
                 low, high = score.interval
                 cells.append(f"{score.share:.1%} ({low:.1%} to {high:.1%})")
             name = f"**{skill}**" if skill in CONTROL_SKILLS else skill
-            lines.append(f"| {name} | {by_mask[MODELS[0]][skill].total} | " + " | ".join(cells) + " |")
+            lines.append(f"| {name} | {by_mask[COURSE_MASKS[0]][skill].total} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 

@@ -12,7 +12,7 @@ import tiktoken
 from mini_ism.corpus.card import write_card
 from mini_ism.corpus.splits import MANIFEST, SEED, SIZES, draw_split, to_jsonl
 from mini_ism.corpus.train_tokenizer import train_ranks
-from mini_ism.files import sha256, write_together
+from mini_ism.files import sha256, write_atomically
 from mini_ism.paths import data_dir
 from mini_ism.tokenizer import NAME, describe, load_tokenizer
 
@@ -28,7 +28,7 @@ def build(folder: str | Path | None = None) -> list[Path]:
 
     Raises:
         ModuleNotFoundError: rustbpe, which trains the tokenizer, is not installed.
-        OSError: a file could not be written; all files are as they were.
+        OSError: a file could not be written; it is as it was. Give the command again to write the rest.
     """
     folder = data_dir() if folder is None else Path(folder)
     ranks = train_ranks()
@@ -50,7 +50,8 @@ def build(folder: str | Path | None = None) -> list[Path]:
     }
     card = folder / "dialogues" / "README.md"
     files[card] = write_card(splits, _encoding(ranks, about)).encode("utf-8")
-    write_together(files)
+    for path, content in files.items():
+        write_atomically(path, content)
     return list(files)
 
 

@@ -1,9 +1,8 @@
 """A chat that trusts its cache blindly: what goes stale when nothing is thrown away, and what it does to the answers.
 
 :class:`~mini_ism.chat.ChatSession` asks the rule before each step which cached positions are still right, so it cannot
-be wrong. This is the engine without that question, for those who want to see why it is asked. It drives the model
-itself (floor 3), speaks of turns in the chat's events (floor 4) and draws nothing, so that notebook, widget and test
-show the same numbers: floor 5, beside the costs of an honest turn.
+be wrong. This is the engine without that question, for those who want to see why it is asked. It draws nothing, so
+that notebook, widget and test show the same numbers.
 """
 
 from __future__ import annotations
@@ -16,10 +15,12 @@ import torch
 from torch import Tensor
 
 from mini_ism.cache import KVCache
-from mini_ism.chat import Event, Sampler
+from mini_ism.trace import Event
+from mini_ism.sampling import Sampler
 from mini_ism.cost import plan
 from mini_ism.dialogue import END, EncodedDialogue, Message, encode_dialogue
-from mini_ism.masks import Mask, get_mask
+from mini_ism.mask import Mask
+from mini_ism.masks import get_mask
 from mini_ism.model import GPT
 from mini_ism.segments import Segments
 
@@ -101,7 +102,7 @@ def _forwards(trace: Iterable[Event]) -> Iterator[tuple[int, int]]:
 
 
 @dataclass(frozen=True, eq=False)
-class Written:
+class Generation:
     """A greedy answer: its ``tokens``, and the ``logits [N, V]`` that each was picked from. The end marker counts."""
 
     tokens: tuple[int, ...]
@@ -123,8 +124,8 @@ class StaleTurn:
 
     turn: int
     stale: tuple[int, ...]
-    right: Written
-    blind: Written
+    right: Generation
+    blind: Generation
     right_text: str
     blind_text: str
     pieces: tuple[tuple[str, str, float | None], ...]
@@ -207,7 +208,7 @@ def _read(model: GPT, rule: Mask, encoded: EncodedDialogue, cache: KVCache) -> T
 
 def _write(
     model: GPT, tokenizer: tiktoken.Encoding, rule: Mask, asked: EncodedDialogue, cache: KVCache, longest: int
-) -> Written:
+) -> Generation:
     """The greedy answer to a question, over a cache that holds what it holds."""
     greedy = Sampler(tokenizer, 0.0, None, None, 0)
     end = tokenizer.encode_single_token(END)
@@ -218,7 +219,7 @@ def _write(
         logits.append(_read(model, rule, asked, cache))
         tokens.append(greedy.pick(logits[-1]))
         if tokens[-1] == end or len(tokens) == min(longest, model.config.context - len(asked)):
-            return Written(tuple(tokens), torch.stack(logits))
+            return Generation(tuple(tokens), torch.stack(logits))
         asked = _longer(asked, tokens[-1], segment)
 
 
@@ -234,7 +235,7 @@ def _longer(encoded: EncodedDialogue, token: int, segment: int) -> EncodedDialog
 
 
 def _compared(
-    turn: int, stale: tuple[int, ...], anew: Written, blind: Written, tokenizer: tiktoken.Encoding
+    turn: int, stale: tuple[int, ...], anew: Generation, blind: Generation, tokenizer: tiktoken.Encoding
 ) -> StaleTurn:
     pieces: list[tuple[str, str, float | None]] = []
     for n in range(max(len(anew.tokens), len(blind.tokens))):

@@ -1,0 +1,131 @@
+"""Dialogues laid out for one forward: training sequences, and batches that hold several dialogues to a row.
+
+Whether all turns of a dialogue may share one forward follows from the rule. Where they may not, as under a prefix
+mask, each turn becomes a sequence of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tiktoken
+import torch
+
+from mini_ism.corpus import Dialogue
+from mini_ism.dialogue import PAD, EncodedDialogue, Message, encode_dialogue
+from mini_ism.mask import Mask
+from mini_ism.reuse import reusable
+from mini_ism.segments import PADDING, Segments
+
+# -- training sequences ----------------------------------------------------------------------------
+
+
+def turns_independent(mask: Mask, dialogues: Sequence[Dialogue], tokenizer: tiktoken.Encoding) -> bool:
+    """Whether all turns of a dialogue can be learned, or scored, in one forward.
+
+    They can if no turn changes what an earlier one saw: under causal and ISM, but not under prefix. Derived from the
+    rule, on the dialogues given.
+    """
+    for dialogue in dialogues:
+        s = encode_dialogue(dialogue.messages, tokenizer).segments
+        after_answer = ~s.is_query[:-1] & s.is_query[1:]  # (T - 1)
+        for end in (after_answer.nonzero()[:, 0] + 1).tolist():
+            if reusable(mask, s[:end], s) != end:
+                return False
+    return True
+
+
+def training_sequences(
+    dialogues: Sequence[Dialogue], tokenizer: tiktoken.Encoding, *, expand: bool
+) -> list[tuple[EncodedDialogue, list[str]]]:
+    """The sequences that together hold each answer as a target once.
+
+    Args:
+        dialogues: messages and a skill for each answer.
+        tokenizer: as in chat.
+        expand: one sequence per turn, with that turn's answer as the target, instead of one per dialogue.
+
+    Returns:
+        Pairs of a sequence and the skills of its targets.
+    """
+    if not expand:
+        return [(encode_dialogue(d.messages, tokenizer), list(d.skills)) for d in dialogues]
+    return [
+        (encode_dialogue(turn, tokenizer, loss="last"), [skill])
+        for d in dialogues
+        for turn, skill in zip(expand_turns(d.messages), d.skills, strict=True)
+    ]
+
+
+def expand_turns(messages: Sequence[Message]) -> list[list[Message]]:
+    """One sample per turn, (history, query, answer): the triplet expansion that prefix training needs (2408.00539).
+
+    Under a prefix mask an earlier answer could look ahead at the later turns, so each answer needs a forward of its
+    own.
+    """
+    return [list(messages[: n + 1]) for n, message in enumerate(messages) if message["role"] == "assistant"]
+
+
+# -- rows ------------------------------------------------------------------------------------------
+
+
+def make_batch(dialogues: Sequence[Dialogue], tokenizer: tiktoken.Encoding, *, expand: bool) -> EncodedDialogue:
+    """The training sequences of some dialogues, packed into rows ``[B, T]``; T is the longest sequence's length."""
+    sequences = (sequence for sequence, _ in training_sequences(dialogues, tokenizer, expand=expand))
+    longest_first = sorted(sequences, key=len, reverse=True)  # packs well
+    return pack(longest_first, tokenizer, length=len(longest_first[0]))
+
+
+def collate(dialogues: Sequence[EncodedDialogue], tokenizer: tiktoken.Encoding) -> EncodedDialogue:
+    """A batch ``[B, T]`` of one dialogue per row, padded on the right to the longest."""
+    return pack(dialogues, tokenizer, length=max(map(len, dialogues), default=0), one_a_row=True)
+
+
+def pack(
+    dialogues: Sequence[EncodedDialogue],
+    tokenizer: tiktoken.Encoding,
+    length: int,
+    *,
+    one_a_row: bool = False,
+) -> EncodedDialogue:
+    """A batch ``[B, length]`` with as many dialogues laid end to end in a row as fit, first fit in
+    the order given.
+
+    Each dialogue gets a ``document`` number of its own, and no mask looks past it
+    (:meth:`Mask.dense`).
+
+    Raises:
+        ValueError: a dialogue is longer than ``length``, or there is none.
+    """
+    if not dialogues:
+        raise ValueError("nothing to batch: give at least one dialogue")
+    rows: list[list[EncodedDialogue]] = []
+    room: list[int] = []
+    for dialogue in dialogues:
+        if len(dialogue) > length:
+            raise ValueError(f"a dialogue of {len(dialogue)} tokens does not fit a row of {length}; use a longer row")
+        fits = next((n for n, left in enumerate(room) if left >= len(dialogue) and not one_a_row), None)
+        if fits is None:
+            rows.append([])
+            room.append(length)
+            fits = len(rows) - 1
+        rows[fits].append(dialogue)
+        room[fits] -= len(dialogue)
+
+    shape = (len(rows), length)
+    tokens = torch.full(shape, tokenizer.encode_single_token(PAD))
+    ids = torch.full(shape, -1)
+    document = torch.full(shape, PADDING)
+    is_query, is_system, loss_mask = (torch.zeros(shape, dtype=torch.bool) for _ in range(3))
+    for b, row in enumerate(rows):
+        start = 0
+        for number, d in enumerate(row):
+            span = (b, slice(start, start + len(d)))
+            tokens[span], ids[span], document[span] = d.tokens, d.segments.id, number
+            is_query[span], is_system[span], loss_mask[span] = (
+                d.segments.is_query,
+                d.segments.system,
+                d.loss_mask,
+            )
+            start += len(d)
+    return EncodedDialogue(tokens, Segments(ids, is_query, is_system, document), loss_mask)

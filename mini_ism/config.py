@@ -1,0 +1,119 @@
+"""The shape of a GPT, its named sizes, and the check of what a model of that shape can be given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class GPTConfig:
+    """The model's shape. In nanoGPT's names: ``context`` is ``block_size``, ``layers`` ``n_layer``, ``heads``
+    ``n_head``, ``width`` ``n_embd``; there is no dropout and no bias.
+
+    Args:
+        vocab_size: tokens in the vocabulary.
+        context: positions a dialogue may have.
+        layers, heads, width: blocks, heads per block, channels.
+        token_shift: how many of the tokens just before it each embedding hears of (0 = none). Recall trains ten times
+            faster with 2. It never goes round the mask: see :class:`TokenShift`.
+        mask: the rule the model was trained with, for the record; :meth:`GPT.forward` takes any.
+        rotary_pct: share of each head's channels that rotate with the position; the others match by content at any
+            distance. A quarter, as in GPT-NeoX (2204.06745, section 2.1): look-ups are learned sooner.
+        rope_theta: wavelength base of the rotary positions.
+
+    Raises:
+        ValueError: a size is not positive, ``width`` does not divide into heads of an even width, or ``rotary_pct`` is
+            no share.
+    """
+
+    vocab_size: int = 512
+    context: int = 512
+    layers: int = 3
+    heads: int = 4
+    width: int = 80
+    token_shift: int = 4
+    mask: str = "causal"
+    rotary_pct: float = 0.25
+    rope_theta: float = 10_000.0
+
+    def __post_init__(self) -> None:
+        least = {"vocab_size": 1, "context": 1, "layers": 1, "heads": 1, "width": 1, "token_shift": 0}
+        for name, bound in least.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < bound:
+                raise ValueError(f"GPTConfig.{name} must be a whole number from {bound} up, got {value!r}")
+        if not 0 <= self.rotary_pct <= 1:
+            raise ValueError(f"GPTConfig.rotary_pct is a share, from 0 to 1, got {self.rotary_pct!r}")
+        if self.width % (2 * self.heads):
+            raise ValueError(
+                f"width {self.width} does not divide into {self.heads} heads of an even width (rotary positions "
+                f"rotate channels in pairs); use a multiple of {2 * self.heads}"
+            )
+
+    @property
+    def head_dim(self) -> int:
+        """D, the channels of a head."""
+        return self.width // self.heads
+
+    @property
+    def rotary_dim(self) -> int:
+        """How many channels of a head rotate, in pairs."""
+        return int(self.rotary_pct * self.head_dim) // 2 * 2
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> GPTConfig:
+        """A named size, ``"tiny"`` (0.3M parameters) to ``"small"`` (10M), with other fields changed.
+
+        Raises:
+            ValueError: no such preset.
+        """
+        if name not in PRESETS:
+            raise ValueError(f"unknown preset {name!r}; presets are {', '.join(PRESETS)}")
+        return cls(**{**PRESETS[name], **changes})
+
+
+PRESETS: dict[str, dict[str, int]] = {
+    "tiny": {"layers": 3, "heads": 4, "width": 80},
+    "mini": {"layers": 4, "heads": 4, "width": 128},
+    "small": {"layers": 6, "heads": 6, "width": 384},
+}
+"""The named sizes of :meth:`GPTConfig.preset`."""
+
+
+def check_inputs(config: GPTConfig, tokens: object, mask: object, start: int) -> None:
+    """Refuse what :meth:`GPT.forward` cannot compute; see there for the errors."""
+    if not isinstance(tokens, Tensor) or tokens.dtype != torch.long:
+        raise TypeError(f"tokens must be a LongTensor [B, T], got {getattr(tokens, 'dtype', tokens)}")
+    if tokens.ndim != 2 or 0 in tokens.shape:
+        raise ValueError(
+            f"tokens must be a LongTensor [B, T] with T >= 1, got {tuple(tokens.shape)}"
+            + ("; add a batch dimension with tokens[None]" if tokens.ndim == 1 else "")
+        )
+    low, high = (int(bound) for bound in tokens.aminmax())
+    if low < 0 or high >= config.vocab_size:
+        raise ValueError(
+            f"token {low if low < 0 else high} is out of range: the model knows 0 to {config.vocab_size - 1}; "
+            "use its own tokenizer, or make it with GPTConfig(vocab_size=tokenizer.n_vocab)"
+        )
+    B, T = tokens.shape
+    S = start + T
+    if config.context < S:
+        raise ValueError(f"{start} cached + {T} new positions exceed the model's context of {config.context}")
+    if mask is None:
+        return
+    if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
+        raise TypeError(
+            f"the mask must be a bool tensor (True = may attend), got {getattr(mask, 'dtype', mask)}; "
+            'of a rule take its matrix: get_mask("ism").dense(segments)'
+        )
+    if tuple(mask.shape) not in {(T, S), (1, T, S), (B, T, S)}:
+        raise ValueError(
+            f"the mask has shape {tuple(mask.shape)}, but {T} new tokens after {start} cached ones need "
+            f"[{T}, {S}] or [{B}, {T}, {S}]: a row for each new token, a column for each token so far"
+        )
+    if not bool((some := mask.any(-1)).all()):
+        raise ValueError(f"row {(~some).nonzero()[0].tolist()} of the mask sees nothing; let it see itself")

@@ -1,0 +1,250 @@
+"""The :class:`Mask`: a rule that says who may attend to whom, in every form that attention code wants.
+
+A rule is a function ``rule(q, kv, s)``. ``q`` and ``kv`` are integer position tensors that broadcast against each
+other, ``s`` is the dialogue's :class:`~mini_ism.segments.Segments`, and the result is bool: **True = q may attend to
+kv**. FlexAttention's ``mask_mod`` has the same shape of thought, with batch and head in place of the segments.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import cast
+
+import torch
+from torch import Tensor
+from torch.nn.attention.flex_attention import BlockMask, create_block_mask
+
+from mini_ism.segments import PADDING, Segments
+
+Rule = Callable[..., Tensor]
+Option = bool | int | float | str
+"""The value of a mask's option."""
+
+USE_BITS = "compare positions (kv <= q) and combine with & | ~, not with and, or, not"
+
+
+class Mask:
+    """A rule with a name and options, which composes with ``&``, ``|`` and ``~``.
+
+    Args:
+        rule: ``rule(q, kv, s) -> bool tensor``, True = may attend; see the module's docstring. Its keyword-only
+            parameters, if any, are the mask's options: ``ism.with_options(sink=True)``.
+        name: how the mask introduces itself. For everything built from registered masks,
+            ``get_mask(mask.name)`` gives it back.
+
+    Raises:
+        TypeError: the rule is not a function of three positional arguments.
+    """
+
+    def __init__(self, rule: Rule, name: str = "custom") -> None:
+        _check_signature(rule)
+        self.rule = rule
+        self.name = name
+
+    def __call__(self, q: Tensor, kv: Tensor, s: Segments) -> Tensor:
+        """Evaluate the rule: BoolTensor of the shape that ``q`` and ``kv`` broadcast to, True = may attend."""
+        return self.rule(q, kv, s)
+
+    # -- composing ---------------------------------------------------------------------------------
+
+    def __and__(self, other: object) -> Mask:
+        """Both rules must allow it. ``other`` may be a plain function, too."""
+        return NotImplemented if not callable(other) else _both(self, _as_mask(other))
+
+    def __rand__(self, other: object) -> Mask:
+        return NotImplemented if not callable(other) else _both(_as_mask(other), self)
+
+    def __or__(self, other: object) -> Mask:
+        """Either rule may allow it. ``other`` may be a plain function, too."""
+        return NotImplemented if not callable(other) else _either(self, _as_mask(other))
+
+    def __ror__(self, other: object) -> Mask:
+        return NotImplemented if not callable(other) else _either(_as_mask(other), self)
+
+    def __invert__(self) -> Mask:
+        """What the rule forbids."""
+        return Mask(lambda q, kv, s: ~self(q, kv, s), f"~{self._term}")
+
+    @property
+    def _term(self) -> str:
+        """The name as it may stand in an expression, in brackets if it is one itself."""
+        without_options = re.sub(r"\([^()]*\)", "", self.name)
+        return f"({self.name})" if " " in without_options else self.name
+
+    # -- options -----------------------------------------------------------------------------------
+
+    @property
+    def options(self) -> dict[str, Option]:
+        """The rule's options with their present values."""
+        parameters = inspect.signature(self.rule).parameters.values()
+        return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+    @property
+    def _overrides(self) -> dict[str, Option]:
+        """The options that were set, not left at their defaults."""
+        return dict(self.rule.keywords) if isinstance(self.rule, partial) else {}
+
+    def with_options(self, **options: Option) -> Mask:
+        """The same rule with other options: ``sliding_window.with_options(n=32)``.
+
+        Raises:
+            TypeError: the rule has no such option, or the value has another type than the option's default.
+        """
+        known = self.options
+        if unknown := sorted(options.keys() - known.keys()):
+            raise TypeError(f"mask {self.name!r} has no such option: {unknown}; its options are {known or 'none'}")
+        for option, value in options.items():
+            if type(value) is not type(known[option]):
+                raise TypeError(
+                    f"option {option!r} of mask {self.name!r} must be {type(known[option]).__name__}, got {value!r}"
+                )
+        if not options:
+            return self
+        overrides = ", ".join(f"{option}={value!r}" for option, value in (self._overrides | options).items())
+        return Mask(partial(self.rule, **options), f"{self.name.split('(')[0]}({overrides})")
+
+    # -- forms -------------------------------------------------------------------------------------
+
+    def dense(self, segments: Segments, rows: slice | None = None) -> Tensor:
+        """The mask as a matrix.
+
+        Dialogues packed into one row never see each other, whatever the rule says; a padding position sees its
+        fellows and always itself, so that no softmax runs over nothing.
+
+        Args:
+            segments: of shape ``[..., T]``.
+            rows: which query positions, default all T.
+
+        Returns:
+            BoolTensor ``[..., rows, T]``, True = may attend.
+
+        Raises:
+            TypeError, ValueError: the rule does not return a bool tensor that broadcasts to ``[rows, T]``, or leaves
+                a position with nothing to attend to.
+        """
+        if segments.id.ndim > 1:
+            return torch.stack([self.dense(row, rows) for row in segments.rows()])
+        positions = torch.arange(len(segments), device=segments.id.device)  # (T)
+        q, kv = positions[rows if rows is not None else slice(None)][:, None], positions[None, :]  # (R, 1), (1, T)
+        allowed = _within_document(self._evaluate(q, kv, segments), q, kv, segments)  # (R, T)
+        if bool(allowed.gather(1, q).all()):  # most rules show each position itself; they are spared a second pass
+            return allowed
+        empty = ~allowed.any(-1)  # (R)
+        if bool(empty.any()):
+            raise ValueError(
+                f"mask {self.name!r} leaves position {int(q[empty][0])} with nothing to attend to; "
+                "let each position see itself at least, for example by `| Mask(lambda q, kv, s: q == kv)`"
+            )
+        return allowed
+
+    def _evaluate(self, q: Tensor, kv: Tensor, segments: Segments) -> Tensor:
+        """What the rule says of every pair, as a matrix ``[R, T]``, after a check of what it returned."""
+        try:
+            allowed: object = self.rule(q, kv, segments)
+        except RuntimeError as error:
+            if "Boolean value of Tensor" not in str(error):
+                raise
+            raise TypeError(
+                f"the rule of mask {self.name!r} asks whether a whole tensor is true; {USE_BITS}"
+            ) from error
+        if not isinstance(allowed, Tensor) or allowed.dtype != torch.bool:
+            got = str(allowed.dtype) if isinstance(allowed, Tensor) else type(allowed).__name__
+            raise TypeError(f"the rule of mask {self.name!r} returned {got}, not a bool tensor; {USE_BITS}")
+        shape = (q.shape[0], kv.shape[1])
+        try:
+            return allowed.broadcast_to(shape)
+        except RuntimeError:
+            raise ValueError(
+                f"the rule of mask {self.name!r} returned shape {tuple(allowed.shape)}, which does not broadcast to "
+                f"{shape} (query positions, key positions); build it from q and kv"
+            ) from None
+
+    def mask_mod(self, segments: Segments) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
+        """The mask as FlexAttention's ``mask_mod(b, h, q, kv)``, for segments ``[T]`` (any batch) or ``[B, T]``."""
+
+        def mod(b: Tensor, h: Tensor, q: Tensor, kv: Tensor) -> Tensor:
+            s = segments if segments.id.ndim == 1 else cast(Segments, _BatchRow(segments, b))
+            return _within_document(self.rule(q, kv, s), q, kv, s)
+
+        return mod
+
+    def block_mask(self, segments: Segments, block_size: int = 128) -> BlockMask:
+        """The mask as FlexAttention's ``BlockMask``, one for all heads and for each row of a batch.
+
+        Raises:
+            TypeError, ValueError: see :meth:`dense`.
+        """
+        self.dense(segments)  # FlexAttention's own errors name neither the rule nor the position
+        batch = segments.id.shape[0] if segments.id.ndim > 1 else None
+        total, device = len(segments), str(segments.id.device)
+        return create_block_mask(
+            self.mask_mod(segments), batch, None, total, total, device=device, BLOCK_SIZE=block_size
+        )
+
+    # -- showing itself ----------------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        return f"Mask({self.name})"
+
+    def _repr_html_(self) -> str:
+        """The mask on a small dialogue: system prompt, query, answer, query, answer."""
+        from mini_ism.views.mask_map import example_grid  # the core draws nothing; only a notebook asks for this
+
+        return example_grid(self)
+
+
+def _as_mask(rule: Rule) -> Mask:
+    return rule if isinstance(rule, Mask) else Mask(rule, getattr(rule, "__name__", "custom"))
+
+
+def _both(a: Mask, b: Mask) -> Mask:
+    return Mask(lambda q, kv, s: a(q, kv, s) & b(q, kv, s), f"{a._term} & {b._term}")
+
+
+def _either(a: Mask, b: Mask) -> Mask:
+    return Mask(lambda q, kv, s: a(q, kv, s) | b(q, kv, s), f"{a._term} | {b._term}")
+
+
+def _check_signature(rule: object) -> None:
+    """Refuse what cannot be called as ``rule(q, kv, s)``.
+
+    Raises:
+        TypeError: it is no function, or one of other arguments; FlexAttention's order is named.
+    """
+    if not callable(rule):
+        raise TypeError(f"a mask's rule must be a function (q, kv, s) -> bool tensor, got {rule!r}")
+    try:
+        signature = inspect.signature(rule)
+    except ValueError:  # some built-in functions have none
+        return
+    try:
+        signature.bind(None, None, None)
+    except TypeError:
+        flex = len(signature.parameters) == 4
+        hint = (
+            "; four arguments are FlexAttention's (b, h, q, kv): drop b and h, and add s, the segments" if flex else ""
+        )
+        raise TypeError(
+            f"a mask's rule takes three arguments (q, kv, s), but this one takes {signature}{hint}"
+        ) from None
+
+
+def _within_document(allowed: Tensor, q: Tensor, kv: Tensor, s: Segments) -> Tensor:
+    """What a rule allows inside each dialogue of a packed row; padding always sees itself."""
+    if s.document is None:
+        return allowed
+    return (allowed & (s.document[q] == s.document[kv])) | ((q == kv) & (s.document[q] == PADDING))
+
+
+class _BatchRow:
+    """One row of a batch of segments, where the row's number may be one of FlexAttention's symbolic indices."""
+
+    def __init__(self, segments: Segments, b: Tensor) -> None:
+        self._segments, self._b = segments, b
+
+    def __getattr__(self, name: str) -> Tensor | None:
+        field: Tensor | None = getattr(self._segments, name)  # worked out for the whole batch, then indexed
+        return None if field is None else field[self._b]

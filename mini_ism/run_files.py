@@ -1,0 +1,102 @@
+"""What a training run keeps on the disk, so that it can go on as if it had never stopped.
+
+``state.safetensors`` holds the weights, the optimiser's state, the run's configuration and how far it is;
+``metrics.jsonl`` holds what it measured, a line per step.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from mini_ism.checkpoints import CheckpointError
+from mini_ism.files import fingerprint, write_atomically
+from mini_ism.metrics import Measurement, read_metrics, write_metrics
+
+STATE, METRICS = "state.safetensors", "metrics.jsonl"
+Facts = Mapping[str, int | float | str]
+
+
+@dataclass
+class Progress:
+    """How far a run is.
+
+    Args:
+        step: steps done.
+        seconds: time spent in steps, over all sittings.
+        tokens: positions computed so far, padding left out.
+        seen: dialogues seen so far.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    tokens: int = 0
+    seen: int = 0
+
+
+def save_run(
+    folder: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    *,
+    config: Facts,
+    progress: Facts,
+    metrics: list[Measurement],
+) -> None:
+    """Write all that a run needs to go on.
+
+    Raises:
+        OSError: see :func:`~mini_ism.files.write_atomically`.
+    """
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
+    tensors = {key: value.cpu().contiguous() for key, value in tensors.items()}
+    about = {"config": json.dumps(dict(config)), "progress": json.dumps(dict(progress))}
+    about["sha256"] = fingerprint(tensors, *about.values())
+    write_metrics(folder / METRICS, metrics)  # first: those that are ahead of the state are dropped on resuming
+    write_atomically(folder / STATE, save(tensors, about))
+
+
+def resume_run(
+    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, *, config: Facts
+) -> tuple[Progress, list[Measurement]]:
+    """Put a run's saved state into a fresh model and optimiser; how far it was, and what it had measured.
+
+    Raises:
+        CheckpointError: the folder holds a run with another configuration, or a damaged one.
+    """
+    remedy = "choose another folder with --out, or delete this one to start afresh"
+    file = folder / STATE
+    try:
+        with safe_open(file, "pt") as content:
+            about = content.metadata() or {}
+            # Copies, or the optimiser would go on living in the file, which Windows then refuses to replace.
+            tensors = {key: content.get_tensor(key).clone() for key in content.keys()}  # noqa: SIM118
+        saved_config, progress = json.loads(about["config"]), Progress(**json.loads(about["progress"]))
+        if about["sha256"] != fingerprint(tensors, about["config"], about["progress"]):
+            raise ValueError("its content has changed since it was saved")
+        file = folder / METRICS
+        metrics = [line for line in read_metrics(file) if line["step"] <= progress.step]
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+        raise CheckpointError(f"{file} is damaged or not a training run ({error}); {remedy}") from None
+    if mismatches := {name for name in saved_config | config if saved_config.get(name) != config.get(name)}:
+        message = ", ".join(
+            f"{name}={saved_config.get(name)!r} there, {config.get(name)!r} now" for name in sorted(mismatches)
+        )
+        raise CheckpointError(f"{folder} holds a run with another config: {message}; {remedy}")
+    model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith("optimizer."):
+            _, index, name = key.split(".")
+            state.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+    return progress, metrics
