@@ -8,6 +8,7 @@ S = positions before the chunk + T, C width, H heads, D = C / H, V vocabulary.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -150,21 +151,30 @@ class TokenShift(nn.Module):
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
-        self.maps = nn.ModuleList(nn.Linear(config.width, config.width, bias=False) for _ in range(config.token_shift))
+        self.reach = config.token_shift
+        self.map = nn.Linear(config.token_shift * config.width, config.width, bias=False)  # the nearest token first
 
-    def forward(self, x: Tensor, before: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, before: Tensor, mask: Tensor | None) -> Tensor:
         """Add its predecessors to each of a chunk's embeddings ``x [B, T, C]``; ``before [B, P, C]`` precede the chunk.
 
-        ``mask [B or 1, T, S]`` is the chunk's rows of the mask.
+        ``mask [B or 1, T, S]`` is the chunk's rows of the mask; ``None`` = everything so far may be seen.
         """
-        T, P, start = x.shape[1], before.shape[1], mask.shape[-1] - x.shape[1]
-        row = torch.arange(T, device=x.device)  # (T)
-        line = torch.cat([before, x], dim=1)  # (B, P + T, C)
-        for back, project in enumerate(self.maps, start=1):
-            column = start + row - back
-            seen = mask[:, row, column.clamp(min=0)] & (column >= 0)  # (B or 1, T)
-            x = x + project(line[:, (P + row - back).clamp(min=0)]) * seen[..., None].to(x.dtype)
-        return x
+        if self.reach == 0:
+            return x
+        T, missing = x.shape[1], self.reach - before.shape[1]  # predecessors that the dialogue's beginning has not
+        line = F.pad(torch.cat([before, x], dim=1), (0, 0, missing, 0))  # (B, reach + T, C)
+        near = [line[:, self.reach - back : self.reach - back + T] for back in range(1, self.reach + 1)]
+        if mask is not None:
+            near = [tokens * seen for tokens, seen in zip(near, self._gates(mask, x.dtype), strict=True)]
+        return x + self.map(torch.cat(near, dim=-1))  # (B, T, reach * C) -> (B, T, C)
+
+    def _gates(self, mask: Tensor, dtype: torch.dtype) -> Iterator[Tensor]:
+        """For each predecessor, the nearest first: 1 where the mask lets a token see it, else 0, ``[B or 1, T, 1]``."""
+        T, S = mask.shape[-2:]
+        row = torch.arange(T, device=mask.device)  # (T)
+        for back in range(1, self.reach + 1):
+            column = (S - T + row - back).clamp(min=0)  # a column before the beginning stands for padding, which is 0
+            yield mask[:, row, column, None].to(dtype)
 
 
 class GPT(nn.Module):
@@ -200,8 +210,8 @@ class GPT(nn.Module):
         elif isinstance(module, MLP):
             nn.init.zeros_(module.down.weight)
         elif isinstance(module, TokenShift):
-            for weight in module.parameters():
-                weight.detach().mul_(0.7).add_(torch.eye(self.config.width) / 2)
+            nn.init.normal_(module.map.weight, std=0.7 * self.config.width**-0.5)
+            module.map.weight.detach().add_(torch.eye(self.config.width).repeat(1, module.reach) / 2)
         elif isinstance(module, Attention):
             q, k, v = module.qkv.weight.detach().chunk(3)
             k.copy_(q)
@@ -240,26 +250,48 @@ class GPT(nn.Module):
         """
         start = 0 if cache is None else cache.length
         check_inputs(self.config, tokens, mask, start)
-        T, S = tokens.shape[1], start + tokens.shape[1]
         if mask is None:
-            mask = torch.ones(T, S, dtype=torch.bool, device=tokens.device).tril(start)
-        rows = mask.to(tokens.device).view(-1, T, S)  # (B or 1, T, S)
+            mask = torch.ones(tokens.shape[1], start + tokens.shape[1], dtype=torch.bool).tril(start)
+        # A chunk that sees everything needs no mask: decoding, and under ISM a whole query over a warm cache.
+        if cache is not None and bool(mask.all()):
+            mask = None
+        return self.compute(tokens, mask, cache, logits_at=logits_at, output_attentions=output_attentions)
 
+    def compute(
+        self,
+        tokens: Tensor,
+        mask: Tensor | None,
+        cache: KVCache | None,
+        *,
+        logits_at: Tensor | slice | None = None,
+        output_attentions: list[Tensor] | None = None,
+    ) -> Tensor:
+        """The forward itself, for callers who know that their arguments fit, such as the chat engine.
+
+        Args:
+            tokens, cache, output_attentions: as for :meth:`forward`.
+            mask: as for :meth:`forward`, but ``None`` = the whole chunk may see everything so far, itself included.
+            logits_at: as for :meth:`forward`, or a slice of the chunk's positions.
+
+        Returns:
+            As :meth:`forward`; ``[B, N, V]`` for a slice of N positions.
+        """
+        T, start = tokens.shape[1], 0 if cache is None else cache.length
+        rows = None if mask is None else mask.to(tokens.device).view(-1, T, start + T)  # (B or 1, T, S)
         P = min(self.config.token_shift, start)
         line = tokens if cache is None or P == 0 else torch.cat([cache.tokens[:, start - P : start], tokens], dim=1)
         embedded = self.embed(line)  # (B, P + T, C)
         x = self.shift(embedded[:, P:], embedded[:, :P], rows)  # (B, T, C)
 
-        # A chunk that sees everything needs no mask: decoding, and under ISM a whole query over a warm cache.
-        seen = None if cache is not None and bool(rows.all()) else rows[:, None]  # (B or 1, 1, T, S)
-        rotary = Rotary(self.cos[start:S], self.sin[start:S], self.config.rotary_dim // 2)
-        inputs = LayerInputs(rotary, seen, cache, output_attentions)
+        rotary = Rotary(self.cos[start : start + T], self.sin[start : start + T], self.config.rotary_dim // 2)
+        inputs = LayerInputs(rotary, None if rows is None else rows[:, None], cache, output_attentions)
         for block in self.blocks:
             x = block(x, inputs)  # (B, T, C)
         if cache is not None:
             cache.advance(tokens)
-        final = self.norm(x if logits_at is None else x[logits_at]) * self.config.width**-0.5  # (B, T, C) or (N, C)
-        return F.linear(final, self.embed.weight)  # (B, T, V) or (N, V)
+        if logits_at is not None:
+            x = x[:, logits_at] if isinstance(logits_at, slice) else x[logits_at]  # (B, N, C) or (N, C)
+        return F.linear(self.norm(x) * self.config.width**-0.5, self.embed.weight)  # (B, T, V), (B, N, V) or (N, V)
 
     # -- what it costs -----------------------------------------------------------------------------
 

@@ -1,0 +1,154 @@
+"""The house: imports only downwards, no circle, and a core that draws nothing."""
+
+import ast
+import subprocess
+import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("paths", "files", "devices", "interrupts", "segments"),
+    ("mask", "metrics", "tokenizer"),
+    ("masks",),
+    ("reuse",),
+    ("dialogue", "cache", "config"),
+    ("model",),
+    ("sampling", "trace"),
+    ("chat",),
+    ("cost", "blind_cache"),
+    ("corpus",),
+    ("batching",),
+    ("evaluation", "attention_stats"),
+    ("checkpoints",),
+    ("run_files",),
+    ("training",),
+    ("regression", "results"),
+    ("views",),
+    ("exercises", "widgets"),
+    ("__init__", "__main__"),
+)
+"""Rooms from the ground up: a room imports from floors below its own, and from itself."""
+
+LATE = {
+    ("mini_ism", "mini_ism.views"),  # names that are looked up when they are first used
+    ("mini_ism.mask", "mini_ism.views"),  # a mask shows itself in a notebook
+}
+"""The imports that wait inside a function, so that the core loads no picture: one for each thing that shows itself."""
+
+
+def modules(package: str) -> dict[str, ast.Module]:
+    found = {}
+    for path in sorted((ROOT / package).rglob("*.py")):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        found[name] = ast.parse(path.read_text(encoding="utf-8"))
+    return found
+
+
+def imported(tree: ast.AST, known: set[str]) -> set[str]:
+    """The modules of the project that a tree imports, submodules rather than the packages they lie in."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= inner & known or {node.module}
+    return found & known
+
+
+def without_late(tree: ast.Module) -> ast.Module:
+    """The part of a module that runs, or that a type checker reads, when it is imported."""
+
+    class Skip(ast.NodeTransformer):
+        def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+            return None
+
+        def visit_If(self, node: ast.If) -> ast.AST | None:
+            return None if ast.unparse(node.test) == "TYPE_CHECKING" else self.generic_visit(node)
+
+    found = Skip().visit(ast.parse(ast.unparse(tree)))
+    assert isinstance(found, ast.Module)
+    return found
+
+
+def room(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+TREES = modules("mini_ism")
+FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
+
+
+def test_every_room_has_a_floor() -> None:
+    assert {room(module) for module in TREES} == set(FLOOR)
+
+
+@pytest.mark.parametrize("module", TREES)
+def test_imports_go_down(module: str) -> None:
+    here = room(module)
+    for other in imported(without_late(TREES[module]), set(TREES)):
+        there = room(other)
+        assert there == here or FLOOR[there] < FLOOR[here], f"{module} imports {other}, which is not below it"
+
+
+def test_what_is_imported_late_is_known_and_said() -> None:
+    known = set(TREES)
+    late = {
+        (module, ".".join(other.split(".")[:2]))
+        for module, tree in TREES.items()
+        for other in imported(tree, known) - imported(without_late(tree), known)
+    }
+    assert late == LATE
+
+
+@pytest.mark.parametrize("package", ["mini_ism", "research"])
+def test_no_circle(package: str) -> None:
+    trees = modules(package)
+    graph = {
+        module: {
+            other
+            for other in imported(without_late(tree), set(trees))
+            if not module.startswith(f"{other}.")  # a module inside a package does not need the package's own names
+        }
+        - {module}
+        for module, tree in trees.items()
+    }
+    assert len(list(TopologicalSorter(graph).static_order())) == len(trees)
+
+
+def test_research_is_above_and_not_inside() -> None:
+    for module, tree in TREES.items():
+        names = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+        assert not any(name.split(".")[0] in ("research", "tools", "tests", "benchmarks") for name in names), module
+
+
+CORE = """
+import sys
+import mini_ism
+import mini_ism.batching, mini_ism.cost, mini_ism.evaluation, mini_ism.run_files
+heavy = {"matplotlib", "ipywidgets", "IPython", "PIL", "scipy", "mini_ism.views", "mini_ism.widgets"}
+print(sorted(heavy & set(sys.modules)))
+"""
+
+
+def test_the_core_loads_nothing_that_draws() -> None:
+    run = subprocess.run([sys.executable, "-c", CORE], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert run.stdout.strip() == "[]"
+
+
+PATH = (
+    *("segments", "mask", "masks", "reuse", "dialogue", "tokenizer", "cache", "config", "model"),
+    *("sampling", "trace", "chat", "batching", "training"),
+)
+"""The afternoon path, in reading order."""
+
+
+def test_the_afternoon_path_stays_short() -> None:
+    lines = {name: len((ROOT / "mini_ism" / f"{name}.py").read_text(encoding="utf-8").splitlines()) for name in PATH}
+    assert max(lines.values()) <= 360, lines
+    assert lines["model"] <= 320
+    assert sum(lines.values()) <= 2400, lines
