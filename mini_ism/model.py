@@ -152,7 +152,7 @@ class TokenShift(nn.Module):
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         self.reach = config.token_shift
-        self.map = nn.Linear(config.token_shift * config.width, config.width, bias=False)  # the nearest token first
+        self.weight = nn.Parameter(torch.empty(config.width, self.reach * config.width))  # the nearest token first
 
     def forward(self, x: Tensor, before: Tensor, mask: Tensor | None) -> Tensor:
         """Add its predecessors to each of a chunk's embeddings ``x [B, T, C]``; ``before [B, P, C]`` precede the chunk.
@@ -166,7 +166,7 @@ class TokenShift(nn.Module):
         near = [line[:, self.reach - back : self.reach - back + T] for back in range(1, self.reach + 1)]
         if mask is not None:
             near = [tokens * seen for tokens, seen in zip(near, self._gates(mask, x.dtype), strict=True)]
-        return x + self.map(torch.cat(near, dim=-1))  # (B, T, reach * C) -> (B, T, C)
+        return x + F.linear(torch.cat(near, dim=-1), self.weight)  # (B, T, reach * C) -> (B, T, C)
 
     def _gates(self, mask: Tensor, dtype: torch.dtype) -> Iterator[Tensor]:
         """For each predecessor, the nearest first: 1 where the mask lets a token see it, else 0, ``[B or 1, T, 1]``."""
@@ -210,8 +210,8 @@ class GPT(nn.Module):
         elif isinstance(module, MLP):
             nn.init.zeros_(module.down.weight)
         elif isinstance(module, TokenShift):
-            nn.init.normal_(module.map.weight, std=0.7 * self.config.width**-0.5)
-            module.map.weight.detach().add_(torch.eye(self.config.width).repeat(1, module.reach) / 2)
+            itself = torch.eye(self.config.width).repeat(1, module.reach)
+            module.weight.detach().normal_(std=0.7 * self.config.width**-0.5).add_(itself / 2)
         elif isinstance(module, Attention):
             q, k, v = module.qkv.weight.detach().chunk(3)
             k.copy_(q)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from mini_ism import GPT, GPTConfig, Mask, Segments, get_mask
+from mini_ism.model import TokenShift
 
 # -- dialogues --------------------------------------------------------------------------------------------------------
 
@@ -268,6 +269,8 @@ def random_model(seed: int = 0, **changes: Any) -> GPT:
             nn.init.normal_(module.weight, std=module.in_features**-0.5, generator=chance)
         elif isinstance(module, nn.RMSNorm):
             nn.init.uniform_(module.weight, 0.5, 1.5, generator=chance)
+        elif isinstance(module, TokenShift):
+            module.weight.detach().normal_(std=model.config.width**-0.5, generator=chance)
     return model.eval()
 
 

@@ -338,7 +338,7 @@ def test_how_a_fresh_model_starts() -> None:
         assert torch.equal(q, k)
         assert torch.equal(block.attention.out.weight, v.T / 2)
         assert not bool(block.mlp(torch.randn(3, 64)).any())
-    for project in model.shift.map.weight.detach().chunk(model.config.token_shift, dim=1):
+    for project in model.shift.weight.detach().chunk(model.config.token_shift, dim=1):
         rest = project - torch.eye(64) / 2  # half of itself, and noise of 0.7 / sqrt(width) besides
         assert abs(rest.diagonal().mean()) < 0.05
         assert float(rest.std()) == pytest.approx(0.7 / 8, rel=0.1)
