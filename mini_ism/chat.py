@@ -1,10 +1,12 @@
-"""One conversation over one KV cache: plan, prefill, decode, reuse, and a trace of all that was
-computed.
+"""One conversation over one KV cache: plan, prefill, decode, reuse, and a trace of all that was computed.
 
-The engine knows no mask by name. Before each forward it asks the rule which of the cached positions
-are still right (:func:`~mini_ism.reuse.unchanged_prefix`), throws the others away, and computes
-what is missing. So chatting with a cache equals one uncached forward for *any* rule, by
-construction.
+The engine knows no mask by name. Before each forward it asks the rule which of the cached positions are still right
+(:class:`~mini_ism.planner.Planner`), throws the others away, and computes what is missing. So chatting with a cache
+equals one uncached forward for *any* rule, by construction.
+
+Every change is all or nothing. What was said is one immutable :class:`Transcript`, replaced by a single assignment;
+tensors are written only past the end of what it counts. So an exception or Ctrl-C at any line leaves a conversation
+that can go on: at worst it computes again what it had computed already.
 """
 
 from __future__ import annotations
@@ -13,8 +15,8 @@ import codecs
 import copy
 import time
 import weakref
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -22,16 +24,20 @@ import tiktoken
 import torch
 from torch import Tensor
 
-from mini_ism.dialogue import END, encode_message
+from mini_ism.dialogue import END, Message, check_messages, encode_message
 from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT
-from mini_ism.reuse import borders, unchanged_prefix
-from mini_ism.sampling import Sampler
+from mini_ism.planner import Plan, Planner
+from mini_ism.reuse import borders
+from mini_ism.sampling import Sampler, whole_number
 from mini_ism.segments import Segments
 from mini_ism.trace import Event, Phase
 
-Stopped = Literal["end", "length", "context", "interrupted"]
+Stopped = Literal["end", "length", "context", "stop", "interrupted"]
+SHORTEST_ANSWER = 2  # one token, and the end
+SHORTEST_TURN = 3 + SHORTEST_ANSWER  # two markers and a token between them
+FORESIGHT = 64  # tokens of an answer that the rule is asked about at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +45,11 @@ class Reply:
     """What the model answered.
 
     Args:
-        text: the answer.
+        text: the answer, without the stop string that may have ended it.
         tokens: LongTensor ``[N]``, its tokens without the end marker.
-        logits: ``[N or N + 1, V]`` on the CPU, the scores each token (and the end marker) was
-            picked from.
-        stopped: why it ended: ``"end"`` the model said so, ``"length"`` after ``max_new_tokens``,
-            ``"context"`` no room was left, ``"interrupted"`` nobody wanted to hear more.
+        logits: ``[N or N + 1, V]`` on the CPU, the scores each token (and the end marker) was picked from.
+        stopped: why it ended: ``"end"`` the model said so, ``"length"`` after ``max_new_tokens``, ``"context"`` no
+            room was left, ``"stop"`` it wrote a stop string, ``"interrupted"`` nobody wanted to hear more.
     """
 
     text: str
@@ -60,6 +65,32 @@ class ContextFullError(ValueError):
     """The message does not fit into what is left of the model's context. Nothing was changed."""
 
 
+@dataclass(frozen=True)
+class Transcript:
+    """All that was said, as one value.
+
+    Args:
+        messages: role and text of each.
+        ends: one past each message's last token.
+        written: tokens of an answer that is still open, ``None`` if there is none. They count in the last ``ends``.
+        reply: the latest.
+    """
+
+    messages: tuple[tuple[str, str], ...] = ()
+    ends: tuple[int, ...] = ()
+    written: int | None = None
+    reply: Reply | None = None
+
+    @property
+    def length(self) -> int:
+        """T, the tokens of all messages."""
+        return self.ends[-1] if self.ends else 0
+
+    def first(self, count: int) -> Transcript:
+        """The first messages only."""
+        return replace(self, messages=self.messages[:count], ends=self.ends[:count], written=None)
+
+
 class ChatSession:
     """A conversation with a model under a mask.
 
@@ -67,13 +98,15 @@ class ChatSession:
         model, tokenizer: from :func:`~mini_ism.checkpoints.load_model`, or your own.
         mask: a name, an expression or a :class:`Mask`; default, the one the model was trained with.
         system: a system prompt that opens the conversation.
-        chunk: feed at most so many positions at once when prefilling; default, all. Refused where
-            the mask reads ahead across a chunk's border.
+        messages: a conversation to go on with, which ends with an answer; read with the next message.
+        chunk: feed at most so many positions at once when prefilling; default, all. Refused where the mask reads
+            ahead across a chunk's border.
 
     Attributes:
-        messages: the conversation so far, as role and content.
         trace: all :class:`Event` so far.
-        reply: the latest :class:`Reply`.
+
+    Raises:
+        TypeError, ValueError: an argument does not fit, or no turn would fit into the model's context.
     """
 
     def __init__(
@@ -83,65 +116,77 @@ class ChatSession:
         mask: str | Mask | None = None,
         *,
         system: str | None = None,
+        messages: Sequence[Message] = (),
         chunk: int | None = None,
     ) -> None:
-        if chunk is not None and chunk < 1:
-            raise ValueError(f"chunk must be at least 1 position, got {chunk}")
+        self.chunk = None if chunk is None else whole_number("chunk", chunk, 1)
         if tokenizer.n_vocab > model.config.vocab_size:
             raise ValueError(
                 f"the tokenizer has {tokenizer.n_vocab} tokens, the model only {model.config.vocab_size}; "
                 "use the tokenizer it was trained with"
             )
-        self.model, self.tokenizer, self.chunk = model.eval(), tokenizer, chunk
+        context = model.config.context
+        self.model, self.tokenizer = model.eval(), tokenizer
         self.mask = get_mask(model.config.mask if mask is None else mask)
-        self.messages: list[dict[str, str]] = []
         self.trace: list[Event] = []
-        self.reply: Reply | None = None
-        self._cache = model.new_cache()
-        self._held = torch.zeros(0, 0, dtype=torch.bool)  # the mask under which the cache was computed
+        self._said = Transcript()
+        self._tokens = torch.zeros(context, dtype=torch.long)
+        self._segment = torch.zeros(context, dtype=torch.long)
+        self._is_query, self._is_system = (torch.zeros(context, dtype=torch.bool) for _ in range(2))
+        self._cache, self._planner = model.new_cache(), Planner(self.mask, context)
+        self._weights: object = None  # by which it is seen that the model was trained further
         self._writing: Callable[[], Generator[str] | None] = lambda: None  # a weak reference
-        self._tokens: list[int] = []
-        self._kinds: list[tuple[int, bool, bool]] = []  # segment id, is_query, is_system of each token
-        if system is not None:
-            self._add("system", self._checked(system))
+        opening = [] if system is None else [{"role": "system", "content": _checked(system)}]
+        if opening or messages:
+            given = [*opening, *messages]
+            check_messages([*given, {"role": "user", "content": "?"}])  # an answer, or a system prompt, comes last
+            for message in given:
+                self._said = self._with(message["role"], message["content"])
+            if self.room < SHORTEST_TURN:
+                raise ContextFullError(
+                    f"the conversation has {self._said.length} tokens, which leaves no room for a turn in the "
+                    f"model's context of {context}; shorten its system prompt or its messages"
+                )
 
     # -- the conversation --------------------------------------------------------------------------
 
     @property
+    def messages(self) -> list[dict[str, str]]:
+        """The conversation so far, as role and content."""
+        return [{"role": role, "content": text} for role, text in self._said.messages]
+
+    @property
+    def reply(self) -> Reply | None:
+        """The latest reply."""
+        return self._said.reply
+
+    @property
     def tokens(self) -> Tensor:
         """All tokens so far, LongTensor ``[T]``."""
-        return torch.tensor(self._tokens, dtype=torch.long)
+        return self._tokens[: self._said.length].clone()
 
     @property
     def segments(self) -> Segments:
         """Their segments, ``[T]``."""
-        ids, query, system = zip(*self._kinds, strict=True) if self._kinds else ((), (), ())
-        return Segments(
-            torch.tensor(ids, dtype=torch.long),
-            torch.tensor(query, dtype=torch.bool),
-            torch.tensor(system, dtype=torch.bool),
-        )
+        return self._segments(self._said.length)
 
     @property
     def turn(self) -> int:
         """How many turns were taken."""
-        return sum(message["role"] == "user" for message in self.messages)
+        return sum(role == "user" for role, _ in self._said.messages)
 
     @property
     def cached(self) -> int:
-        """How many positions the cache holds."""
-        return self._cache.length
+        """How many positions of the conversation the cache holds."""
+        return min(self._planner.length, self._said.length)
 
     @property
     def room(self) -> int:
         """How many positions of the context are left."""
-        return self.model.config.context - len(self._tokens)
+        return self.model.config.context - self._said.length
 
     def send(self, text: str, **options: Any) -> Reply:
-        """Say something and wait for the whole reply.
-
-        See :meth:`stream` for the options and the errors.
-        """
+        """Say something and wait for the whole reply; see :meth:`stream` for the options and the errors."""
         for _ in self.stream(text, **options):
             pass
         assert self.reply is not None
@@ -156,21 +201,22 @@ class ChatSession:
         top_k: int | None = None,
         top_p: float | None = None,
         seed: int | None = None,
+        stop: str | Sequence[str] = (),
     ) -> Iterator[str]:
         """Say something and get the reply piece by piece; :attr:`reply` has it whole afterwards.
 
-        Interrupted (Ctrl-C, or the iterator is dropped, or something else is asked of the session
-        before it is exhausted), the session keeps the part of the answer that was written, and
-        forgets the turn if there is none: it can go on either way.
+        Interrupted (Ctrl-C, or the iterator is dropped, or something else is asked of the session before it is
+        exhausted), the session keeps the part of the answer that was written, and forgets the turn if there is none:
+        it can go on either way.
 
         Args:
             text: the user's message.
             max_new_tokens: the longest answer, in tokens.
             temperature: 0 = always the likeliest token, 1 = as the model believes.
             top_k: sample among the k likeliest only.
-            top_p: sample among the fewest tokens that hold this share of the probability
-                (1904.09751).
+            top_p: sample among the fewest tokens that hold this share of the probability (1904.09751).
             seed: for the same answer again.
+            stop: texts that end the answer, which goes without them.
 
         Raises:
             TypeError, ValueError: the text is no string or empty, or an option is out of its range.
@@ -178,120 +224,199 @@ class ChatSession:
         """
         self._settle()
         sampler = Sampler(self.tokenizer, temperature, top_k, top_p, seed)
-        if max_new_tokens < 1:
-            raise ValueError(f"max_new_tokens must be at least 1, got {max_new_tokens}")
-        message = {"role": "user", "content": self._checked(text)}
-        shortest_answer = 2  # one token, and the end
-        needed = len(encode_message(message, self.tokenizer)) + shortest_answer
+        longest = whole_number("max_new_tokens", max_new_tokens, 1)
+        stops = (stop,) if isinstance(stop, str) else tuple(stop)
+        if "" in stops or not all(isinstance(each, str) for each in stops):
+            raise ValueError(f"stop must be texts that are not empty, got {stop!r}")
+        message = {"role": "user", "content": _checked(text)}
+        needed = len(encode_message(message, self.tokenizer)) + SHORTEST_ANSWER
         if needed > self.room:
             raise ContextFullError(
                 f"the message needs {needed} positions with the shortest answer, but only {self.room} of the context's "
-                f"{self.model.config.context} are left after {len(self._tokens)}; "
+                f"{self.model.config.context} are left after {self._said.length}; "
                 "truncate() the conversation or start a new one"
             )
-        answer = self._answer(text, max_new_tokens, sampler)
+        answer = self._answer(text, longest, sampler, stops)
         self._writing = weakref.ref(answer)
         return answer
 
-    def _settle(self) -> None:
-        """End an answer that is still being written, as if it had been interrupted."""
-        if (answer := self._writing()) is not None:
-            answer.close()
-
-    def _answer(self, text: str, max_new_tokens: int, sampler: Sampler) -> Generator[str]:
-        before = self.turn
+    def _answer(self, text: str, longest: int, sampler: Sampler, stops: tuple[str, ...]) -> Generator[str]:
         end = self.tokenizer.encode_single_token(END)
-        utf8 = codecs.getincrementaldecoder("utf-8")("replace")
-        written: list[int] = []
-        logits: list[Tensor] = []
+        writer = _Writer(self.tokenizer, stops)
         stopped: Stopped = "interrupted"
+        finished = False
         try:
-            self._add("user", text)
-            self._add("assistant", None)
-            logits.append(self._compute("prefill"))
-            while (token := sampler.pick(logits[-1])) != end:
-                written.append(token)
-                self._append(token)
-                piece = utf8.decode(self.tokenizer.decode_single_token_bytes(token))
-                yield piece.removeprefix(" ") if len(written) == 1 else piece
-                if len(written) == max_new_tokens or self.room == 1:
-                    stopped = "context" if self.room == 1 else "length"
+            said = self._with("user", text)
+            self._said = replace(
+                said, messages=(*said.messages, ("assistant", "")), ends=(*said.ends, said.length), written=0
+            )
+            writer.logits.append(self._compute("prefill"))
+            while (token := sampler.pick(writer.logits[-1])) != end:
+                piece = writer.add(token)
+                self._say(token)
+                yield piece
+                full = self._said.written == longest or self.room == 1
+                if writer.stopped_at is not None or full:
+                    stopped = "stop" if writer.stopped_at is not None else "context" if self.room == 1 else "length"
                     break
-                logits.append(self._compute("decode"))
+                writer.logits.append(self._compute("decode"))
             else:
                 stopped = "end"
-            if tail := utf8.decode(b"", final=True):  # a character that was never finished
+            if tail := writer.tail():
                 yield tail
+            finished = True
         finally:
-            if written or stopped == "end":
-                self._append(end)
-                answer = self.tokenizer.decode(written).removeprefix(" ")
-                self.messages[-1]["content"] = answer
-                self.reply = Reply(answer, torch.tensor(written, dtype=torch.long), torch.stack(logits), stopped)
+            if writer.tokens or finished:
+                self._close(writer.reply(stopped), end)
                 self._compute("decode")  # the end is read at once, so that the next turn starts with its query
             else:
-                self._cut(before)
+                self._settle_open()
 
     def truncate(self, turns: int) -> None:
         """Go back to the end of an earlier turn; 0 keeps the system prompt only.
 
         Raises:
-            ValueError: there are not so many turns.
+            TypeError, ValueError: there are not so many turns.
         """
         self._settle()
-        if not 0 <= turns <= self.turn:
+        turns = whole_number("the turns to keep", turns, 0)
+        if turns > self.turn:
             raise ValueError(f"cannot keep {turns} turns of a conversation of {self.turn}")
-        self._cut(turns)
-
-    def _cut(self, turns: int) -> None:
-        messages = 2 * turns + (self.messages[:1] != [] and self.messages[0]["role"] == "system")
-        del self.messages[messages:]
-        positions = sum(kind[0] < messages for kind in self._kinds)
-        del self._tokens[positions:], self._kinds[positions:]
-        self._keep(unchanged_prefix(self._held, self.mask.dense(self.segments)), self.turn)
+        self._cut(2 * turns + (self._said.messages[:1] != () and self._said.messages[0][0] == "system"))
 
     def fork(self) -> ChatSession:
         """An independent copy, cache and all, for a what-if."""
         self._settle()
         twin = copy.copy(self)
-        twin.messages = [dict(message) for message in self.messages]
-        twin.trace, twin._tokens, twin._kinds = [*self.trace], [*self._tokens], [*self._kinds]
-        twin._cache = self._cache.clone()
+        for name in ("_tokens", "_segment", "_is_query", "_is_system", "_cache", "_planner"):
+            setattr(twin, name, getattr(self, name).clone())
+        twin.trace = [*self.trace]
         return twin
+
+    # -- what is said ------------------------------------------------------------------------------
+
+    def _segments(self, stop: int) -> Segments:
+        return Segments(self._segment[:stop], self._is_query[:stop], self._is_system[:stop])
+
+    def _write(self, start: int, tokens: Sequence[int], message: int, role: str) -> int:
+        """Put tokens past the end of what is said; they count once the transcript says so."""
+        stop = start + len(tokens)
+        if stop <= len(self._tokens):
+            self._tokens[start:stop] = torch.tensor(tokens, dtype=torch.long)
+            self._segment[start:stop] = message
+            self._is_query[start:stop] = role != "assistant"
+            self._is_system[start:stop] = role == "system"
+        return stop
+
+    def _with(self, role: str, text: str) -> Transcript:
+        """The transcript with a message more."""
+        said = self._said
+        tokens = encode_message({"role": role, "content": text}, self.tokenizer)
+        stop = self._write(said.length, tokens, len(said.messages), role)
+        return replace(said, messages=(*said.messages, (role, text)), ends=(*said.ends, stop))
+
+    def _say(self, token: int) -> None:
+        """The open answer is a token longer."""
+        said = self._said
+        assert said.written is not None
+        stop = self._write(said.length, [token], len(said.messages) - 1, "assistant")
+        self._said = replace(said, ends=(*said.ends[:-1], stop), written=said.written + 1)
+
+    def _close(self, reply: Reply, end: int) -> None:
+        """The open answer is finished; a stop string at its end is taken back."""
+        said = self._said
+        start = said.ends[-2]
+        tokens = [*reply.tokens.tolist(), end]
+        if reply.stopped == "stop":  # spelled anew without the stop string, which may begin inside a token
+            spelled = (
+                encode_message({"role": "assistant", "content": reply.text}, self.tokenizer) if reply.text else [end]
+            )
+            tokens = spelled if start + len(spelled) <= len(self._tokens) else tokens
+        stop = self._write(start, tokens, len(said.messages) - 1, "assistant")
+        messages = (*said.messages[:-1], ("assistant", reply.text))
+        self._said = Transcript(messages, (*said.ends[:-1], stop), None, reply)
+
+    def _settle(self) -> None:
+        """End an answer that is still being written, as if it had been interrupted."""
+        if (answer := self._writing()) is not None:
+            answer.close()
+        self._settle_open()
+
+    def _settle_open(self) -> None:
+        """Close an answer that was left open, or forget its turn if nothing was written of it."""
+        said = self._said
+        if said.written is None:
+            return
+        tokens = self._tokens[said.ends[-2] : said.length]
+        if said.written == 0:
+            self._cut(len(said.messages) - 2)
+        else:
+            text = self.tokenizer.decode(tokens.tolist()).removeprefix(" ")
+            logits = torch.zeros(0, self.model.config.vocab_size)  # they went with whoever was writing
+            self._close(Reply(text, tokens.clone(), logits, "interrupted"), self.tokenizer.encode_single_token(END))
+
+    def _cut(self, messages: int) -> None:
+        """Go back to the first messages, and drop what the cache holds of the others."""
+        self._said = self._said.first(messages)
+        self._revise(self.turn)
 
     # -- the engine --------------------------------------------------------------------------------
 
     @torch.inference_mode()
     def _compute(self, phase: Phase) -> Tensor:
-        """Read all tokens that are not in the cache yet.
-
-        Return the last one's logits ``[V]`` on the CPU.
-        """
+        """Read all tokens that are not in the cache yet; the last one's logits ``[V]``, on the CPU."""
         clock = time.perf_counter()
-        dense = self.mask.dense(self.segments)  # (T, T)
-        kept = unchanged_prefix(self._held, dense)
-        self._keep(kept, self.turn)
-        if phase == "prefill" and kept:
-            self._note("reuse", 0, kept, 0.0, 0)
-        for start, stop in self._chunks(kept, dense):
-            rows = dense[start:stop, :stop]  # (chunk, S)
-            tokens = torch.tensor([self._tokens[start:stop]], device=self.model.device)  # (1, chunk)
-            last = torch.zeros_like(tokens, dtype=torch.bool)
-            last[0, -1] = True
-            logits = self.model(tokens, rows, self._cache, logits_at=last)  # (1, V)
-            self._held = dense[:stop, :stop]
-            scores: Tensor = logits[0].float().cpu()  # waits for the device, so that the clock is honest
+        plan = self._foreseen() if phase == "decode" else None
+        if plan is None:
+            plan = self._revise(self.turn)
+        if phase == "prefill" and plan.kept:
+            self._note("reuse", 0, plan.kept, 0.0, 0)
+        for start, stop in self._chunks(plan):
+            mask = None if plan.sees_all else self._planner.rows(start, stop)  # (chunk, stop)
+            tokens = self._tokens[None, start:stop].to(self.model.device)  # (1, chunk)
+            logits = self.model.compute(tokens, mask, self._cache, logits_at=slice(-1, None))  # (1, 1, V)
+            self._planner.computed(stop)
+            scores: Tensor = logits[0, -1].float().cpu()  # waits for the device, so that the clock is honest
             now = time.perf_counter()
-            self._note(phase, start, stop, now - clock, self.model.flops(stop - start, rows.numel()))
+            self._note(phase, start, stop, now - clock, self.model.flops(stop - start, (stop - start) * stop))
             clock = now
         return scores
 
-    def _chunks(self, start: int, dense: Tensor) -> Iterator[tuple[int, int]]:
-        if self.chunk is None:
-            yield start, len(dense)
+    def _foreseen(self) -> Plan | None:
+        """The plan for an answer's next token without asking the rule again, if that can be known."""
+        planner, length = self._planner, self._said.length
+        if planner.length != length - 1:
+            return None
+        plan = planner.step()
+        if plan is None:
+            stop = min(length + FORESIGHT, len(self._tokens))
+            for field in (self._segment, self._is_query, self._is_system):
+                field[length:stop] = field[length - 1]  # as if the answer went on so long
+            planner.foresee(self._segments(stop))
+            plan = planner.step()
+        return plan
+
+    def _revise(self, turn: int) -> Plan:
+        """Throw away what the cache holds and the conversation, as it is, cannot use; what is left to be computed."""
+        planner, length, held = self._planner, self._said.length, self._cache.length
+        if (weights := _version(self.model)) != self._weights:
+            planner.keep(0)
+            self._weights = weights
+        common = min(planner.length, length, held)
+        same = self._cache.tokens[0, :common].cpu() == self._tokens[:common]  # compared, never trusted
+        planner.keep_right(int(same.long().cumprod(0).sum()))
+        plan = planner.plan(self._segments(length)) if length else Plan(0, 0, True)
+        self._cache.truncate(min(planner.length, held))
+        if held > planner.length:
+            self._note("discard", planner.length, held, 0.0, 0, turn)
+        return plan
+
+    def _chunks(self, plan: Plan) -> Iterator[tuple[int, int]]:
+        if self.chunk is None or plan.stop - plan.kept <= self.chunk:
+            yield plan.kept, plan.stop
             return
-        cuts = [*range(start, len(dense), self.chunk), len(dense)]
-        allowed = borders(dense)
+        dense = self._planner.rows(0, plan.stop)  # (T, T)
+        cuts, allowed = [*range(plan.kept, plan.stop, self.chunk), plan.stop], borders(dense)
         for cut in cuts:
             if not allowed[cut]:
                 reader = int(dense[:cut, cut:].any(-1).nonzero()[0])
@@ -302,53 +427,62 @@ class ChatSession:
                 )
         yield from pairwise(cuts)
 
-    def _keep(self, positions: int, turn: int) -> None:
-        """Throw away what the cache holds past so many positions."""
-        held = self._cache.length
-        self._held = self._held[
-            :positions, :positions
-        ]  # first this, so that an interrupt leaves too little, never too much
-        self._cache.truncate(min(positions, held))
-        if held > positions:
-            self._note("discard", positions, held, 0.0, 0, turn)
+    def _note(self, phase: Phase, start: int, stop: int, seconds: float, flops: int, turn: int | None = None) -> None:
+        kv_bytes = self.model.kv_bytes(self._cache.length)
+        self.trace.append(Event(self.turn if turn is None else turn, phase, start, stop, seconds, flops, kv_bytes))
 
-    def _note(
-        self,
-        phase: Phase,
-        start: int,
-        stop: int,
-        seconds: float,
-        flops: int,
-        turn: int | None = None,
-    ) -> None:
-        self.trace.append(
-            Event(
-                self.turn if turn is None else turn,
-                phase,
-                start,
-                stop,
-                seconds,
-                flops,
-                self._cache.nbytes,
-            )
-        )
 
-    def _add(self, role: str, text: str | None) -> None:
-        """A new message; one without text is written token by token."""
-        self.messages.append({"role": role, "content": text or ""})
-        if text is not None:
-            for token in encode_message(self.messages[-1], self.tokenizer):
-                self._append(token)
+class _Writer:
+    """An answer as it is written: its tokens, the scores they were picked from, and what may be shown of its text."""
 
-    def _append(self, token: int) -> None:
-        role = self.messages[-1]["role"]
-        self._kinds.append((len(self.messages) - 1, role != "assistant", role == "system"))
-        self._tokens.append(token)
+    def __init__(self, tokenizer: tiktoken.Encoding, stops: tuple[str, ...]) -> None:
+        self.tokenizer, self.stops = tokenizer, stops
+        self.tokens: list[int] = []
+        self.logits: list[Tensor] = []
+        self.text = ""
+        self.stopped_at: int | None = None  # where a stop string begins
+        self._shown = 0
+        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")  # a character may be several tokens
 
-    @staticmethod
-    def _checked(text: str) -> str:
-        if not isinstance(text, str):
-            raise TypeError(f"a message must be a string, got {text!r}")
-        if not text.strip():
-            raise ValueError("the message is empty; say something")
-        return text
+    def add(self, token: int) -> str:
+        """Take a token; what may be shown of the text by now."""
+        piece = self._utf8.decode(self.tokenizer.decode_single_token_bytes(token))
+        self.text += piece if self.tokens else piece.removeprefix(" ")
+        self.tokens.append(token)
+        found = [place for stop in self.stops if (place := self.text.find(stop)) >= 0]
+        self.stopped_at = min(found, default=None)
+        return self._show(len(self.text) - self._held_back() if self.stopped_at is None else self.stopped_at)
+
+    def tail(self) -> str:
+        """What is left to be shown when the answer is over."""
+        self.text += self._utf8.decode(b"", final=True)  # a character that was never finished
+        return self._show(len(self.text) if self.stopped_at is None else self.stopped_at)
+
+    def reply(self, stopped: Stopped) -> Reply:
+        """The answer as it stands."""
+        text = self.tokenizer.decode(self.tokens).removeprefix(" ")
+        logits = torch.stack(self.logits) if self.logits else torch.zeros(0, 0)
+        return Reply(text[: self.stopped_at], torch.tensor(self.tokens, dtype=torch.long), logits, stopped)
+
+    def _held_back(self) -> int:
+        """How many letters at the end may be the beginning of a stop string."""
+        sizes = (size for stop in self.stops for size in range(1, len(stop)) if self.text.endswith(stop[:size]))
+        return max(sizes, default=0)
+
+    def _show(self, stop: int) -> str:
+        piece = self.text[self._shown : stop]
+        self._shown = max(self._shown, stop)
+        return piece
+
+
+def _version(model: GPT) -> object:
+    """Where the weights lie and how often they were written to, as PyTorch counts it for autograd."""
+    return tuple((p.data_ptr(), 0 if p.is_inference() else p._version) for p in model.parameters())
+
+
+def _checked(text: str) -> str:
+    if not isinstance(text, str):
+        raise TypeError(f"a message must be a string, got {text!r}")
+    if not text.strip():
+        raise ValueError("the message is empty; say something")
+    return text

@@ -129,7 +129,7 @@ class Mask:
             return torch.stack([self.dense(row, rows) for row in segments.rows()])
         positions = torch.arange(len(segments), device=segments.id.device)  # (T)
         q, kv = positions[rows if rows is not None else slice(None)][:, None], positions[None, :]  # (R, 1), (1, T)
-        allowed = _within_document(self._evaluate(q, kv, segments), q, kv, segments)  # (R, T)
+        allowed = self.allowed(q, kv, segments)  # (R, T)
         if bool(allowed.gather(1, q).all()):  # most rules show each position itself; they are spared a second pass
             return allowed
         empty = ~allowed.any(-1)  # (R)
@@ -140,8 +140,14 @@ class Mask:
             )
         return allowed
 
-    def _evaluate(self, q: Tensor, kv: Tensor, segments: Segments) -> Tensor:
-        """What the rule says of every pair, as a matrix ``[R, T]``, after a check of what it returned."""
+    def allowed(self, q: Tensor, kv: Tensor, segments: Segments) -> Tensor:
+        """What the mask says of some pairs: ``q [R, 1]`` and ``kv [1, N]`` -> BoolTensor ``[R, N]``.
+
+        Unlike a call of the mask this checks what the rule returns and confines it to its document, as :meth:`dense`.
+
+        Raises:
+            TypeError, ValueError: the rule does not return a bool tensor that broadcasts to ``[R, N]``.
+        """
         try:
             allowed: object = self.rule(q, kv, segments)
         except RuntimeError as error:
@@ -155,7 +161,7 @@ class Mask:
             raise TypeError(f"the rule of mask {self.name!r} returned {got}, not a bool tensor; {USE_BITS}")
         shape = (q.shape[0], kv.shape[1])
         try:
-            return allowed.broadcast_to(shape)
+            return _within_document(allowed.broadcast_to(shape), q, kv, segments)
         except RuntimeError:
             raise ValueError(
                 f"the rule of mask {self.name!r} returned shape {tuple(allowed.shape)}, which does not broadcast to "

@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 import math
+import operator
 
 import tiktoken
 import torch
 from torch import Tensor
 
 from mini_ism.dialogue import NEVER_WRITTEN
+
+
+def whole_number(name: str, value: object, least: int, most: int | None = None) -> int:
+    """An option that counts something, as a Python int; NumPy's integers are welcome, bools and floats are not.
+
+    Raises:
+        TypeError: it is no integer.
+        ValueError: it is out of range.
+    """
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]  # what has no index is the error
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool):
+        raise TypeError(f"{name} must be a whole number, got {value!r}")
+    if number < least or (most is not None and number > most):
+        allowed = f"at least {least}" if most is None else f"from {least} to {most}"
+        raise ValueError(f"{name} must be {allowed}, got {value!r}")
+    return number
 
 
 class Sampler:
@@ -22,41 +42,43 @@ class Sampler:
         seed: for the same tokens again.
 
     Raises:
-        ValueError: an option is out of its range.
+        TypeError: an option is no number, or no whole number where one is needed.
+        ValueError: an option is out of its range or not finite.
     """
 
     def __init__(
         self,
         tokenizer: tiktoken.Encoding,
-        temperature: float,
-        top_k: int | None,
-        top_p: float | None,
-        seed: int | None,
+        temperature: float = 0.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int | None = None,
     ) -> None:
-        if not 0 <= temperature < math.inf:
+        self.temperature = float(temperature)
+        if not 0 <= self.temperature < math.inf:
             raise ValueError(f"temperature must be 0 or more, and finite, got {temperature}")
-        if top_k is not None and top_k < 1:
-            raise ValueError(f"top_k must be at least 1, got {top_k}")
-        if top_p is not None and not 0 < top_p <= 1:
+        self.top_k = None if top_k is None else whole_number("top_k", top_k, 1)
+        self.top_p = None if top_p is None else float(top_p)
+        if self.top_p is not None and not 0 < self.top_p <= 1:
             raise ValueError(f"top_p must be above 0 and at most 1, got {top_p}")
-        self.temperature, self.top_k, self.top_p = temperature, top_k, top_p
-        self.forbidden_ids = [tokenizer.encode_single_token(marker) for marker in NEVER_WRITTEN]
         self.vocab_size = tokenizer.n_vocab
+        self._forbidden = torch.zeros(self.vocab_size)
+        self._forbidden[[tokenizer.encode_single_token(marker) for marker in NEVER_WRITTEN]] = -torch.inf
         self.generator = torch.Generator()
         if seed is None:
             self.generator.seed()
         else:
-            self.generator.manual_seed(seed)
+            self.generator.manual_seed(whole_number("seed", seed, -(2**63), 2**64 - 1))
 
     def pick(self, logits: Tensor) -> int:
         """A token, given the scores ``[V]`` of all."""
-        scores = logits[: self.vocab_size].clone()
-        scores[self.forbidden_ids] = -torch.inf
+        scores = logits[: self.vocab_size] + self._forbidden
         if self.temperature == 0:
             return int(scores.argmax())
         if self.top_k is not None and self.top_k < len(scores):
             scores[scores < scores.topk(self.top_k).values[-1]] = -torch.inf
-        odds = ((scores - scores.max()) / self.temperature).softmax(0)
+        # In float64, where no temperature above 0 vanishes.
+        odds = ((scores - scores.max()).double() / self.temperature).softmax(0)
         if self.top_p is not None:
             ranked, order = odds.sort(descending=True)
             odds[order[ranked.cumsum(0) - ranked >= self.top_p]] = 0.0  # those after the share is reached

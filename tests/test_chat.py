@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -180,9 +182,10 @@ def test_a_fork_shares_nothing_that_changes() -> None:
 def test_truncate_bounds() -> None:
     chat = ChatSession(MODELS[0], TOKENIZER, "ism", system="Be kind.")
     send(chat, "Hi.", [30])
-    for turns in (-1, 2):
-        with pytest.raises(ValueError, match=f"cannot keep {turns} turns of a conversation of 1"):
-            chat.truncate(turns)
+    with pytest.raises(ValueError, match="cannot keep 2 turns of a conversation of 1"):
+        chat.truncate(2)
+    with pytest.raises(ValueError, match="the turns to keep must be at least 0, got -1"):
+        chat.truncate(-1)
     chat.truncate(0)
     assert [m["role"] for m in chat.messages] == ["system"]
     bare = ChatSession(MODELS[0], TOKENIZER, "prefix")
@@ -200,7 +203,7 @@ def test_truncate_bounds() -> None:
 def counting(model: GPT) -> Iterator[list[int]]:
     """How many positions each forward really computed."""
     seen: list[int] = []
-    hook = model.register_forward_pre_hook(lambda _, args: seen.append(args[0].shape[1]))
+    hook = model.blocks[0].register_forward_pre_hook(lambda _, args: seen.append(args[0].shape[1]))
     yield seen
     hook.remove()
 
@@ -399,9 +402,9 @@ def interrupted(model: GPT, call: int, where: str) -> Iterator[None]:
             raise KeyboardInterrupt
 
     register: dict[str, Callable[..., torch.utils.hooks.RemovableHandle]] = {
-        "before": model.register_forward_pre_hook,
+        "before": model.embed.register_forward_pre_hook,
         "inside": model.blocks[-1].register_forward_pre_hook,
-        "after": model.register_forward_hook,
+        "after": model.norm.register_forward_hook,
     }
     hook = register[where](strike)
     try:
@@ -590,12 +593,19 @@ def test_greedy_is_the_default_and_needs_no_seed() -> None:
         ({"top_p": 0.0}, "top_p must be above 0 and at most 1, got 0.0"),
         ({"top_p": 1.1}, "top_p must be above 0 and at most 1, got 1.1"),
         ({"max_new_tokens": 0}, "max_new_tokens must be at least 1, got 0"),
+        ({"max_new_tokens": 2.5}, "max_new_tokens must be a whole number, got 2.5"),
+        ({"max_new_tokens": True}, "max_new_tokens must be a whole number, got True"),
+        ({"top_k": 2.0}, "top_k must be a whole number, got 2.0"),
+        ({"seed": 2**70}, "seed must be from -9223372036854775808 to 18446744073709551615, got 1180591620717411303424"),
+        ({"seed": 1.0}, "seed must be a whole number, got 1.0"),
+        ({"stop": [""]}, "stop must be texts that are not empty"),
+        ({"stop": [3]}, "stop must be texts that are not empty"),
     ],
 )
-def test_bad_options(options: dict[str, float], message: str) -> None:
+def test_bad_options(options: dict[str, Any], message: str) -> None:
     chat = ChatSession(MODELS[0], TOKENIZER, "ism")
-    with pytest.raises(ValueError, match=message):
-        chat.stream("Hi.", **options)  # type: ignore[arg-type]
+    with pytest.raises((TypeError, ValueError), match=message):
+        chat.stream("Hi.", **options)
     assert state(chat) == ([], [], [], 0, 0)
 
 
@@ -615,10 +625,24 @@ def test_bad_messages(text: str, error: type[Exception], message: str) -> None:
     assert chat.turn == 0
 
 
+@pytest.mark.parametrize("options", [{"seed": np.int64(3)}, {"top_k": np.int32(2)}, {"max_new_tokens": np.uint8(2)}])
+def test_numpy_integers_are_integers(options: dict[str, Any]) -> None:
+    one, two = (ChatSession(MODELS[0], TOKENIZER, "ism") for _ in range(2))
+    plain = {name: int(value) for name, value in options.items()}
+    calm = {"temperature": 1.0, "seed": 5, "max_new_tokens": 3}
+    assert torch.equal(one.send("Hi.", **(calm | options)).tokens, two.send("Hi.", **(calm | plain)).tokens)
+
+
+@pytest.mark.parametrize("temperature", [1e-46, 5e-324, 1e-300, np.float32(1e-45)])
+def test_a_tiny_temperature_is_greedy(temperature: float) -> None:
+    row = torch.randn(VOCAB, generator=torch.Generator().manual_seed(2))
+    assert Sampler(TOKENIZER, temperature, seed=0).pick(row) == Sampler(TOKENIZER).pick(row)
+
+
 def test_bad_sessions() -> None:
     with pytest.raises(ValueError, match="unknown mask 'imsm'"):
         ChatSession(MODELS[0], TOKENIZER, "imsm")
-    with pytest.raises(ValueError, match="chunk must be at least 1 position, got 0"):
+    with pytest.raises(ValueError, match="chunk must be at least 1, got 0"):
         ChatSession(MODELS[0], TOKENIZER, "causal", chunk=0)
     with pytest.raises(ValueError, match=f"the tokenizer has {VOCAB} tokens, the model only 40; use"):
         ChatSession(random_model(), TOKENIZER)
@@ -638,3 +662,88 @@ def test_any_rule_without_a_name(mask: Mask) -> None:
     for _ in range(2):
         reply = send(chat, "Hi.", [30])
         assert_exact(chat, prompt_length(chat, reply), reply)
+
+
+# -- going on, and stopping -------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=15)
+@given(models, any_mask(CONTEXT), st.lists(st.tuples(says, answers), min_size=1, max_size=2))
+def test_a_saved_conversation_goes_on(model: GPT, mask: Mask, turns: list[tuple[str, list[int]]]) -> None:
+    chat = ChatSession(model, TOKENIZER, mask, system="Be kind.")
+    for text, answer in turns:
+        send(chat, text, answer)
+    again = ChatSession(model, TOKENIZER, mask, messages=encode_safe(chat.messages))
+    assert again.messages == encode_safe(chat.messages)
+    assert again.turn == len(turns)
+    reply = send(again, "Hi.", [30, 31])
+    assert_exact(again, prompt_length(again, reply), reply)
+
+
+def encode_safe(messages: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The messages as text can hold them: an answer of half a character is another one when it is read again."""
+    return [{**message, "content": message["content"] or "?"} for message in messages]
+
+
+def test_what_cannot_go_on() -> None:
+    question = {"role": "user", "content": "Hi."}
+    for messages, message in (
+        ([question], "message 1 is from 'user', but here the dialogue needs 'assistant'"),
+        ([{"role": "assistant", "content": "Hi."}], "message 0 is from 'assistant'"),
+        ([{"role": "system", "content": "Be kind."}], "message 1 is from 'system'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ChatSession(MODELS[0], TOKENIZER, system="Be kind." if "system" in message else None, messages=messages)
+    with pytest.raises(ContextFullError, match=r"has \d+ tokens, which leaves no room for a turn"):
+        ChatSession(MODELS[0], TOKENIZER, system="a b c d e f g h " * 60)
+
+
+def test_a_stop_string_ends_the_answer_wherever_it_lies() -> None:
+    model, answer = MODELS[0], TOKENIZER.encode(" the key is in the box.")
+    cases = [("in the", "the key is "), ("y is", "the ke"), (["zebra", "box"], "the key is in the "), ("the", "")]
+    for stop, text in cases:
+        chat = ChatSession(model, TOKENIZER, "ism")
+        with saying(*answer):
+            pieces = list(chat.stream("Where?", stop=stop))
+        assert chat.reply is not None
+        assert ("".join(pieces), chat.reply.text, chat.reply.stopped) == (text, text, "stop")
+        assert chat.messages[-1]["content"] == text
+        reply = send(chat, "Hi.", [30])
+        assert_exact(chat, prompt_length(chat, reply), reply)
+    chat = ChatSession(model, TOKENIZER, "ism")
+    with saying(*answer):
+        assert "".join(chat.stream("Where?", stop=["box of"])) == "the key is in the box."
+    assert chat.reply is not None
+    assert chat.reply.stopped == "end"
+
+
+# -- the weights ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["in place", "load_state_dict", "an optimiser"])
+def test_weights_that_change_between_turns_are_noticed(how: str) -> None:
+    model = random_model(vocab_size=VOCAB, context=CONTEXT)
+    chat = ChatSession(model, TOKENIZER, "ism")
+    send(chat, "Where is the key?", [30, 31])
+    match how:
+        case "in place":
+            with torch.no_grad():
+                model.blocks[0].get_parameter("norm1.weight").mul_(2)
+        case "load_state_dict":
+            model.load_state_dict(random_model(9, vocab_size=VOCAB, context=CONTEXT).state_dict())
+        case "an optimiser":
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            model(chat.tokens[None]).square().mean().backward()
+            optimizer.step()
+    reply = send(chat, "Hi.", [33])
+    assert_exact(chat, prompt_length(chat, reply), reply)
+    assert [event.phase for event in chat.trace if event.turn == 2][:2] == ["discard", "prefill"]
+
+
+def test_a_table_that_is_edited_between_turns_is_read_anew() -> None:
+    table = torch.ones(CONTEXT, CONTEXT, dtype=torch.bool).tril()
+    chat = ChatSession(MODELS[0], TOKENIZER, Mask(lambda q, kv, s: table[q, kv], "table"))
+    send(chat, "Where is the key?", [30, 31])
+    table[5, 2] = False
+    reply = send(chat, "Hi.", [33])
+    assert_exact(chat, prompt_length(chat, reply), reply)

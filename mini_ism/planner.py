@@ -1,0 +1,175 @@
+"""The mask of a dialogue that grows, asked for no more than can have changed.
+
+A conversation asks its rule again before every forward. To ask about all T x T pairs each time would cost more than
+the forward itself, so a :class:`Planner` first finds out what the rule reads. If all it does is compare positions and
+fields of the segments *at* those positions, pair by pair, then a pair's answer can only change with the fields of its
+two tokens: what was asked before stands, and only new rows and columns are new. A rule that reads anything else (the
+dialogue's length, a maximum, a field as a whole, a table of its own) is asked about everything each time.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mini_ism.mask import Mask
+from mini_ism.reuse import borders, unchanged_prefix
+from mini_ism.rule_reads import Reads
+from mini_ism.segments import Segments
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What is to be computed next.
+
+    Args:
+        kept: how many of the positions computed so far are still right.
+        stop: T, where the dialogue ends.
+        sees_all: whether each row from ``kept`` on sees the whole dialogue, so that no mask is needed.
+    """
+
+    kept: int
+    stop: int
+    sees_all: bool
+
+
+@dataclass(frozen=True)
+class Foresight:
+    """What is known of tokens that may come.
+
+    Args:
+        constants: the rule's, by which it is known to be the same still.
+        start: the first one's position.
+        quiet: of each, whether nobody before it sees it, so that nothing has to be computed anew.
+        sees_all: of each, whether it sees everything before it.
+    """
+
+    constants: object
+    start: int
+    quiet: list[bool]
+    sees_all: list[bool]
+
+
+NOTHING = Foresight(None, 0, [], [])
+
+
+class Planner:
+    """Knows the mask of the positions computed so far, and plans what a longer or changed dialogue needs.
+
+    Nothing that a plan finds out counts before :meth:`keep` and :meth:`computed` say so; a conversation that is
+    interrupted in between keeps too little, never too much.
+
+    Args:
+        mask: the rule.
+        capacity: the longest dialogue.
+
+    Attributes:
+        length: how many positions were computed under the mask that is held here.
+    """
+
+    def __init__(self, mask: Mask, capacity: int) -> None:
+        self.mask, self.length = mask, 0
+        self._allowed = torch.zeros(capacity, capacity, dtype=torch.bool)
+        self._seen_fields: dict[str, Tensor] = {}  # the fields that the rule reads, as they were when it was last asked
+        self._reads = Reads(mask)
+        self._foreseen = NOTHING
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        """The latest plan's mask of a chunk, BoolTensor ``[stop - start, stop]``, a view."""
+        return self._allowed[start:stop, :stop]
+
+    def plan(self, segments: Segments) -> Plan:
+        """What a dialogue needs, given the positions computed so far.
+
+        Args:
+            segments: ``[T]`` of all that is said, T >= 1.
+
+        Raises:
+            TypeError, ValueError: see :meth:`Mask.dense`; nothing has changed then.
+        """
+        stop, held = len(segments), self.length
+        fields = self._reads.fields(segments)
+        self._foreseen = NOTHING
+        if fields is None or not 0 < held <= stop or not self._unchanged(segments, fields, held):
+            dense = self.mask.dense(segments)  # (T, T)
+            kept = unchanged_prefix(self._allowed[:held, :held], dense)
+            self.keep(kept)
+            self._allowed[:stop, :stop] = dense  # a copy; inside [:kept, :kept] nothing changes
+        else:
+            rows = self.mask.dense(segments, slice(held, stop))  # (T - held, T)
+            here = torch.arange(stop)
+            columns = self.mask.allowed(here[:held, None], here[None, held:], segments)  # (held, T - held)
+            kept = held
+            if bool(columns.any()):  # somebody sees what has come: all from there on is computed anew
+                kept = self._border(int(columns.any(-1).nonzero()[0]))
+            self.keep(kept)
+            self._allowed[:held, held:stop] = columns
+            self._allowed[held:stop, :stop] = rows
+        self._seen_fields = {name: getattr(segments, name).clone() for name in fields or ()}
+        return Plan(kept, stop, bool(self._allowed[kept:stop, :stop].all()))
+
+    def _border(self, length: int) -> int:
+        """The last place, up to ``length``, where the positions computed so far may be cut."""
+        cuts = borders(self._allowed[: self.length, : self.length])
+        return int(cuts[: length + 1].nonzero()[-1])
+
+    def _unchanged(self, segments: Segments, fields: frozenset[str], held: int) -> bool:
+        """Whether the fields that the rule reads are, on the positions computed so far, what they were."""
+        return fields == self._seen_fields.keys() and all(
+            torch.equal(getattr(segments, name)[:held], self._seen_fields[name][:held]) for name in fields
+        )
+
+    def foresee(self, segments: Segments) -> None:
+        """Ask at once about tokens that will come one after the other, as the tokens of an answer do.
+
+        Each step that comes as foreseen is then planned by :meth:`step` without asking the rule. For a rule that reads
+        more than this can know of, nothing is foreseen.
+
+        Args:
+            segments: ``[T + K]`` of the dialogue as the latest plan took it, carried out, and K tokens more.
+        """
+        now, stop = self.length, len(segments)
+        fields = self._reads.fields(segments)
+        self._foreseen = NOTHING
+        if fields is None or "end" in fields or not self._unchanged(segments, fields, now):
+            return  # the end of a segment that grows is another one at each step
+        here = torch.arange(stop)
+        later = here[:, None] < here[None, now:]  # (T + K, K): the row lies before the column
+        rows = self.mask.allowed(here[now:, None], here[None, :], segments)  # (K, T + K)
+        columns = self.mask.allowed(here[:, None], here[None, now:], segments)  # (T + K, K)
+        past = here[None, :] <= here[now:, None]  # (K, T + K)
+        quiet = ~(columns & later).any(0) & (rows & past).any(-1)  # (K): nobody before sees it, and it sees somebody
+        self._allowed[:now, now:stop] = False
+        self._allowed[now:stop, :stop] = rows
+        self._seen_fields = {name: getattr(segments, name).clone() for name in fields}
+        self._foreseen = Foresight(self._reads.constants, now, quiet.tolist(), (rows | ~past).all(-1).tolist())
+
+    def step(self) -> Plan | None:
+        """The plan for one foreseen token more; ``None`` if it was not foreseen."""
+        seen, ahead = self._foreseen, self.length - self._foreseen.start
+        if not 0 <= ahead < len(seen.quiet) or not seen.quiet[ahead] or seen.constants != self._reads.look():
+            return None
+        return Plan(self.length, self.length + 1, seen.sees_all[ahead])
+
+    def keep(self, length: int) -> None:
+        """Forget what was computed past so many positions, and what was foreseen."""
+        self.length = min(self.length, length)
+        self._foreseen = NOTHING
+
+    def keep_right(self, length: int) -> None:
+        """Forget what was computed past so many positions, and whatever saw any of it."""
+        if length < self.length:
+            self.keep(self._border(length))
+
+    def computed(self, stop: int) -> None:
+        """The latest plan has been carried out up to ``stop``."""
+        self.length = stop
+
+    def clone(self) -> Planner:
+        """An independent copy, for a what-if."""
+        twin = copy.copy(self)
+        twin._allowed = self._allowed.clone()
+        return twin
