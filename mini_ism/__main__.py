@@ -71,9 +71,9 @@ def _parser() -> argparse.ArgumentParser:
 
     train = commands.add_parser("train", parents=[shared], help="train a model from scratch, or go on where it stopped")
     train.set_defaults(run=_train)
-    said = dict(re.findall(r"(?m)^ +(\w+): (.*(?:\n {12}.*)*)", TrainingConfig.__doc__ or ""))
+    descriptions = dict(re.findall(r"(?m)^ +(\w+): (.*(?:\n {12}.*)*)", TrainingConfig.__doc__ or ""))
     for field in fields(TrainingConfig):
-        text = " ".join(said.get(field.name, "").replace("%", "%%").replace("`", "").split()).removesuffix(".")
+        text = " ".join(descriptions.get(field.name, "").replace("%", "%%").replace("`", "").split()).removesuffix(".")
         kind = type(field.default)
         train.add_argument(f"--{field.name}", type=kind, default=field.default, help=f"{text} (default: %(default)s)")
     train.add_argument("--out", type=Path, metavar="FOLDER", help="default: runs/MASK-seedN")

@@ -35,7 +35,7 @@ def run(config: Config) -> Result:
     """Train from scratch, then ask held-out dialogues.
 
     Args:
-        config: ``mask``, ``layers``, ``lr``, ``seed``, ``steps``, dialogues a step (``batch``), steps between two
+        config: ``mask``, ``layers``, ``lr``, ``seed``, ``steps``, dialogues per step (``batch``), steps between two
             measurements (``every``), and optionally ``drawn``, from how many dialogues they are chosen.
 
     Returns:
@@ -128,7 +128,7 @@ def grid(
     steps: int = STEPS,
     drawn: int | None = None,
 ) -> list[Config]:
-    """A depth under some masks, seed by seed."""
+    """A depth under these masks, seed by seed."""
     same = {"layers": layers, "steps": steps, "batch": 16, "every": min(steps, 300)}
     if drawn is not None:
         same["drawn"] = drawn
@@ -137,7 +137,7 @@ def grid(
 
 CONFIGS = [
     *grid(2),
-    *grid(2, rates=RATES[1:2]),  # two seeds were too few to tell it from the first
+    *grid(2, rates=RATES[1:2]),  # two seeds were too few to separate it from the first
     *grid(2, rates=RATES[2:], seeds=TRIED),
     *grid(3),
     *grid(3, rates=RATES[1:3], seeds=TRIED),
@@ -150,7 +150,7 @@ def _register(name: str, full: list[Config], cut: list[Config], *, title: str, p
 
 _register("skills", CONFIGS, grid(2, seeds=TRIED, steps=200), title="Words: the package's control skills", place=35)
 _register(
-    "skills-long",  # do those that are learned last come to it?
+    "skills-long",  # are those that are learned last learned in the end?
     [*grid(2, steps=LONG), *grid(3, MASKS, steps=LONG)],
     [],
     title="The same control skills, three times the steps",

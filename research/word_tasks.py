@@ -17,10 +17,10 @@ def codebook(rng: Random, stage: int, *, before: bool = False, later: bool = Fal
     """Facts in code: "so Red in Blue. so Red means key. Blue means box. where is key?" asks for "so key box".
 
     Args:
-        rng: decides what is told and asked.
+        rng: decides the facts, the book and the questions.
         stage: 0: facts in plain words; 1: one side of each is a code word; 2: now and then both.
         before: the book comes before the facts instead of after them.
-        later: the second of the two comes a turn after the first.
+        later: the second of the two comes one turn after the first.
     """
     world = World(rng, coined=0)
     coded = rng.choice((("nothing",), ("thing", "place"), ("thing", "place", "both", "both"))[stage])

@@ -61,7 +61,7 @@ def train(config: Config) -> tuple[GPT, Result]:
     """Train on a task, the easy stages first.
 
     Args:
-        config: ``task``, ``mask``, ``layers``, ``heads`` of each, ``lr``, ``seed``, ``steps``, dialogues a step
+        config: ``task``, ``mask``, ``layers``, ``heads`` of each, ``lr``, ``seed``, ``steps``, dialogues per step
             (``batch``), and steps between two measurements (``every``).
 
     Returns:
@@ -149,7 +149,7 @@ def grid(
     heads: int = 1,
     steps: int = STEPS,
 ) -> list[Config]:
-    """A task under some masks, seed by seed; by default two layers of one head, the smallest that can learn it."""
+    """A task under these masks, seed by seed; by default two layers of one head, the smallest that can learn it."""
     same = {"task": task, "layers": layers, "heads": heads, "steps": steps, "batch": 8, "every": steps // 10}
     return [{**same, "mask": mask, "lr": lr, "seed": seed} for lr, seed, mask in product(rates, seeds, masks)]
 

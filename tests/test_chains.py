@@ -24,7 +24,7 @@ def test_who_cannot_look_ahead_can_still_guess_among_the_rooms_to_come() -> None
     assert guess_among_later([last, one_of_two, asking("cart in barn. tin in cart. key in tin.", "told")]) == 0.75
 
 
-def test_links_are_found_where_they_are_told() -> None:
+def test_links_are_found_where_they_stand() -> None:
     tokenizer = load_tokenizer()
     dialogue = encode_dialogue(
         [

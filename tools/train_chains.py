@@ -7,6 +7,7 @@ the seed that answers most of the validation draws.
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import torch
 
@@ -16,16 +17,15 @@ from mini_ism.results import Row, load_rows
 from mini_ism.results.words import SETTING, best, exact
 from research.words import CONFIGS, train
 
-MASKS = ("causal", "ism")
+SHIPPED = ("causal", "ism")
 
 
 def chosen() -> dict[str, Row]:
     """By name, the rows whose models are shipped."""
     first = tuple(CONFIGS[0][name] for name in SETTING[:-1])
     runs = best(load_rows("words"))
-    return {
-        f"chains-{mask}": max(runs[(*first, mask)], key=lambda row: exact(row, held_out="validation")) for mask in MASKS
-    }
+    validation = partial(exact, held_out="validation")
+    return {f"chains-{mask}": max(runs[(*first, mask)], key=validation) for mask in SHIPPED}
 
 
 def main() -> None:

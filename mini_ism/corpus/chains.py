@@ -1,4 +1,4 @@
-"""Chains: dialogues in which a few links are told in one query, and questions need up to three of them in a row.
+"""Chains: dialogues of a few links in one query, and questions that need up to three of them in a row.
 
 They come in three stages, the easy ones first: a look-up must be learned before two in a row are. An answer repeats
 what was asked about before it answers, "so key barn", so that the position that predicts the answer holds a token like
@@ -36,9 +36,9 @@ def chains(rng: Random, stage: int, *, later: bool = False, back: bool = False) 
     before: the middle one looks onward to the last, ahead or behind, or the last one looks back.
 
     Args:
-        rng: decides what is told and asked.
+        rng: decides the links and the questions.
         stage: 0 to 2: one, two or three links from a thing to its room.
-        later: the outermost links are told a turn later, instead of in any order with the others.
+        later: the outermost links come one turn later, instead of in any order with the others.
         back: half of the questions ask for a single link, and every other one of these by its end, "what is in tin?".
             A reader who learns that finds, from the later of two links, the earlier.
     """

@@ -26,7 +26,7 @@ def by_seed(rows: Iterable[Row], value: Callable[[Row], float], seed: str = "see
 
 
 def grouped(rows: Iterable[Row], keys: Sequence[str]) -> dict[tuple[Any, ...], list[Row]]:
-    """Rows by the values that their configs have under some keys, in order of first appearance."""
+    """Rows by the values that their configs have under these keys, in order of first appearance."""
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
         groups.setdefault(tuple(row.config[key] for key in keys), []).append(row)

@@ -65,7 +65,7 @@ def read_rows(path: Path) -> list[Row]:
     A last line without a line end was being written when its run was killed, and is left out.
 
     Raises:
-        ValueError: some other line is not a row.
+        ValueError: another line is not a row.
     """
     return [_parse(line, path, number) for number, line in enumerate(whole_lines(path), start=1)]
 

@@ -38,10 +38,10 @@ def texts(dialogue: Dialogue, role: str) -> list[str]:
 
 def look_ups(dialogue: Dialogue, question: str) -> tuple[str, int]:
     """What a patient reader answers, and how many sentences it takes, read off the text alone."""
-    told = " ".join(texts(dialogue, "user"))
-    means = dict(re.findall(r"(\w+) means (\w+)\.", told))
+    text = " ".join(texts(dialogue, "user"))
+    means = dict(re.findall(r"(\w+) means (\w+)\.", text))
     spoken = {word: code for code, word in means.items()}
-    holder = dict(re.findall(r"(\w+) in (\w+)\.", told))
+    holder = dict(re.findall(r"(\w+) in (\w+)\.", text))
     match = re.fullmatch(r".*?(where|which room|what|what is in) (?:is )?(\w+)\?", question)
     assert match is not None
     kind, asked = match.groups()
@@ -77,8 +77,8 @@ def test_answers_follow_from_the_text_in_as_many_look_ups_as_the_label_says(task
             if label == "noted":
                 assert answer == "okay"
                 continue
-            told, steps = look_ups(dialogue, question)
-            assert answer == told
+            expected, steps = look_ups(dialogue, question)
+            assert answer == expected
             known = {"told": 1, "1 link": 1, "2 links": 2, "plain": 1, "one code word": 2, "two code words": 3}
             assert steps == known.get(label, 3), (label, question)
 
@@ -88,10 +88,10 @@ def test_the_order_of_the_sentences_is_the_one_the_task_is_named_for(task: str) 
     for seed in SEEDS:
         dialogue = TASKS[task](Random(seed), STAGES - 1)
         queries = texts(dialogue, "user")
-        told = " ".join(queries)
-        outer = [told.index(f"in {room}.") for room in ROOMS if f"in {room}." in told]
-        inner = [told.index(f"{place} in ") for place in PLACES if f"{place} in " in told]
-        book, facts = [[m.start() for m in re.finditer(word, told)] for word in (" means ", r" in \w+\.")]
+        text = " ".join(queries)
+        outer = [text.index(f"in {room}.") for room in ROOMS if f"in {room}." in text]
+        inner = [text.index(f"{place} in ") for place in PLACES if f"{place} in " in text]
+        book, facts = [[m.start() for m in re.finditer(word, text)] for word in (" means ", r" in \w+\.")]
         match task:
             case "chains, outer later":
                 assert all(f"in {room}." not in queries[0] for room in ROOMS)
@@ -109,15 +109,15 @@ def test_the_order_of_the_sentences_is_the_one_the_task_is_named_for(task: str) 
 def test_ahead_and_behind_are_told_apart() -> None:
     seen = set()
     for dialogue in held_out("chains, any", "test")[:50]:
-        told = texts(dialogue, "user")[0]
+        text = texts(dialogue, "user")[0]
         for question, answer, label in zip(
             texts(dialogue, "user"), texts(dialogue, "assistant"), dialogue.skills, strict=True
         ):
             if not label.startswith("3 links"):
                 continue
             _, thing, room = answer.split()
-            holder = dict(re.findall(r"(\w+) in (\w+)\.", told))
-            middle, last = told.index(f"{holder[thing]} in "), told.index(f"in {room}.")
+            holder = dict(re.findall(r"(\w+) in (\w+)\.", text))
+            middle, last = text.index(f"{holder[thing]} in "), text.index(f"in {room}.")
             assert label == ("3 links, ahead" if middle < last else "3 links, behind"), question
             seen.add(label)
     assert len(seen) == 2
@@ -280,11 +280,11 @@ def longest(task: str, layers: int = 2) -> list[Row]:
 
 
 def test_the_rows_of_the_longer_trainings_say_who_looks_where() -> None:
-    """Notebook 07 says so: ISM joins facts and a book told after them by looking ahead, causal by looking back."""
-    told_after = longest("codebook after")
-    chosen = best(told_after).values()
+    """Notebook 07 says so: ISM joins facts and a book after them by looking ahead, causal by looking back."""
+    after = longest("codebook after")
+    chosen = best(after).values()
     assert [[row.result["first"]["target"] >= 0.9 for row in runs] for runs in chosen] == [[True] * 5] * 2
-    for row in told_after:
+    for row in after:
         answers, maps = row.result["first"]["target"] >= 0.9, row.result["maps"]
         if row.config["mask"] == "ism":
             assert answers
