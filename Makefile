@@ -63,7 +63,7 @@ format: $(VENV)/test.stamp
 
 clean:
 	rm -rf $(VENV) $(COLAB) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	find mini_ism tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+	find mini_ism research tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A half-made environment (no ensurepip, say) is removed, so that the next try starts clean.
 $(VENV)/pyvenv.cfg:

@@ -12,10 +12,10 @@ import timeit
 import torch
 
 from mini_ism.chat import ChatSession
-from mini_ism.experiments.costs import ANSWER, QUERY, TURNS, endless_model, query
-from mini_ism.experiments.rows import MASKS
 from mini_ism.masks import unchanged_prefix
+from mini_ism.results import MASKS
 from mini_ism.tokenizer import load_tokenizer
+from research.costs import ANSWER, QUERY, TURNS, endless_model, query
 
 REPEATS = 200
 

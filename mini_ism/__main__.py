@@ -1,4 +1,4 @@
-"""The command line: ``python -m mini_ism train | eval | chat | bench | corpus | experiment``."""
+"""The command line: ``python -m mini_ism train | eval | chat | bench | corpus``."""
 
 from __future__ import annotations
 
@@ -23,14 +23,12 @@ from mini_ism.cost import cost_table, turn_costs
 from mini_ism.devices import DEVICES, get_device
 from mini_ism.dialogue import encode_dialogue, show_dialogue
 from mini_ism.evaluation import evaluate
-from mini_ism.experiments import RunFailed, check, get_sweep, read_rows, results_dir, run_sweep, sweeps, write_report
-from mini_ism.experiments.report import PICTURES
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT, PRESETS, GPTConfig
+from mini_ism.results import MASKS
 from mini_ism.tokenizer import load_tokenizer
 from mini_ism.training import Run, TrainingConfig, train_with_progress
 
-CUT = Path("runs/cut")
 BENCH_TURNS = 8
 BENCH_TEXT = "The key is in the box. The lamp is in the jar. The cup is in the oven. Where is the lamp?"
 
@@ -48,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except BrokenPipeError:  # "| head" has seen enough; Python's own last flush must not fail, too
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (ValueError, OSError, ModuleNotFoundError, RunFailed) as error:
+    except (ValueError, OSError, ModuleNotFoundError) as error:
         print(f"mini-ism: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -73,9 +71,9 @@ def _parser() -> argparse.ArgumentParser:
 
     train = commands.add_parser("train", parents=[shared], help="train a model from scratch, or go on where it stopped")
     train.set_defaults(run=_train)
-    said = dict(re.findall(r"(?m)^ +(\w+): (.*(?:\n {12}.*)*)", TrainingConfig.__doc__ or ""))
+    descriptions = dict(re.findall(r"(?m)^ +(\w+): (.*(?:\n {12}.*)*)", TrainingConfig.__doc__ or ""))
     for field in fields(TrainingConfig):
-        text = " ".join(said.get(field.name, "").replace("%", "%%").replace("`", "").split()).removesuffix(".")
+        text = " ".join(descriptions.get(field.name, "").replace("%", "%%").replace("`", "").split()).removesuffix(".")
         kind = type(field.default)
         train.add_argument(f"--{field.name}", type=kind, default=field.default, help=f"{text} (default: %(default)s)")
     train.add_argument("--out", type=Path, metavar="FOLDER", help="default: runs/MASK-seedN")
@@ -113,24 +111,6 @@ def _parser() -> argparse.ArgumentParser:
     shown.add_argument("--split", choices=list(SPLITS), default="train")
     shown.add_argument("--skill", choices=skill_names(), action="append", help="only this one; may be repeated")
 
-    experiment = commands.add_parser("experiment", help="sweeps: list them, run them, report what they show")
-    step = experiment.add_subparsers(required=True, metavar="list | run | report | check")
-    listed = step.add_parser("list", help="all sweeps, and how far they are")
-    listed.set_defaults(run=_experiment_list, threads=0)
-    ran = step.add_parser("run", help="run what has not been run yet; Ctrl-C, then the same command, goes on")
-    ran.set_defaults(run=_experiment_run, threads=0)
-    ran.add_argument("name", nargs="+", help="of sweeps, or 'all'")
-    ran.add_argument("--cut", action="store_true", help="the cut-down sweep, minutes instead of hours")
-    ran.add_argument("--jobs", type=int, default=2, metavar="N", help="processes of one thread each (default: 2)")
-    ran.add_argument("--out", type=Path, metavar="FOLDER", help=f"default: the package's own rows, or {CUT} with --cut")
-    reported = step.add_parser("report", help="write the tables and pictures of the committed rows")
-    reported.set_defaults(run=_experiment_report, threads=0)
-    reported.add_argument("--rows", type=Path, metavar="FOLDER", help="default: the package's own")
-    place = f"of the page (default: RESULTS.md); beside it, {PICTURES} gets its pictures, and loses those of before"
-    reported.add_argument("--out", type=Path, metavar="FILE", default=Path("RESULTS.md"), help=place)
-    checked = step.add_parser("check", help="whether the cut-down sweep's rows point where the committed ones do")
-    checked.set_defaults(run=_experiment_check, threads=0)
-    checked.add_argument("--cut", type=Path, metavar="FOLDER", default=CUT, help=f"default: {CUT}")
     return parser
 
 
@@ -211,7 +191,7 @@ def _bench(options: argparse.Namespace) -> None:
     config = GPTConfig.preset(options.preset, vocab_size=tokenizer.n_vocab, context=2048)
     model = GPT(config).to(get_device(options.device)).eval()
     traces = {}
-    for name in ("causal", "ism", "prefix"):
+    for name in MASKS:
         for _ in range(2):  # the first round warms up
             chat = ChatSession(model, tokenizer, name)
             for _ in range(BENCH_TURNS):
@@ -238,37 +218,6 @@ def _corpus_show(options: argparse.Namespace) -> None:
         view = show_dialogue(encode_dialogue(dialogue.messages, tokenizer), tokenizer)
         print(view if sys.stdout.isatty() else repr(view))
         print(f"  skills: {', '.join(dialogue.skills)}\n")
-
-
-def _experiment_list(options: argparse.Namespace) -> None:
-    width = max(len(sweep.name) for sweep in sweeps())
-    for sweep in sweeps():
-        done = len(read_rows(results_dir() / f"{sweep.name}.jsonl"))
-        print(f"{sweep.name:{width}} {done} of {len(sweep.configs)} runs, cut down {len(sweep.cut)}: {sweep.title}")
-
-
-def _experiment_run(options: argparse.Namespace) -> None:
-    chosen = sweeps() if options.name == ["all"] else [get_sweep(name) for name in options.name]
-    folder = options.out or (CUT if options.cut else results_dir())
-    for sweep in chosen:
-        if options.cut and not sweep.cut:
-            print(f"{sweep.name}: not cut down, it asks what long trainings come to")
-            continue
-        rows = run_sweep(sweep, folder, jobs=options.jobs, cut=options.cut)
-        print(f"{sweep.name}: {len(rows)} runs in {folder / sweep.name}.jsonl")
-
-
-def _experiment_report(options: argparse.Namespace) -> None:
-    for written in write_report(options.out, options.rows):
-        print(written)
-
-
-def _experiment_check(options: argparse.Namespace) -> None:
-    found = check(options.cut)
-    for line, _ in found:
-        print(line)
-    if False in (same for _, same in found):
-        raise ValueError("the cut-down sweep does not reproduce every sign; see the lines above")
 
 
 if __name__ == "__main__":

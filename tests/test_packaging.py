@@ -216,6 +216,15 @@ def run(*command: str | Path, cwd: Path, env: dict[str, str] | None = None) -> s
     return done.stdout
 
 
+def test_the_package_needs_neither_the_sweeps_nor_scipy() -> None:
+    imports = re.compile(r"^ *(?:from|import) +(?:research|scipy|tools|tests|benchmarks)\b", re.MULTILINE)
+    sources = [path for path in repository_files() if ROOT / "mini_ism" in path.parents and path.suffix == ".py"]
+    assert [path for path in sources if imports.search(path.read_text(encoding="utf-8"))] == []
+    from_lessons = re.compile(r"(?:from|import) (?:research|scipy)\b")
+    lessons = [path for path in repository_files() if path.suffix == ".ipynb"]
+    assert [path for path in lessons if from_lessons.search(path.read_text(encoding="utf-8"))] == []
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built the way a release is: sources first, then the wheel from those sources alone."""
@@ -249,6 +258,19 @@ def test_the_wheel_holds_package_data_and_nothing_else(wheel: Path) -> None:
     data = {path for path in repository_files() if ROOT / "data" in path.parents}
     assert {f"mini_ism/{path.relative_to(ROOT).as_posix()}" for path in data} <= names
     assert not [name for name in names if name.endswith(".pyc")]
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_no_sweep_and_the_sources_hold_them_all(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        assert not [name for name in archive.namelist() if re.search(r"research|experiment|sweep", name)]
+        for name in (name for name in archive.namelist() if name.endswith(".py")):
+            assert "register_sweep" not in archive.read(name).decode("utf-8"), name
+    (sdist,) = wheel.parent.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        held = {name.partition("/")[2] for name in archive.getnames()}
+    sweeps = {path.relative_to(ROOT).as_posix() for path in repository_files() if ROOT / "research" in path.parents}
+    assert "research/sweep.py" in sweeps <= held
 
 
 @pytest.mark.slow

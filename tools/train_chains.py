@@ -7,26 +7,25 @@ the seed that answers most of the validation draws.
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import torch
 
 from mini_ism.checkpoints import save_model
-from mini_ism.experiments import Row, read_rows, results_dir
-from mini_ism.experiments.word_tables import SETTING, best
-from mini_ism.experiments.words import CONFIGS, train
 from mini_ism.paths import data_dir
+from mini_ism.results import Row, load_rows
+from mini_ism.results.words import SETTING, best, exact
+from research.words import CONFIGS, train
 
-MASKS = ("causal", "ism")
+SHIPPED = ("causal", "ism")
 
 
 def chosen() -> dict[str, Row]:
     """By name, the rows whose models are shipped."""
     first = tuple(CONFIGS[0][name] for name in SETTING[:-1])
-    runs = best(read_rows(results_dir() / "words.jsonl"))
-    return {
-        f"chains-{mask}": max(runs[(*first, mask)], key=lambda row: row.result["validation"]["target"])
-        for mask in MASKS
-    }
+    runs = best(load_rows("words"))
+    validation = partial(exact, held_out="validation")
+    return {f"chains-{mask}": max(runs[(*first, mask)], key=validation) for mask in SHIPPED}
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """In-context regression: what a mask does to reading when reading is least squares, exactly.
 
-A prompt of examples (x, y) and a layer of linear self-attention that takes one gradient step
-(2308.06912). Who sees whom is said by the package's own rules over segments. No tokenizer, no chat.
+A prompt of examples (x, y), and a layer of linear self-attention that takes one gradient step (2308.06912). The
+package's own rules over segments say which example sees which. No tokenizer, no chat.
 """
 
 from mini_ism.regression.descent import lsa_layer, lsa_scores, lsa_weights, turn_weights, weights_of

@@ -1,13 +1,12 @@
 """Linear self-attention as gradient descent, layer by layer (2308.06912, after 2212.07677).
 
-Each example j holds one number a_j, 0 at first. A layer adds to it what is still unexplained of its
-label, by the examples that it may see::
+Each example j holds one number a_j, 0 at first. A layer adds to it the part of its label that the examples it sees do
+not explain yet::
 
     a_j += eta * (y_j - sum over k that j may see of a_k <x_k, x_j>)
 
-and a query x, which sees all examples, predicts the sum over k of a_k <x_k, x>. So the examples hold
-a weight vector between them, w = sum over k of a_k x_k, and the mask decides which part of it each
-of them knows.
+and a query x, which sees all examples, predicts the sum over k of a_k <x_k, x>. So the examples hold a weight vector
+between them, w = sum over k of a_k x_k, and the mask decides which part of it each of them knows.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""Where the layers of linear self-attention come to rest, in closed form.
+"""The stationary points of layers of linear self-attention, in closed form.
 
-Causal examples settle one after the other: a triangular system. Examples that all see each other
-settle at least squares. In between, each block of examples that see each other solves its own least
-squares, starting from where the block before it stopped: block Kaczmarz, of which the first two are
-the ends.
+Causal examples settle one after the other: a triangular system. Examples that all see each other settle at least
+squares. In between, each block of examples that see each other solves its own least squares, starting from where the
+block before it stopped: block Kaczmarz, of which causal and least squares are the two ends.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ def causal_weights(task: Task) -> Tensor:
 
 
 def least_squares_weights(task: Task) -> Tensor:
-    """Everybody sees everybody: the weights that explain all labels best; of several that do, the shortest.
+    """Every example sees every other: the weights that explain all labels best; of several such, the shortest.
 
     Returns:
         Weights ``[B, d]``.
@@ -40,7 +39,7 @@ def least_squares_weights(task: Task) -> Tensor:
 
 
 def kaczmarz_weights(task: Task, sizes: Sequence[int]) -> Tensor:
-    """Block by block: the smallest step from where the block before stopped that explains this block's labels best.
+    """Block by block: the smallest step, from where the block before stopped, that explains this block's labels best.
 
     ``w_s = w_(s-1) + pinv(X_s) (y_s - X_s w_(s-1))``, from ``w_0 = 0``.
 
@@ -94,7 +93,7 @@ def block_sizes(visible: Tensor) -> list[int]:
 
 
 def stationary_weights(task: Task, segments: Segments, mask: str | Mask) -> Tensor:
-    """Where the layers come to rest under a rule, whatever the rule is called.
+    """The stationary weights of the layers under any rule that makes blocks.
 
     Args:
         task: the examples.

@@ -13,12 +13,12 @@ from mini_ism.segments import Segments
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Prompts of n examples of a linear function each, one function a draw, in float64.
+    """Prompts of n examples of a linear function, one function per draw, in float64.
 
     Args:
         x: inputs ``[B, n, d]``.
         y: labels ``[B, n]``, ``x @ w`` and noise.
-        w: the functions ``[B, d]``, which the examples are to give away.
+        w: the functions ``[B, d]``, which are to be found from the examples.
         query: an input ``[B, d]`` to predict the label of.
         shift: mean of the inputs, the same in every direction.
     """
@@ -39,7 +39,7 @@ class Task:
         return int(self.x.shape[2])
 
     def first(self, examples: int) -> Task:
-        """The same prompts, cut after so many examples."""
+        """The same prompts, cut after this many examples."""
         return Task(self.x[:, :examples], self.y[:, :examples], self.w, self.query, self.shift)
 
     def query_error(self, weights: Tensor) -> Tensor:
@@ -47,7 +47,7 @@ class Task:
         return ((weights - self.w) * self.query).sum(-1) ** 2
 
     def risk(self, weights: Tensor) -> Tensor:
-        """The same, in the mean over all queries there could be: weights ``[..., B, d]`` -> ``[..., B]``.
+        """The mean of :meth:`query_error` over all possible queries: weights ``[..., B, d]`` -> ``[..., B]``.
 
         Directions are independent, each with variance 1/3 about the shift.
         """
@@ -76,13 +76,13 @@ def draw_tasks(
             raise ValueError(f"{name} must be at least 1, got {value}")
     if noise < 0:
         raise ValueError(f"noise is a standard deviation, at least 0, got {noise}")
-    chance = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
 
     def uniform(*shape: int) -> Tensor:
-        return 2 * torch.rand(*shape, generator=chance, dtype=torch.float64) - 1 + shift
+        return 2 * torch.rand(*shape, generator=generator, dtype=torch.float64) - 1 + shift
 
     def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=chance, dtype=torch.float64)
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
     x, w = uniform(draws, examples, width), normal(draws, width)
     y = (x @ w[:, :, None])[..., 0] + noise * normal(draws, examples)
@@ -90,7 +90,7 @@ def draw_tasks(
 
 
 def example_segments(sizes: Sequence[int]) -> Segments:
-    """Examples as a dialogue: one position an example, and each group of so many examples a query.
+    """Examples as a dialogue: one position per example, and one query per group of this size.
 
     Raises:
         ValueError: no size, or one that is less than 1.
@@ -102,7 +102,7 @@ def example_segments(sizes: Sequence[int]) -> Segments:
 
 
 def split_evenly(examples: int, segments: int) -> list[int]:
-    """Sizes of so many segments that differ by one at most: ``(40, 3)`` -> ``[14, 13, 13]``."""
+    """Sizes of this many segments that differ by one at most: ``(40, 3)`` -> ``[14, 13, 13]``."""
     if not 1 <= segments <= examples:
         raise ValueError(f"{examples} examples can be split into 1 to {examples} segments, not {segments}")
     small, extra = divmod(examples, segments)

@@ -1,0 +1,92 @@
+"""The command line of the sweeps: ``python -m research list | run | report | check``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mini_ism.results import read_rows, results_dir
+from research.registry import get_sweep, sweeps
+from research.report import PICTURES, check, write_report
+from research.sweep import RunError, run_sweep
+
+CUT = Path("runs/cut")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit status is 0, 1 after an error that the user can mend, or 130 after Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # "| head" has seen enough; Python's own last flush must not fail, too
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (ValueError, OSError, RunError) as error:
+        print(f"research: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m research", description="Sweeps: list them, run them, report what they found."
+    )
+    commands = parser.add_subparsers(required=True, metavar="list | run | report | check")
+    listed = commands.add_parser("list", help="all sweeps, and how many of their runs are there")
+    listed.set_defaults(run=_list)
+    ran = commands.add_parser("run", help="run what has not been run yet; Ctrl-C, then the same command, goes on")
+    ran.set_defaults(run=_run)
+    ran.add_argument("name", nargs="+", help="of sweeps, or 'all'")
+    ran.add_argument("--cut", action="store_true", help="the cut-down sweep, minutes instead of hours")
+    ran.add_argument("--jobs", type=int, default=2, metavar="N", help="processes of one thread each (default: 2)")
+    ran.add_argument("--out", type=Path, metavar="FOLDER", help=f"default: the committed rows, or {CUT} with --cut")
+    reported = commands.add_parser("report", help="write the tables and pictures of the committed rows")
+    reported.set_defaults(run=_report)
+    reported.add_argument("--rows", type=Path, metavar="FOLDER", help="default: the committed rows")
+    place = f"of the page (default: RESULTS.md); its pictures go to {PICTURES} beside it, and older ones are removed"
+    reported.add_argument("--out", type=Path, metavar="FILE", default=Path("RESULTS.md"), help=place)
+    checked = commands.add_parser("check", help="whether the cut-down sweeps find the signs of the committed rows")
+    checked.set_defaults(run=_check)
+    checked.add_argument("--cut", type=Path, metavar="FOLDER", default=CUT, help=f"default: {CUT}")
+    return parser
+
+
+def _list(options: argparse.Namespace) -> None:
+    width = max(len(sweep.name) for sweep in sweeps())
+    for sweep in sweeps():
+        done = len(read_rows(results_dir() / f"{sweep.name}.jsonl"))
+        print(f"{sweep.name:{width}} {done} of {len(sweep.configs)} runs, cut down {len(sweep.cut)}: {sweep.title}")
+
+
+def _run(options: argparse.Namespace) -> None:
+    chosen = sweeps() if options.name == ["all"] else [get_sweep(name) for name in options.name]
+    folder = options.out or (CUT if options.cut else results_dir())
+    for sweep in chosen:
+        if options.cut and not sweep.cut:
+            print(f"{sweep.name}: there is no cut-down sweep, since it asks what long trainings reach")
+            continue
+        rows = run_sweep(sweep, folder, jobs=options.jobs, cut=options.cut)
+        print(f"{sweep.name}: {len(rows)} runs in {folder / sweep.name}.jsonl")
+
+
+def _report(options: argparse.Namespace) -> None:
+    for written in write_report(options.out, options.rows):
+        print(written)
+
+
+def _check(options: argparse.Namespace) -> None:
+    found = check(options.cut)
+    for line, _ in found:
+        print(line)
+    if False in (same for _, same in found):
+        raise ValueError("the cut-down sweep does not reproduce every sign; see the lines above")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

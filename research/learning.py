@@ -1,0 +1,68 @@
+"""The training loop of the sweeps on dialogues, with a measurement on validation dialogues now and then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mini_ism.corpus import Dialogue
+from mini_ism.evaluation import Score, evaluate, one_pass
+from mini_ism.masks import get_mask
+from mini_ism.model import GPT
+from mini_ism.tokenizer import load_tokenizer
+from mini_ism.training import TrainingConfig, make_batch, make_optimizer, prepare_step
+
+Scores = dict[str, Score]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a training measured.
+
+    Args:
+        scores: at the end, by label, on validation.
+        curve: for each measurement its ``step``, the ``tokens`` computed by then, and a summary of the scores.
+        loss: mean over the last steps, as many as lie between two measurements.
+        tokens: positions computed, padding left out.
+    """
+
+    scores: Scores
+    curve: list[dict[str, Any]]
+    loss: float
+    tokens: int
+
+
+def learn(
+    model: GPT,
+    recipe: TrainingConfig,
+    every: int,
+    draw: Callable[[int], list[Dialogue]],
+    validation: list[Dialogue],
+    summary: Callable[[Scores], dict[str, Any]],
+) -> Learned:
+    """Train a model in place, on the same dialogues whatever the mask.
+
+    Args:
+        model: fresh, or to be trained further.
+        recipe: the mask, the steps, the rate and everything else that decides a step.
+        every: steps between two measurements; the last step is always measured.
+        draw: gives the dialogues of a step.
+        validation: dialogues that are asked at a measurement.
+        summary: of a measurement's scores, what the curve keeps.
+    """
+    tokenizer, rule = load_tokenizer(), get_mask(recipe.mask)
+    optimizer = make_optimizer(model, recipe)
+    expand = not one_pass(rule, validation[:8], tokenizer)
+    tokens, losses, curve = 0, [], []
+    for step in range(recipe.steps):
+        batch = make_batch(draw(step), tokenizer, expand=expand)
+        loss = prepare_step(model, optimizer, batch, rule, lr=recipe.rate(step), clip=recipe.clip)
+        optimizer.step()
+        tokens += batch.token_count
+        losses.append(loss.item())
+        if (step + 1) % every == 0 or step + 1 == recipe.steps:
+            scores = evaluate(model, tokenizer, validation, rule)
+            curve.append({"step": step + 1, "tokens": tokens, **summary(scores)})
+    last = losses[-every:]
+    return Learned(scores, curve, round(sum(last) / len(last), 5), tokens)

@@ -1,0 +1,193 @@
+"""The report matches the rows, and the command line of the sweeps does what it says."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mini_ism.results import Claim, Interval, Row, mean_interval, read_rows, results_dir
+from mini_ism.views import Figure
+from research import registry
+from research.__main__ import main
+from research.markdown import markdown_table
+from research.registry import get_sweep, register_sweep, sweeps
+from research.report import PICTURES, check, pictures, report
+from research.sweep import Sweep, row_line, run_sweep
+from tests.research.toy import toy_sweep
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def tables(rows: list[Row]) -> str:
+    return markdown_table(["seed", "square"], [[str(row.config["seed"]), str(row.result["square"])] for row in rows])
+
+
+def claims(rows: list[Row]) -> list[Claim]:
+    found = {row.config["seed"]: row.result["square"] for row in rows}
+    made = [Claim("squares, 0 against 1", mean_interval([found[0] - found[1], found[0] - found[1] - 0.1]))]
+    return made + ([Claim("3 against itself", Interval(0.0, -1.0, 1.0, 2))] if 3 in found else [])
+
+
+def figures(rows: list[Row]) -> dict[str, Figure]:
+    figure = Figure(figsize=(1, 1))
+    figure.add_subplot().plot([row.result["square"] for row in rows])
+    figure.alt = f"Squares [{len(rows)}]\nof seeds."
+    return {"curve": figure} | ({"early": figure} if len(rows) < 4 else {})
+
+
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> Sweep:
+    """The toy sweep as the only one there is."""
+    sweep = replace(toy_sweep(4), cut=toy_sweep(2).configs, title="Squares", tables=tables, claims=claims)
+    sweeps()  # all modules are loaded before theirs are put aside
+    monkeypatch.setattr(registry, "_SWEEPS", {"toy": sweep})
+    return sweep
+
+
+def test_report_and_check(known: Sweep, tmp_path: Path) -> None:
+    assert "## " not in report(tmp_path)
+    run_sweep(known, tmp_path, jobs=1)
+    assert "## Squares\n\n`python -m research run toy` (4 runs, 0 minutes in all, python 3." in report(tmp_path)
+    assert "| 3 | 9 |\n" in report(tmp_path)
+    assert report(tmp_path) == report(tmp_path)
+    cut = tmp_path / "cut"
+    assert [same for _, same in check(cut, tmp_path)] == [None, None]
+    run_sweep(known, cut, jobs=1, cut=True)
+    found = check(cut, tmp_path)
+    assert [same for _, same in found] == [True, None]
+    assert found[0][0].endswith("less; cut down -1.050 (-1.685 to -0.415): the same sign")
+    (cut / "toy.jsonl").write_text(
+        "".join(row_line(replace(r, result={"square": -r.config["seed"]})) for r in read_rows(cut / "toy.jsonl"))
+    )
+    assert [same for _, same in check(cut, tmp_path)] == [False, None]
+
+
+TIE, LESS = Interval(0.0, -0.1, 0.1, 5), Interval(-0.2, -0.3, -0.1, 5)
+
+
+@pytest.mark.parametrize(
+    ("full", "cut", "least", "same"),
+    [
+        (TIE, Interval(0.05, 0.05, 0.05, 2), 0.0, True),  # seeds that agree, within the tie
+        (TIE, Interval(0.2, 0.2, 0.2, 2), 0.0, False),
+        (TIE, Interval(0.2, 0.1, 0.3, 2), 0.5, False),  # a tie is no small difference
+        (LESS, Interval(-0.1, -0.3, 0.1, 2), 0.0, True),
+        (LESS, Interval(0.1, -0.1, 0.3, 2), 0.0, False),
+        (LESS, Interval(0.1, -0.1, 0.3, 2), 0.2, False),
+        (LESS, Interval(0.1, -0.1, 0.3, 2), 0.21, True),  # too small for two seeds, which make it a tie
+        (LESS, Interval(0.2, 0.1, 0.3, 2), 0.21, False),  # not so the other sign
+    ],
+)
+def test_what_counts_as_the_same_sign(
+    known: Sweep,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    full: Interval,
+    cut: Interval,
+    least: float,
+    same: bool,
+) -> None:
+    def claimed(rows: list[Row]) -> list[Claim]:
+        return [Claim("a difference", full if len(rows) == 4 else cut, least)]
+
+    monkeypatch.setattr(registry, "_SWEEPS", {"toy": replace(known, claims=claimed)})
+    run_sweep(known, tmp_path, jobs=1)
+    run_sweep(known, tmp_path / "cut", jobs=1, cut=True)
+    assert [found for _, found in check(tmp_path / "cut", tmp_path)] == [same]
+
+
+def test_pictures_stand_before_the_tables(known: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_sweep(known, tmp_path, jobs=1)
+    plain = report(tmp_path)
+    drawn = replace(known, figures=figures)
+    monkeypatch.setattr(registry, "_SWEEPS", {"toy": drawn})
+    shown = "![Squares (4) of seeds.](docs/results/toy-curve.png)\n\n"
+    assert report(tmp_path) == plain.replace("| seed |", f"{shown}| seed |")
+    assert pictures(drawn, []) == pictures(known, read_rows(tmp_path / "toy.jsonl")) == {}
+
+
+def test_the_report_writes_the_pictures_of_its_page_and_no_others(
+    known: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(registry, "_SWEEPS", {"toy": replace(known, figures=figures)})
+    run_sweep(replace(known, configs=known.configs[:2]), tmp_path / "rows", jobs=1)
+    folder = Path(PICTURES)
+    assert main(["report", "--rows", "rows"]) == 0
+    assert {path.name for path in folder.iterdir()} == {"toy-curve.png", "toy-early.png"}
+    assert capsys.readouterr().out.split() == [
+        "RESULTS.md",
+        *(str(folder / f"toy-{n}.png") for n in ("curve", "early")),
+    ]
+    before = (folder / "toy-curve.png").read_bytes()
+    assert before.startswith(b"\x89PNG")
+    assert main(["report", "--rows", "rows"]) == 0
+    assert (folder / "toy-curve.png").read_bytes() == before
+    run_sweep(known, tmp_path / "rows", jobs=1)
+    (folder / "gone-curve.png").write_bytes(before)
+    (folder / "README.md").write_text("Kept.")
+    assert main(["report", "--rows", "rows", "--out", "RESULTS.md"]) == 0
+    assert {path.name for path in folder.iterdir()} == {"toy-curve.png", "README.md"}
+    assert (folder / "toy-curve.png").read_bytes() != before
+    assert main(["report", "--rows", "rows", "--out", "elsewhere/PAGE.md"]) == 0
+    assert [path.name for path in (Path("elsewhere") / folder).iterdir()] == ["toy-curve.png"]
+
+
+def test_the_command_line(
+    known: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["list"]) == 0
+    assert "toy 0 of 4 runs, cut down 2: Squares" in capsys.readouterr().out
+    assert main(["run", "all", "--cut", "--jobs", "1"]) == 0
+    assert len(read_rows(tmp_path / "runs" / "cut" / "toy.jsonl")) == 2
+    assert main(["run", "toy", "--jobs", "1", "--out", "rows"]) == 0
+    assert "toy: 4/4" in capsys.readouterr().err
+    assert main(["report", "--rows", "rows"]) == 0
+    assert (tmp_path / "RESULTS.md").read_text() == report(tmp_path / "rows")
+    assert main(["check"]) == 0  # nothing is committed of the toy: nothing to hold it to
+    assert main(["run", "toi"]) == 1
+    assert capsys.readouterr().err == "research: unknown sweep 'toi'; known are toy\n"
+
+
+def test_the_page_is_of_the_committed_rows() -> None:
+    assert (ROOT / "RESULTS.md").read_text(encoding="utf-8") == report(results_dir())
+
+
+def test_the_pictures_are_of_the_committed_rows() -> None:
+    """By their names: the bytes depend on matplotlib's version."""
+    drawn = [file for sweep in sweeps() for file in pictures(sweep, read_rows(results_dir() / f"{sweep.name}.jsonl"))]
+    folder = ROOT / PICTURES
+    remedy = "run `python -m research report`"
+    assert sorted(drawn) == sorted(f"{PICTURES}/{path.name}" for path in folder.iterdir()), remedy
+    for path in folder.iterdir():
+        assert path.read_bytes().startswith(b"\x89PNG")
+        assert path.stat().st_size < 80_000, f"{path.name} is too large"
+
+
+def test_a_sweep_without_a_cut_down_version_says_so(
+    known: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(registry, "_SWEEPS", {"toy": replace(known, cut=[])})
+    assert main(["run", "toy", "--cut", "--out", str(tmp_path)]) == 0
+    assert "toy: there is no cut-down sweep" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_registered_sweep_is_sound() -> None:
+    names = [sweep.name for sweep in sweeps()]
+    assert len(set(names)) == len(names)
+    longest = {"skills-long", "skills-late", "regression-linear-longest", "regression-softmax-longest"}
+    assert {sweep.name for sweep in sweeps() if not sweep.cut} == longest
+    for sweep in sweeps():
+        assert get_sweep(sweep.name) is sweep
+        assert sweep.tables is not None, f"{sweep.name} has no tables"
+        json.dumps([*sweep.configs, *sweep.cut])
+        committed = read_rows(results_dir() / f"{sweep.name}.jsonl")
+        assert {json.dumps(row.config, sort_keys=True) for row in committed} <= sweep.known.keys()
+
+
+def test_a_name_is_registered_once(known: Sweep) -> None:
+    with pytest.raises(ValueError, match="there is a sweep 'toy' already"):
+        register_sweep(known)
