@@ -19,9 +19,9 @@ from mini_ism.chat import ChatSession, ContextFull
 from mini_ism.checkpoints import MODELS, load_model
 from mini_ism.corpus import SPLITS, generate, load_split, skill_names
 from mini_ism.corpus.build import build
-from mini_ism.cost import cost_table, turn_costs
+from mini_ism.cost import turn_costs
 from mini_ism.devices import DEVICES, get_device
-from mini_ism.dialogue import encode_dialogue, show_dialogue
+from mini_ism.dialogue import encode_dialogue
 from mini_ism.evaluation import evaluate
 from mini_ism.experiments import RunFailed, check, get_sweep, read_rows, results_dir, run_sweep, sweeps, write_report
 from mini_ism.experiments.report import PICTURES
@@ -29,6 +29,8 @@ from mini_ism.masks import get_mask
 from mini_ism.model import GPT, PRESETS, GPTConfig
 from mini_ism.tokenizer import load_tokenizer
 from mini_ism.training import Run, TrainingConfig, train_with_progress
+from mini_ism.views.dialogue_view import show_dialogue
+from mini_ism.views.tables import cost_table
 
 CUT = Path("runs/cut")
 BENCH_TURNS = 8

@@ -20,7 +20,6 @@ import torch
 from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask
 
-from mini_ism import svg
 from mini_ism.segments import PADDING, Segments
 
 Rule = Callable[..., Tensor]
@@ -185,6 +184,8 @@ class Mask:
 
     def _repr_html_(self) -> str:
         """The mask on a small dialogue: system prompt, query, answer, query, answer."""
+        from mini_ism.views import svg  # here, because the core draws nothing
+
         lengths = (3, 5, 4, 5, 4)
         ids = torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths))
         segments = Segments(id=ids, is_query=(ids == 0) | (ids % 2 == 1), is_system=ids == 0)

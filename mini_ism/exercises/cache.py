@@ -18,9 +18,9 @@ from mini_ism.exercises.judging import Place, difference, places, sample_dialogu
 from mini_ism.masks import Mask, get_mask
 from mini_ism.model import GPT, GPTConfig
 from mini_ism.segments import Segments
-from mini_ism.svg import bool_grid
 from mini_ism.tokenizer import load_tokenizer
 from mini_ism.views.picture import Picture
+from mini_ism.views.svg import bool_grid
 
 CURIOUS = Mask(lambda q, kv, s: (kv <= q) | ((q == 0) & (kv < 4)), "causal, but token 0 looks three ahead")
 NAMED = ("causal", "prefix", "ism", "bidirectional", "causal & sliding_window(3)", "prefix & sliding_window(2)")

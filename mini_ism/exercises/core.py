@@ -14,9 +14,9 @@ from importlib.util import find_spec
 from traceback import walk_tb
 from typing import Any, Literal
 
-from mini_ism.svg import FAINT, FONT, INK, STYLE
 from mini_ism.views.figures import Figure, png_bytes
 from mini_ism.views.picture import Picture
+from mini_ism.views.svg import FAINT, FONT, INK, STYLE
 from mini_ism.views.tables import Table
 
 State = Literal["right", "wrong", "todo"]

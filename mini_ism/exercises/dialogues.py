@@ -17,15 +17,15 @@ from mini_ism.dialogue import (
     Message,
     decode_dialogue,
     encode_dialogue,
-    show_dialogue,
 )
 from mini_ism.exercises.core import Verdict, exercise, right, wrong
 from mini_ism.masks import Mask, get_mask
 from mini_ism.segments import Segments
-from mini_ism.svg import bool_grid
 from mini_ism.tokenizer import load_tokenizer
+from mini_ism.views.descriptions import ranges
+from mini_ism.views.dialogue_view import show_dialogue, tokenized
 from mini_ism.views.picture import Picture
-from mini_ism.views.words import ranges, token_labels
+from mini_ism.views.svg import bool_grid
 
 TALK: tuple[Message, ...] = (
     {"role": "system", "content": "Be kind and brief."},
@@ -49,7 +49,7 @@ def compare_flags(found: Any, target: Sequence[bool], encoded: EncodedDialogue, 
     if flags.shape != (len(target),):
         return wrong(f"give one True or False a token, {len(target)} of them; yours has shape {list(flags.shape)}.")
     mine = flags.bool().tolist()
-    labels = token_labels(encoded, load_tokenizer())
+    labels = tokenized(encoded, load_tokenizer()).labels
     pictures = {"yours": marked(encoded, mine, "yours"), "target": marked(encoded, target, "target")}
     for position, (is_marked, wanted) in enumerate(zip(mine, target, strict=True)):
         if is_marked != wanted:
@@ -62,7 +62,7 @@ def compare_flags(found: Any, target: Sequence[bool], encoded: EncodedDialogue, 
 def targets_by_hand(answer: Callable[[list[str]], Any]) -> Verdict:
     """Given a dialogue's tokens as text, markers included, say for each whether the model learns to write it."""
     encoded = encode_dialogue(TALK, load_tokenizer())
-    words = token_labels(encoded, load_tokenizer())
+    words = tokenized(encoded, load_tokenizer()).labels
     target, writing = [], False
     for word in words:
         target.append(writing)
@@ -96,7 +96,7 @@ HIDING = Mask(hide_next, "ism without the next token")
 def open_targets(answer: Callable[[torch.Tensor, int], Any]) -> Verdict:
     """Say which tokens reach their own predictor through a mask and so many layers, so that no loss may count them."""
     for encoded in (encode_dialogue(TALK[1:], load_tokenizer()), encode_dialogue(TALK, load_tokenizer())):
-        words = token_labels(encoded, load_tokenizer())
+        words = tokenized(encoded, load_tokenizer()).labels
         for mask in (*map(get_mask, ("causal", "ism", "prefix")), HIDING):
             dense = mask.dense(encoded.segments)
             for layers in (1, 2, 3):

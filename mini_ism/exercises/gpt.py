@@ -13,6 +13,7 @@ from mini_ism.exercises.core import Verdict, exercise, right, wrong
 from mini_ism.exercises.judging import difference, sample_dialogues
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT, GPTConfig
+from mini_ism.views.dialogue_view import TokenizedDialogue
 from mini_ism.views.mask_map import mask_map
 from mini_ism.views.picture import Picture
 
@@ -31,7 +32,8 @@ def _mask(rule: str, number: int = 0) -> Tensor:
 def _grid(matrix: Tensor, title: str) -> Picture:
     """A matrix ``[T, T]`` of who hears whom, with numbers for names."""
     total = len(matrix)
-    return mask_map(matrix, list(map(str, range(total))), ["user"] * total, [0] * total, title=title, size=240)
+    numbers = TokenizedDialogue([str(position) for position in range(total)], ["user"] * total, [0] * total)
+    return mask_map(matrix, numbers, title=title, size=240)
 
 
 # -- masked softmax --------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from mini_ism.experiments.sweep import Sweep
 from mini_ism.regression.dialogues import Shape
 from mini_ism.regression.trained import WORST, Outcome, Recipe, train_readers
 from mini_ism.views import Figure, interval_figure
-from mini_ism.views.evidence import Quality
+from mini_ism.views.sweep_figures import Quality
 
 SETTING = ("layers", "mask")
 PAIRS = (("causal", "ism"), ("ism", "prefix"), ("causal", "prefix"))

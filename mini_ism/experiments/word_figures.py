@@ -6,7 +6,7 @@ from mini_ism.experiments.rows import Row
 from mini_ism.experiments.statistics import mean_interval
 from mini_ism.experiments.word_tables import SETTING, best
 from mini_ism.views import Figure, interval_figure, seeds_figure
-from mini_ism.views.evidence import Quality
+from mini_ism.views.sweep_figures import Quality
 
 
 def figures(rows: list[Row]) -> dict[str, Figure]:

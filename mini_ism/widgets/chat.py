@@ -13,8 +13,8 @@ from mini_ism.chat import ChatSession
 from mini_ism.cost import TurnCost, turn_costs
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT
-from mini_ism.svg import FAINT, FONT, INK, STYLE, colour
 from mini_ism.views import Figure, turn_bars, turn_cost_figure
+from mini_ism.views.svg import FAINT, FONT, INK, STYLE, colour
 from mini_ism.widgets.panel import Panel, put
 
 LONGEST_ANSWER = 40

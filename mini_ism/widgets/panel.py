@@ -8,9 +8,9 @@ from typing import Any
 
 import ipywidgets as w
 
-from mini_ism.svg import FAINT, FONT, INK, STYLE
 from mini_ism.views.figures import Figure, png_bytes
 from mini_ism.views.picture import bundle
+from mini_ism.views.svg import FAINT, FONT, INK, STYLE
 
 EXAMPLE = (
     {"role": "user", "content": "My name is Ada. The cup is in the oven. Where is the cup?"},
