@@ -37,16 +37,18 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "show_dialogue":
-        from mini_ism.views.dialogue_view import show_dialogue
+if not TYPE_CHECKING:  # a type checker knows the names from above, and that there are no others
 
-        return show_dialogue
-    if name == "cost_table":
-        from mini_ism.views.tables import cost_table
+    def __getattr__(name: str) -> Any:
+        if name == "show_dialogue":
+            from mini_ism.views.dialogue_view import show_dialogue
 
-        return cost_table
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            return show_dialogue
+        if name == "cost_table":
+            from mini_ism.views.tables import cost_table
+
+            return cost_table
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

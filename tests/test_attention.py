@@ -18,15 +18,10 @@ from mini_ism.attention_stats import (
     read_attention,
 )
 from mini_ism.dialogue import EncodedDialogue, collate
-from mini_ism.views import (
-    token_labels,
-    token_roles,
-)
 from mini_ism.widgets.panel import EXAMPLE
 
 TOKENIZER = load_tokenizer()
 RULES = ["causal", "prefix", "ism", "causal & sliding_window(3)"]
-SCRIPT = "<script>alert(1)</script>"
 
 
 def tiny(rule: str = "ism", seed: int = 0, **shape: Any) -> GPT:
@@ -43,10 +38,6 @@ def model() -> GPT:
 @pytest.fixture
 def dialogue() -> EncodedDialogue:
     return encode_dialogue(EXAMPLE, TOKENIZER)
-
-
-def axes_of(encoded: EncodedDialogue) -> tuple[list[str], list[str], list[int]]:
-    return token_labels(encoded, TOKENIZER), token_roles(encoded.segments), encoded.segments.id.tolist()
 
 
 # -- reading ---------------------------------------------------------------------------------------

@@ -67,10 +67,9 @@ from mini_ism.views import mask_figure
 assert "matplotlib" in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)
-    with pytest.raises(AttributeError, match="has no attribute 'drawing'"):
-        mini_ism.drawing  # noqa: B018
-    with pytest.raises(AttributeError, match="has no attribute 'drawing'"):
-        views.drawing  # noqa: B018
+    for package, unknown in ((mini_ism, "drawing"), (views, "drawing")):
+        with pytest.raises(AttributeError, match="has no attribute 'drawing'"):
+            getattr(package, unknown)
     assert all(hasattr(views, name) for name in views.__all__)
 
 

@@ -79,11 +79,13 @@ _WITH_MATPLOTLIB = {
 """The names of each module that is loaded on demand."""
 
 
-def __getattr__(name: str) -> Any:
-    for module, names in _WITH_MATPLOTLIB.items():
-        if name in names:
-            return getattr(import_module(f"{__name__}.{module}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # a type checker knows the names from above, and that there are no others
+
+    def __getattr__(name: str) -> Any:
+        for module, names in _WITH_MATPLOTLIB.items():
+            if name in names:
+                return getattr(import_module(f"{__name__}.{module}"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -51,18 +51,18 @@ class TokenizedDialogue:
 
 
 def tokenized(encoded: EncodedDialogue, tokenizer: tiktoken.Encoding) -> TokenizedDialogue:
-    """One encoded dialogue ``[T]`` as pictures take it.
+    """One encoded dialogue, ``[T]`` or a batch ``[1, T]`` of one row, as pictures take it.
 
     A label has no space before it, markers stand in angle quotes, and nothing is invisible. Where several dialogues
     share a row, the segments of each have ids of their own.
 
     Raises:
-        ValueError: it is a batch.
+        ValueError: it is a batch of several rows.
     """
-    if encoded.tokens.ndim != 1:
-        shape = tuple(encoded.tokens.shape)
+    shape = tuple(encoded.tokens.shape)
+    if shape[:-1] not in ((), (1,)):
         raise ValueError(f"a picture needs one dialogue [T], got tokens of shape {shape}; take one row of the batch")
-    s = encoded.segments
+    s = encoded.segments if len(shape) == 1 else encoded.segments.row(0)
     ids = s.id if s.document is None else s.id + (int(s.id.max()) + 1) * s.document
     labels = [_label(text) for text in _texts(encoded, tokenizer)]
     return TokenizedDialogue(labels, token_roles(s), ids.tolist())
@@ -77,7 +77,7 @@ def token_roles(segments: Segments) -> list[str]:
 
 
 def _texts(encoded: EncodedDialogue, tokenizer: tiktoken.Encoding) -> list[str]:
-    return [tokenizer.decode([token]) for token in encoded.tokens.tolist()]
+    return [tokenizer.decode([token]) for token in encoded.tokens.flatten().tolist()]
 
 
 def _label(text: str) -> str:

@@ -29,6 +29,7 @@ def test_ids_are_the_segments_and_packed_dialogues_have_their_own() -> None:
     assert tokenized(encoded, TOKENIZER).ids == encoded.segments.id.tolist()
     packed = pack([encoded, encoded], TOKENIZER, length=2 * len(encoded) + 1)
     row = EncodedDialogue(packed.tokens[0], packed.segments.row(0), packed.loss_mask[0])
+    assert tokenized(row, TOKENIZER) == tokenized(packed, TOKENIZER)
     ids = tokenized(row, TOKENIZER).ids
     assert len(set(ids[: len(encoded)])) == len(set(ids[len(encoded) : -1])) == 1
     assert len({ids[0], ids[len(encoded)], ids[-1]}) == 3  # padding, too
@@ -45,7 +46,7 @@ def test_parts_that_do_not_fit_are_refused(parts: Any, message: str) -> None:
 
 def test_a_batch_is_refused() -> None:
     with pytest.raises(ValueError, match="one dialogue"):
-        tokenized(collate([encode_dialogue(messages_of(["Hi."]), TOKENIZER)], TOKENIZER), TOKENIZER)
+        tokenized(collate([encode_dialogue(messages_of(["Hi."]), TOKENIZER)] * 2, TOKENIZER), TOKENIZER)
 
 
 @given(st.lists(st.text(alphabet="ab<&>", max_size=6), min_size=1, max_size=4))

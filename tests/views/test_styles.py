@@ -32,7 +32,7 @@ def test_a_mask_looks_the_same_whoever_is_beside_it() -> None:
 
 
 def test_a_mask_looks_the_same_in_each_picture() -> None:
-    styles = [curve.style for curve in curves({name: () for name in ("mine", "ism", "yours", "causal", "x", "y")})]
+    styles = [curve.style for curve in curves(dict.fromkeys(("mine", "ism", "yours", "causal", "x", "y"), ()))]
     assert (styles[1], styles[3]) == (2, 0)
     assert len(set(styles[:5])) == 5
     assert styles[5] in range(5)
