@@ -133,8 +133,8 @@ def _way(rows: Rows, words: Sequence[str], token: int, layers: int) -> str:
         return f"{predictor} sees it"
     for seen in rows[before]:
         if token in _heard(rows, seen, layers - 1):
-            told = "sees it" if token in rows[seen] else "hears of it"
-            return f"{predictor} sees {words[seen]} ({seen}), and that one {told}"
+            verb = "sees it" if token in rows[seen] else "hears of it"
+            return f"{predictor} sees {words[seen]} ({seen}), and that one {verb}"
     return f"{predictor} never hears of it"
 
 
@@ -156,10 +156,10 @@ def triplet_expansion(answer: Callable[[list[Message]], Any]) -> Verdict:
             )
         for number, (mine, wanted) in enumerate(zip(found, target, strict=True), start=1):
             if mine != wanted:
-                told = [message["content"] for message in mine]
+                contents = [message["content"] for message in mine]
                 return wrong(
                     f"sample {number} should hold {len(wanted)} messages, from the start of the dialogue to answer "
-                    f"{number}; yours is {told}."
+                    f"{number}; yours is {contents}."
                 )
     return right("each answer is the last message of one sample, with all of its history before it.")
 
@@ -270,11 +270,11 @@ def _asked(turns: list[Turn], size: int) -> tuple[Verdict | None, float]:
     question = turns[-1]
     if not question.user.strip().endswith("?"):
         return wrong(f"the last turn should ask: end it with a question mark, not {question.user[-20:]!r}."), 0
-    told = " ".join(turn.user for turn in turns)
-    facts = [fact.strip() for fact in told.rsplit("?", 1)[0].split(".")][:-1]
+    text = " ".join(turn.user for turn in turns)
+    facts = [fact.strip() for fact in text.rsplit("?", 1)[0].split(".")][:-1]
     if len(facts) < size:
         return wrong(
-            f"size is {size}, so tell {size} facts, each a sentence; yours tells {len(facts)}: {told!r:.120}"
+            f"size is {size}, so tell {size} facts, each a sentence; yours tells {len(facts)}: {text!r:.120}"
         ), 0
     words = [word.strip(".,") for word in question.assistant.split()]
     homes = [
@@ -285,7 +285,7 @@ def _asked(turns: list[Turn], size: int) -> tuple[Verdict | None, float]:
     found = [home for home in homes if home]
     if not found:
         return wrong(
-            f"the answer {question.assistant!r} is not among the facts {told!r:.120}; a model could not know it."
+            f"the answer {question.assistant!r} is not among the facts {text!r:.120}; a model could not know it."
         ), 0
     return None, min(found, key=len)[0]
 

@@ -209,14 +209,14 @@ class TrainingMonitor(Panel):
                 opening = "Pausing after this step" if asked == "pause" else "Stopping after this step"
             elif state == "ready" and begun:
                 opening = "Found a run that was not finished: press Resume"
-            told = [curve.describe() for curve in curves(self.metrics, skills=ANSWERS[self.answers.value])]
-            self._say(f"{opening}. {'; '.join(told)}." if begun else f"{opening}.")
+            summaries = [curve.describe() for curve in curves(self.metrics, skills=ANSWERS[self.answers.value])]
+            self._say(f"{opening}. {'; '.join(summaries)}." if begun else f"{opening}.")
 
     def _set_buttons(self, state: str, asked: str, begun: bool) -> None:
         """One button starts, pauses and resumes, so that it keeps the keyboard's focus."""
         trains = state == "running" and asked == "run"
         name, icon = ("Pause", "pause") if trains else ("Resume" if begun and state != "done" else "Start", "play")
-        looks: list[tuple[Any, str, Any]] = [
+        values: list[tuple[Any, str, Any]] = [
             (self.go, "description", name),
             (self.go, "icon", icon),
             (self.go, "disabled", state == "done"),
@@ -225,7 +225,7 @@ class TrainingMonitor(Panel):
             (self.over, "description", "Delete? Press again" if self._sure else "Start over"),
             (self.over, "button_style", "danger" if self._sure else ""),
         ]
-        for widget, trait, value in looks:
+        for widget, trait, value in values:
             if getattr(widget, trait) != value:
                 setattr(widget, trait, value)
 

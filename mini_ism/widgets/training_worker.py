@@ -176,10 +176,10 @@ class TrainingWorker:
         """Whether to train on; sleeps while paused."""
         while True:
             with self._bell:
-                told = self.state
+                before = self.state
                 self.state = {"run": "running", "pause": "paused", "stop": "stopped"}[self.wish]  # type: ignore[assignment]
                 now = self.state
-            if now != told:
+            if now != before:
                 self.changed()
             if now != "paused":
                 return now == "running"
