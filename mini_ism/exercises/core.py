@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from mini_ism.views.figures import Figure, png_bytes
 from mini_ism.views.picture import Picture
-from mini_ism.views.svg import FAINT, FONT, INK, STYLE
+from mini_ism.views.svg import FAINT, FONT, INK, STYLE, colour
 from mini_ism.views.tables import Table
 
 State = Literal["right", "wrong", "todo"]
@@ -36,8 +36,8 @@ CHAPTERS = {
 """The modules of this package that hold exercises, each with its notebook, in the order of the course."""
 
 LOOKS: dict[State, tuple[str, str, str]] = {
-    "right": ("✓", "Right", "var(--mi-assistant,#00684a)"),
-    "wrong": ("✗", "Not yet right", "var(--mi-discarded,#b3261e)"),
+    "right": ("✓", "Right", colour("assistant")),
+    "wrong": ("✗", "Not yet right", colour("discarded")),
     "todo": ("…", "Not done yet", FAINT),
 }
 """Sign, words and colour of each state; no state is told by its colour alone."""

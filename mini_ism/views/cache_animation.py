@@ -1,8 +1,8 @@
 """The cache film as one animated SVG: it plays wherever a picture is shown, without a kernel and without a script.
 
-The same frames and cells as the cache player's (:mod:`mini_ism.views.cache_strip`). What a turn reads fills up
-token by token, each taking equally long, so that a lane with more to read is seen to need longer. The motion is SMIL,
-which browsers run inside an ``<img>``, too; whoever cannot play it, or would rather not see things move, gets the end.
+The same frames and cells as the cache player's (:mod:`mini_ism.views.cache_strip`). What a turn reads fills up token by
+token, each taking equally long, so that a lane with more to read is seen to need longer. The motion is SMIL, which
+browsers run inside an ``<img>``, too; whoever cannot play it, or would rather not see things move, gets the end.
 """
 
 from __future__ import annotations

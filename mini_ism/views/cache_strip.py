@@ -32,9 +32,9 @@ def cache_strip(
 ) -> Picture:
     """One step of a film (:func:`~mini_ism.views.timeline.frames`) as a picture.
 
-    States differ in colour and in pattern: kept cells carry a tick, freshly read ones are hatched, written ones
-    carry a dot, thrown-away ones are crossed out, wrongly kept ones carry an exclamation mark. What changed in
-    this step has a dark outline.
+    States differ in colour and in pattern: kept cells carry a tick, freshly read ones are hatched, written ones carry a
+    dot, thrown-away ones are crossed out, wrongly kept ones carry an exclamation mark. What changed in this step has a
+    dark outline.
 
     Args:
         frame: the step.

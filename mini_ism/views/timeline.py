@@ -90,8 +90,7 @@ def _did(lane: Lane) -> str:
 def frames(traces: Mapping[str, Sequence[Event]], stale: Stale | None = None) -> list[Frame]:
     """The steps of several conversations in lockstep: what is kept, what is read, then a token at a time.
 
-    A lane whose answer is shorter waits for the others. Conversations that went back (``truncate``) have no
-    such order.
+    A lane whose answer is shorter waits for the others. Conversations that went back (``truncate``) have no such order.
 
     Args:
         traces: by name, from :func:`~mini_ism.cost.plan` or ``ChatSession.trace``.

@@ -38,9 +38,8 @@ OPEN: dict[Path, TrainingWorker] = {}
 class TrainingMonitor(Panel):
     """Live curves of runs that train in turn in a thread, with buttons to start, pause, resume and stop.
 
-    The kernel stays free: cells can run, and buttons work, while it trains. All is saved in a
-    folder after every few steps; a monitor that is opened on the same folder goes on from there,
-    in the same kernel or another.
+    The kernel stays free: cells can run, and buttons work, while it trains. All is saved in a folder after every few
+    steps; a monitor that is opened on the same folder goes on from there, in the same kernel or another.
 
     Args:
         configs: what to train, by name; default: the three masks, few steps.
