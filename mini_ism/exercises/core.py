@@ -74,7 +74,7 @@ class Verdict:
             f"{_html(picture)}</figure>"
             for name, picture in shown
         )
-        line = f'<b style="color:{colour}">{sign} {words}.</b> {escape(self.message)}'
+        line = f'<b style="color:{ink}">{sign} {words}.</b> {escape(self.message)}'
         html = (
             f'<div class="mi">{STYLE}<div role="status" style="{FONT};font-size:14px;line-height:1.5;color:{INK};'
             f'border-left:4px solid {ink};padding:2px 10px;white-space:pre-line;overflow-wrap:anywhere">{line}</div>'
