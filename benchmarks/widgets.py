@@ -1,8 +1,8 @@
 """How quickly the mask explorer answers: in the kernel, and from a key press to changed pixels in Chromium.
 
-``python -m benchmarks.widgets`` draws a mask of 128 x 128, moves the token slider by keyboard, and
-reports medians and the slowest of ten per cent. The browser's figure runs from the key's event to the first
-frame painted after the picture changed: kernel, messages, layout and paint.
+``python -m benchmarks.widgets`` draws a mask of 128 x 128, moves the token slider by keyboard, and reports medians and
+the slowest of ten per cent. The browser's figure runs from the key's event to the first frame painted after the picture
+changed: kernel, messages, layout and paint.
 """
 
 from __future__ import annotations

@@ -19,15 +19,17 @@ from mini_ism.chat import ChatSession, ContextFull
 from mini_ism.checkpoints import MODELS, load_model
 from mini_ism.corpus import SPLITS, generate, load_split, skill_names
 from mini_ism.corpus.build import build
-from mini_ism.cost import cost_table, turn_costs
+from mini_ism.cost import turn_costs
 from mini_ism.devices import DEVICES, get_device
-from mini_ism.dialogue import encode_dialogue, show_dialogue
+from mini_ism.dialogue import encode_dialogue
 from mini_ism.evaluation import evaluate
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT, PRESETS, GPTConfig
 from mini_ism.results import MASKS
 from mini_ism.tokenizer import load_tokenizer
 from mini_ism.training import Run, TrainingConfig, train_with_progress
+from mini_ism.views.dialogue_view import show_dialogue
+from mini_ism.views.tables import cost_table
 
 BENCH_TURNS = 8
 BENCH_TEXT = "The key is in the box. The lamp is in the jar. The cup is in the oven. Where is the lamp?"

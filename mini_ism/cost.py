@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from html import escape
 
 import torch
 
@@ -77,83 +76,3 @@ def _steps(segments: Segments) -> Iterator[tuple[int, Phase, int]]:
 def visible_pairs(mask: str | Mask, segments: Segments) -> int:
     """How many (reader, read) pairs of positions a mask allows in a dialogue ``[T]``."""
     return int(get_mask(mask).dense(segments).sum())
-
-
-@dataclass(frozen=True)
-class CostTable:
-    """Turns of several conversations, one row a turn and conversation: text in a terminal, HTML in a notebook.
-
-    Args:
-        lanes: each conversation's name (the mask's, say) and its turns.
-        seconds: show the measured times, too. They differ from run to run.
-    """
-
-    lanes: Mapping[str, Sequence[TurnCost]]
-    seconds: bool = False
-
-    @property
-    def header(self) -> tuple[str, ...]:
-        """The columns' names."""
-        names = (
-            "turn",
-            "mask",
-            "reused",
-            "thrown away",
-            "read",
-            "written",
-            "computed",
-            "MFLOP",
-            "KV kB",
-        )
-        return (*names, "first token, ms", "turn, ms") if self.seconds else names
-
-    @property
-    def rows(self) -> list[tuple[str, ...]]:
-        """The cells, turn by turn."""
-        numbers = sorted({cost.turn for costs in self.lanes.values() for cost in costs})
-        return [
-            self._row(name, cost)
-            for number in numbers
-            for name, costs in self.lanes.items()
-            for cost in costs
-            if cost.turn == number
-        ]
-
-    def _row(self, name: str, cost: TurnCost) -> tuple[str, ...]:
-        counts = (cost.reused, cost.discarded, cost.prefilled, cost.decoded, cost.computed)
-        sizes = [cost.flops / 1e6, cost.kv_bytes / 1e3]
-        if self.seconds:
-            sizes += [cost.first_token * 1e3, cost.seconds * 1e3]
-        return (str(cost.turn), name, *map(str, counts), *(f"{size:.1f}" for size in sizes))
-
-    def __str__(self) -> str:
-        """The table as text; columns of numbers are aligned on the right."""
-        table = [self.header, *self.rows]
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        return "\n".join(
-            "  ".join(
-                cell.ljust(width) if column == 1 else cell.rjust(width)
-                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in table
-        )
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        head = "".join(f'<th scope="col" style="text-align:right">{escape(cell)}</th>' for cell in self.header)
-        lines = []
-        previous = ""
-        for row in self.rows:
-            # a line above each new turn
-            rule = "border-top:1px solid var(--jp-border-color1,#bbb)" if row[0] != previous else ""
-            previous = row[0]
-            body = "".join(f'<td style="text-align:right">{escape(cell)}</td>' for cell in row)
-            lines.append(f'<tr style="{rule}">{body}</tr>')
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
-
-
-def cost_table(turns: Mapping[str, Iterable[Event]] | Iterable[Event], *, seconds: bool = False) -> CostTable:
-    """A table of what each turn cost: of one trace or plan, or of several by name."""
-    lanes = turns if isinstance(turns, Mapping) else {"": turns}
-    return CostTable({name: turn_costs(events) for name, events in lanes.items()}, seconds)

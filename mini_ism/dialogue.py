@@ -1,5 +1,4 @@
-"""Chat messages to tokens, segments and loss mask, and back: the one place that knows how a
-dialogue is written.
+"""Chat messages to tokens, segments and loss mask, and back: the one place that knows how a dialogue is written.
 
 Every message is one segment, and a dialogue's tokens are its messages' tokens laid end to end::
 
@@ -7,16 +6,15 @@ Every message is one segment, and a dialogue's tokens are its messages' tokens l
     user        <|user|> text <|assistant|>
     assistant   text <|end|>
 
-The assistant marker belongs to the query's segment: it is the first position that predicts the
-answer, and under ISM it reads the query whole. Each text gets one leading space, so that a word is
-the same token wherever it stands; decoding strips it.
+The assistant marker belongs to the query's segment: it is the first position that predicts the answer, and under ISM
+it reads the query whole. Each text gets one leading space, so that a word is the same token wherever it stands;
+decoding strips it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Literal
 
 import tiktoken
@@ -26,10 +24,7 @@ from torch import Tensor
 from mini_ism.segments import Segments
 
 Message = Mapping[str, str]
-"""``{"role".
-
-"system" | "user" | "assistant", "content": text}``, as OpenAI's and Hugging Face's chats write it.
-"""
+"""``{"role": "system" | "user" | "assistant", "content": text}``, as OpenAI's and Hugging Face's chats write it."""
 
 ROLES = ("system", "user", "assistant")
 SYSTEM, USER, ASSISTANT, END, PAD = "<|system|>", "<|user|>", "<|assistant|>", "<|end|>", "<|pad|>"
@@ -192,49 +187,3 @@ def decode_dialogue(tokens: Sequence[int] | Tensor, tokenizer: tiktoken.Encoding
             role = roles[marker]
     finish()
     return messages
-
-
-# -- looking at a dialogue -------------------------------------------------------------------------
-
-COLOURS = {"system": ("35", "#cc79a7"), "user": ("34", "#56b4e9"), "assistant": ("32", "#009e73")}
-"""A role's ANSI colour code and its colour on a page (Okabe and Ito's palette, told apart by the colour-blind, too)."""
-
-
-@dataclass(frozen=True)
-class DialogueView:
-    """A dialogue's tokens in the colours of their roles.
-
-    Text in a terminal, HTML in a notebook. Targets are underlined.
-    """
-
-    pieces: tuple[tuple[str, str, bool], ...]
-    """(text, role, is a target) of each token."""
-
-    def __str__(self) -> str:
-        return "".join(
-            f"\x1b[{'4;' if target else ''}{COLOURS[role][0]}m{text}\x1b[0m" for text, role, target in self.pieces
-        )
-
-    def __repr__(self) -> str:
-        return "".join(text for text, _, _ in self.pieces)
-
-    def _repr_html_(self) -> str:
-        spans = (
-            f'<span title="{role}" style="border-bottom:{2 if target else 0}px solid currentColor;'
-            f'background:{COLOURS[role][1]}33;padding:1px 2px;margin-right:1px;border-radius:2px">{escape(text)}</span>'
-            for text, role, target in self.pieces
-        )
-        return f'<div style="font-family:monospace;line-height:1.9">{"".join(spans)}</div>'
-
-
-def show_dialogue(encoded: EncodedDialogue, tokenizer: tiktoken.Encoding) -> DialogueView:
-    """A coloured view of one encoded dialogue ``[T]``.
-
-    System, user and assistant tokens, targets underlined.
-    """
-    s = encoded.segments
-    roles = [
-        "system" if sys else "user" if query else "assistant" for sys, query in zip(s.system, s.is_query, strict=True)
-    ]
-    texts = (tokenizer.decode([int(token)]) for token in encoded.tokens)
-    return DialogueView(tuple(zip(texts, roles, map(bool, encoded.loss_mask), strict=True)))

@@ -196,7 +196,7 @@ class Mask:
         return f"Mask({self.name})"
 
     def _repr_html_(self) -> str:
-        """The mask on a small dialogue: system prompt, query, answer, query, answer."""
+        """The mask on a small dialogue."""
         from mini_ism.views.mask_map import example_grid  # the core draws nothing; only a notebook asks for this
 
         return example_grid(self)

@@ -5,7 +5,7 @@ import tiktoken
 import torch
 
 from mini_ism import GPT, ChatSession, GPTConfig, Mask, Segments, get_mask, load_tokenizer
-from mini_ism.cost import cost_table, plan, visible_pairs
+from mini_ism.cost import plan, visible_pairs
 from mini_ism.masks import MASKS
 from mini_ism.trace import Event, TurnCost, turn_costs
 
@@ -113,23 +113,6 @@ def test_visible_pairs_are_counted() -> None:
     s = segments(3, 2)
     assert visible_pairs("causal", s) == 15
     assert visible_pairs("ism", s) == int(get_mask("ism").dense(s).sum()) == 18
-
-
-def test_the_table_says_the_same_in_text_and_html() -> None:
-    table = cost_table({"<b>": plan("prefix", segments(5, 2, 4, 3))})
-    lines = str(table).splitlines()
-    assert lines[0].split()[:3] == ["turn", "mask", "reused"]
-    assert lines[2].split()[:7] == ["2", "<b>", "0", "7", "11", "3", "14"]
-    html = table._repr_html_()
-    assert "&lt;b&gt;" in html
-    assert "<b>" not in html
-    assert html.count("<tr") == 3
-
-
-def test_seconds_are_shown_on_demand_only() -> None:
-    trace = plan("causal", segments(2, 1))
-    assert "ms" not in str(cost_table(trace))
-    assert "first token, ms" in str(cost_table(trace, seconds=True))
 
 
 @pytest.mark.parametrize("shape", [(0,), (2, 3)])

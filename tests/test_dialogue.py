@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mini_ism import encode_dialogue, get_mask, load_tokenizer, show_dialogue
+from mini_ism import encode_dialogue, get_mask, load_tokenizer
 from mini_ism.batching import collate, expand_turns, pack
 from mini_ism.dialogue import EncodedDialogue, decode_dialogue, encode_message
 from tests.strategies import random_model
@@ -296,19 +296,3 @@ def test_bad_loss() -> None:
 def test_other_mappings_and_sequences_will_do() -> None:
     messages: Sequence[dict[str, str]] = (USER, ANSWER | {"name": "extra"})
     assert len(encode_dialogue(messages, TOKENIZER)) == len(encode_dialogue([USER, ANSWER], TOKENIZER))
-
-
-# -- pictures ---------------------------------------------------------------------------------------------------------
-
-
-@given(conversations(st.text(alphabet="ab<&>", max_size=6)))
-def test_a_coloured_view_says_all_and_escapes_it(messages: Messages) -> None:
-    encoded = encode_dialogue(messages, TOKENIZER)
-    view = show_dialogue(encoded, TOKENIZER)
-    assert "".join(text for text, _, _ in view.pieces) == TOKENIZER.decode(encoded.tokens.tolist())
-    assert [target for _, _, target in view.pieces] == encoded.loss_mask.tolist()
-    roles = [messages[number]["role"] for number in encoded.segments.id.tolist()]
-    assert [role for _, role, _ in view.pieces] == roles
-    html = view._repr_html_()
-    assert html.count("<") == html.count(">") == 2 * (len(encoded) + 1)  # the page's own tags only
-    assert str(view).count("\x1b[0m") == len(encoded)

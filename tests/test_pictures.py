@@ -10,9 +10,6 @@ import pytest
 
 from mini_ism import encode_dialogue, load_tokenizer
 from mini_ism.cost import plan, turn_costs
-from mini_ism.views import cache_film, frames, token_labels, token_roles
-from mini_ism.views.cache_film import END, shots
-from mini_ism.views.smil import Loop
 from tools import make_pictures
 from tools.make_pictures import DIALOGUE, DRAWN, LANES, ONE_MORE_TURN, PICTURES
 
@@ -112,41 +109,3 @@ def test_the_film_tells_what_the_plan_says(film: ET.Element, monkeypatch: pytest
     monkeypatch.setattr(make_pictures, "plan", lambda mask, segments: plan("prefix", segments))
     other = make_pictures.cache_player().decode()
     assert f"causal {totals['prefix']}, prefix {totals['prefix']}, ISM {totals['prefix']}" in other
-
-
-def test_a_films_cells_are_those_of_its_frames() -> None:
-    """At each moment the boxes that lie on top show the states of the frame."""
-    tokenizer = load_tokenizer()
-    encoded = encode_dialogue(DIALOGUE, tokenizer)
-    film = frames({mask: plan(mask, encoded.segments) for mask in ("prefix", "causal & sliding_window(9)")})
-    drawn = ET.fromstring(cache_film(film, token_labels(encoded, tokenizer), token_roles(encoded.segments)))
-    cut, total = shots(film), len(encoded)
-    length = cut[-1].stop + END
-    lanes = [group for group in drawn.iter(f"{SVG}g") if group.get("class") == "mi-lane"]
-    side = float(lanes[0][0].attrib["width"]) / total
-    for shot in cut:
-        for group, lane in zip(lanes, shot.frame.lanes.values(), strict=True):
-            states = [""] * total
-            for box in group:
-                wide = float(box.attrib["width"])
-                for animation in box:
-                    at = [n for n, time in enumerate(times(animation)) if time * length < shot.stop - 0.01][-1]
-                    wide = float(animation.attrib["values"].split(";")[at])
-                first = round(float(box.attrib["x"]) / side)
-                for position in range(first, first + round(wide / side)):
-                    states[position] = box.attrib["class"].removeprefix("mi-")
-            assert tuple(states) == lane.states
-
-
-def test_a_film_needs_frames_and_labels() -> None:
-    with pytest.raises(ValueError, match="got 0 frames of 0 positions, 0 labels and 0 roles"):
-        cache_film([], [], [])
-    tokens = encode_dialogue(DIALOGUE, load_tokenizer())
-    with pytest.raises(ValueError, match=r"a label and a role for each position, .* 1 labels"):
-        cache_film(frames({"ism": plan("ism", tokens.segments)}), ["x"], ["user"])
-
-
-def test_what_never_changes_is_not_moved() -> None:
-    loop = Loop(10)
-    assert loop.steps("width", [(0.0, 3)]) == loop.shifts([(0.0, "0 0")]) == ""
-    assert 'values="visible;hidden" keyTimes="0;0.5"' in loop.between(0, 5)

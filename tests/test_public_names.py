@@ -1,8 +1,11 @@
 """The names that others script against, with their signatures."""
 
 import inspect
+import subprocess
+import sys
 from typing import Any, get_type_hints
 
+import pytest
 import torch
 
 import mini_ism
@@ -19,6 +22,7 @@ from mini_ism import (
     load_tokenizer,
     register_mask,
     reusable,
+    views,
 )
 from tests.strategies import random_model
 
@@ -44,6 +48,29 @@ def test_they_are_there() -> None:
         assert thing.__name__ in mini_ism.__all__
         assert getattr(mini_ism, thing.__name__) is thing
     assert all(hasattr(mini_ism, name) for name in mini_ism.__all__)
+
+
+def test_the_core_draws_nothing() -> None:
+    """All of the core is loaded without a picture, a widget or matplotlib; what draws comes when it is asked for."""
+    code = """
+import pkgutil, sys, mini_ism
+for module in pkgutil.iter_modules(mini_ism.__path__):
+    if not module.ispkg and module.name != "__main__":
+        __import__(f"mini_ism.{module.name}")
+drawn = [name for name in sys.modules if name.split(".")[0] in ("matplotlib", "ipywidgets")
+         or name.startswith(("mini_ism.views", "mini_ism.widgets"))]
+assert not drawn, drawn
+mini_ism.show_dialogue, mini_ism.cost_table
+from mini_ism.views import mask_map, svg, tokenized
+assert "matplotlib" not in sys.modules
+from mini_ism.views import mask_figure
+assert "matplotlib" in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+    for package, unknown in ((mini_ism, "drawing"), (views, "drawing")):
+        with pytest.raises(AttributeError, match="has no attribute 'drawing'"):
+            getattr(package, unknown)
+    assert all(hasattr(views, name) for name in views.__all__)
 
 
 def test_signatures() -> None:

@@ -8,16 +8,10 @@ from mini_ism import encode_dialogue, get_mask, load_model, load_tokenizer
 from mini_ism.attention_stats import read_attention
 from mini_ism.cost import plan
 from mini_ism.files import write_atomically
-from mini_ism.views import (
-    cache_film,
-    frames,
-    mask_figure,
-    png_bytes,
-    standalone,
-    swap_figure,
-    token_labels,
-    token_roles,
-)
+from mini_ism.views import mask_figure, png_bytes, standalone, tokenized
+from mini_ism.views.attention_figures import swap_figure
+from mini_ism.views.cache_animation import cache_animation
+from mini_ism.views.timeline import frames
 
 PICTURES = Path(__file__).parent.parent / "docs"
 DIALOGUE = [
@@ -38,9 +32,8 @@ def three_masks() -> bytes:
     """Who may look at whom, under three masks."""
     tokenizer = load_tokenizer()
     encoded = encode_dialogue(DIALOGUE, tokenizer)
-    s = encoded.segments
-    masks = {name: get_mask(mask).dense(s) for name, mask in LANES.items()}
-    figure = mask_figure(masks, token_labels(encoded, tokenizer), token_roles(s), s.id.tolist())
+    masks = {name: get_mask(mask).dense(encoded.segments) for name, mask in LANES.items()}
+    figure = mask_figure(masks, tokenized(encoded, tokenizer))
     figure.set_size_inches(8.65, 3.8)  # a README's width, so that letters keep their size
     return png_bytes(figure, SHARP)
 
@@ -49,7 +42,6 @@ def attention_swap() -> bytes:
     """The head of the shipped ISM model that moves most of its attention when it has to read under causal."""
     model, tokenizer = load_model("ism")
     encoded = encode_dialogue(DIALOGUE, tokenizer)
-    s = encoded.segments
     own, swapped = read_attention(model, encoded, "ism"), read_attention(model, encoded, "causal")
     moved = (swapped.weights - own.weights).abs().sum(-1).mean(-1)  # (layers, H)
     layer, head = divmod(int(moved.argmax()), moved.shape[1])
@@ -57,9 +49,7 @@ def attention_swap() -> bytes:
     figure = swap_figure(
         (own.weights[layer, head], own.allowed),
         (swapped.weights[layer, head], swapped.allowed),
-        token_labels(encoded, tokenizer),
-        token_roles(s),
-        s.id.tolist(),
+        tokenized(encoded, tokenizer),
         titles=("ISM", "causal"),
         heading=f"Weights trained under ISM, read under causal: where attention moves ({place})",
     )
@@ -71,8 +61,7 @@ def cache_player() -> bytes:
     tokenizer = load_tokenizer()
     encoded = encode_dialogue(DIALOGUE + ONE_MORE_TURN, tokenizer)
     film = frames({name: plan(mask, encoded.segments) for name, mask in LANES.items()})
-    picture = cache_film(film, token_labels(encoded, tokenizer), token_roles(encoded.segments))
-    return standalone(picture).encode()
+    return standalone(cache_animation(film, tokenized(encoded, tokenizer))).encode()
 
 
 DRAWN = {"three_masks.png": three_masks, "attention_swap.png": attention_swap, "cache_player.svg": cache_player}

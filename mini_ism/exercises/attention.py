@@ -83,17 +83,17 @@ def head_entropy(answer: Any) -> Verdict:
     for weights in (even_row, sample_weights("ism", 0)[0], sample_weights("causal", 1)[0]):
         found = answer(weights)
         target = torch.tensor([slow_entropy(row) for row in weights])
-        told = difference(found, target, "the entropy of row", atol=1e-4)
-        if told is None:
+        message = difference(found, target, "the entropy of row", atol=1e-4)
+        if message is None:
             continue
         given = torch.as_tensor(found)
         if given.shape == target.shape and bool(given.isnan().any()):
-            return wrong(f"{told} 0 times the logarithm of 0 is NaN for a computer; such a term must count as 0.")
+            return wrong(f"{message} 0 times the logarithm of 0 is NaN for a computer; such a term must count as 0.")
         if given.shape == target.shape and torch.allclose(given.float(), target * math.log(2), atol=1e-4):
-            return wrong(f"{told} You took the natural logarithm, which gives nats; bits want log2.")
+            return wrong(f"{message} You took the natural logarithm, which gives nats; bits want log2.")
         if given.shape == target.shape and torch.allclose(given.float(), -target, atol=1e-4):
-            return wrong(f"{told} The sign is missing: logarithms of shares are negative.")
-        return wrong(told)
+            return wrong(f"{message} The sign is missing: logarithms of shares are negative.")
+        return wrong(message)
     return right("0 bits for a row that looks at one token, 2 bits for one that spreads evenly over four.")
 
 

@@ -18,9 +18,9 @@ from mini_ism.exercises.judging import Place, difference, places, sample_dialogu
 from mini_ism.masks import Mask, get_mask
 from mini_ism.model import GPT, GPTConfig
 from mini_ism.segments import Segments
-from mini_ism.svg import bool_grid
 from mini_ism.tokenizer import load_tokenizer
 from mini_ism.views.picture import Picture
+from mini_ism.views.svg import bool_grid
 
 CURIOUS = Mask(lambda q, kv, s: (kv <= q) | ((q == 0) & (kv < 4)), "causal, but token 0 looks three ahead")
 NAMED = ("causal", "prefix", "ism", "bidirectional", "causal & sliding_window(3)", "prefix & sliding_window(2)")
@@ -154,12 +154,12 @@ def reusable(answer: Callable[[Tensor, Tensor], Any]) -> Verdict:
     for name, before, after in _pairs():
         found = answer(torch.tensor(before), torch.tensor(after))
         target = _reusable(before, after)
-        said = difference(found, target, "the number of positions")
-        if said is None:
+        message = difference(found, target, "the number of positions")
+        if message is None:
             continue
         n = int(found) if isinstance(found, int | Tensor) else -1
         return wrong(
-            f"{name}: {said} {_why(before, after, n, target)}",
+            f"{name}: {message} {_why(before, after, n, target)}",
             yours=_grid(before, f"before: {len(before)} positions were read"),
             target=_grid(after, f"after: {target} of them are still right"),
         )
@@ -233,9 +233,9 @@ def window_reuse(answer: Callable[[int, int, int], Any]) -> Verdict:
             if not (isinstance(found, Sequence) and len(found) == 2):
                 return wrong(f"return two numbers, (unchanged rows, positions kept), not {found!r}.")
             for value, target, what in ((found[0], same, "unchanged rows"), (found[1], kept, "positions kept")):
-                said = difference(value, target, f"{where}: the number of {what}")
-                if said:
-                    return wrong(f"{said} {_hint(what, n)}")
+                message = difference(value, target, f"{where}: the number of {what}")
+                if message:
+                    return wrong(f"{message} {_hint(what, n)}")
     return right("a row that does not change is worth nothing if it looks, through others, at one that does.")
 
 
@@ -271,9 +271,9 @@ def cache_bytes(answer: Callable[[GPTConfig, int, int], Any]) -> Verdict:
             target = positions * numbers * size
             where = f"{config.layers} layers, {config.heads} heads, width {config.width}, {positions} positions"
             found = answer(config, positions, size)
-            said = difference(found, target, f"{where}, {size} bytes a number: the cache")
-            if said:
-                return wrong(f"{said} {_bytes_hint(float(found) / target if target else 1, config)}".strip())
+            message = difference(found, target, f"{where}, {size} bytes a number: the cache")
+            if message:
+                return wrong(f"{message} {_bytes_hint(float(found) / target if target else 1, config)}".strip())
     return right("bytes grow with positions, layers and width; how many heads share the width makes no difference.")
 
 
@@ -298,9 +298,9 @@ def turn_flops(answer: Callable[[Any, int, int, int], Any]) -> Verdict:
                 found = answer(model, kept, read, written)
                 target = cost.flops
                 where = f"{kept} kept, {read} read, {written} written: the turn's FLOPs"
-                said = difference(found, target, where, rtol=1e-9)
-                if said:
-                    return wrong(f"{said} {_flops_hint(int(found), target, model, kept, read, written)}".strip())
+                message = difference(found, target, where, rtol=1e-9)
+                if message:
+                    return wrong(f"{message} {_flops_hint(int(found), target, model, kept, read, written)}".strip())
     return right("a kept position costs no computing of its own, but each new one still looks at it.")
 
 

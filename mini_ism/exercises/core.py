@@ -14,9 +14,9 @@ from importlib.util import find_spec
 from traceback import walk_tb
 from typing import Any, Literal
 
-from mini_ism.svg import FAINT, FONT, INK, STYLE
 from mini_ism.views.figures import Figure, png_bytes
 from mini_ism.views.picture import Picture
+from mini_ism.views.svg import FAINT, FONT, INK, STYLE, colour
 from mini_ism.views.tables import Table
 
 State = Literal["right", "wrong", "todo"]
@@ -35,9 +35,9 @@ CHAPTERS = {
 }
 """The modules of this package that hold exercises, each with its notebook, in the order of the course."""
 
-LOOKS: dict[State, tuple[str, str, str]] = {
-    "right": ("✓", "Right", "var(--mi-assistant,#00684a)"),
-    "wrong": ("✗", "Not yet right", "var(--mi-discarded,#b3261e)"),
+STYLES: dict[State, tuple[str, str, str]] = {
+    "right": ("✓", "Right", colour("assistant")),
+    "wrong": ("✗", "Not yet right", colour("discarded")),
     "todo": ("…", "Not done yet", FAINT),
 }
 """Sign, words and colour of each state; no state is told by its colour alone."""
@@ -60,13 +60,13 @@ class Verdict:
     target: Shown = None
 
     def __str__(self) -> str:
-        sign, words, _ = LOOKS[self.state]
+        sign, words, _ = STYLES[self.state]
         return f"{sign} {words}: {self.message}"
 
     __repr__ = __str__
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        sign, words, colour = LOOKS[self.state]
+        sign, words, ink = STYLES[self.state]
         shown = [(name, picture) for name, picture in (("yours", self.yours), ("target", self.target)) if picture]
         panels = "".join(
             f'<figure style="margin:0;flex:1 1 300px;max-width:560px">'
@@ -74,10 +74,10 @@ class Verdict:
             f"{_html(picture)}</figure>"
             for name, picture in shown
         )
-        line = f'<b style="color:{colour}">{sign} {words}.</b> {escape(self.message)}'
+        line = f'<b style="color:{ink}">{sign} {words}.</b> {escape(self.message)}'
         html = (
             f'<div class="mi">{STYLE}<div role="status" style="{FONT};font-size:14px;line-height:1.5;color:{INK};'
-            f'border-left:4px solid {colour};padding:2px 10px;white-space:pre-line;overflow-wrap:anywhere">{line}</div>'
+            f'border-left:4px solid {ink};padding:2px 10px;white-space:pre-line;overflow-wrap:anywhere">{line}</div>'
             + (f'<div style="display:flex;flex-wrap:wrap;gap:16px;margin-top:8px">{panels}</div>' if panels else "")
             + "</div>"
         )

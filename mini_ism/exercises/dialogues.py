@@ -17,15 +17,15 @@ from mini_ism.dialogue import (
     Message,
     decode_dialogue,
     encode_dialogue,
-    show_dialogue,
 )
 from mini_ism.exercises.core import Verdict, exercise, right, wrong
 from mini_ism.masks import Mask, get_mask
 from mini_ism.segments import Segments
-from mini_ism.svg import bool_grid
 from mini_ism.tokenizer import load_tokenizer
+from mini_ism.views.descriptions import ranges
+from mini_ism.views.dialogue_view import show_dialogue, tokenized
 from mini_ism.views.picture import Picture
-from mini_ism.views.words import ranges, token_labels
+from mini_ism.views.svg import bool_grid
 
 TALK: tuple[Message, ...] = (
     {"role": "system", "content": "Be kind and brief."},
@@ -49,7 +49,7 @@ def compare_flags(found: Any, target: Sequence[bool], encoded: EncodedDialogue, 
     if flags.shape != (len(target),):
         return wrong(f"give one True or False a token, {len(target)} of them; yours has shape {list(flags.shape)}.")
     mine = flags.bool().tolist()
-    labels = token_labels(encoded, load_tokenizer())
+    labels = tokenized(encoded, load_tokenizer()).labels
     pictures = {"yours": marked(encoded, mine, "yours"), "target": marked(encoded, target, "target")}
     for position, (is_marked, wanted) in enumerate(zip(mine, target, strict=True)):
         if is_marked != wanted:
@@ -62,7 +62,7 @@ def compare_flags(found: Any, target: Sequence[bool], encoded: EncodedDialogue, 
 def targets_by_hand(answer: Callable[[list[str]], Any]) -> Verdict:
     """Given a dialogue's tokens as text, markers included, say for each whether the model learns to write it."""
     encoded = encode_dialogue(TALK, load_tokenizer())
-    words = token_labels(encoded, load_tokenizer())
+    words = tokenized(encoded, load_tokenizer()).labels
     target, writing = [], False
     for word in words:
         target.append(writing)
@@ -96,7 +96,7 @@ HIDING = Mask(hide_next, "ism without the next token")
 def open_targets(answer: Callable[[torch.Tensor, int], Any]) -> Verdict:
     """Say which tokens reach their own predictor through a mask and so many layers, so that no loss may count them."""
     for encoded in (encode_dialogue(TALK[1:], load_tokenizer()), encode_dialogue(TALK, load_tokenizer())):
-        words = token_labels(encoded, load_tokenizer())
+        words = tokenized(encoded, load_tokenizer()).labels
         for mask in (*map(get_mask, ("causal", "ism", "prefix")), HIDING):
             dense = mask.dense(encoded.segments)
             for layers in (1, 2, 3):
@@ -133,8 +133,8 @@ def _way(rows: Rows, words: Sequence[str], token: int, layers: int) -> str:
         return f"{predictor} sees it"
     for seen in rows[before]:
         if token in _heard(rows, seen, layers - 1):
-            told = "sees it" if token in rows[seen] else "hears of it"
-            return f"{predictor} sees {words[seen]} ({seen}), and that one {told}"
+            verb = "sees it" if token in rows[seen] else "hears of it"
+            return f"{predictor} sees {words[seen]} ({seen}), and that one {verb}"
     return f"{predictor} never hears of it"
 
 
@@ -156,10 +156,10 @@ def triplet_expansion(answer: Callable[[list[Message]], Any]) -> Verdict:
             )
         for number, (mine, wanted) in enumerate(zip(found, target, strict=True), start=1):
             if mine != wanted:
-                told = [message["content"] for message in mine]
+                contents = [message["content"] for message in mine]
                 return wrong(
                     f"sample {number} should hold {len(wanted)} messages, from the start of the dialogue to answer "
-                    f"{number}; yours is {told}."
+                    f"{number}; yours is {contents}."
                 )
     return right("each answer is the last message of one sample, with all of its history before it.")
 
@@ -270,11 +270,11 @@ def _asked(turns: list[Turn], size: int) -> tuple[Verdict | None, float]:
     question = turns[-1]
     if not question.user.strip().endswith("?"):
         return wrong(f"the last turn should ask: end it with a question mark, not {question.user[-20:]!r}."), 0
-    told = " ".join(turn.user for turn in turns)
-    facts = [fact.strip() for fact in told.rsplit("?", 1)[0].split(".")][:-1]
+    text = " ".join(turn.user for turn in turns)
+    facts = [fact.strip() for fact in text.rsplit("?", 1)[0].split(".")][:-1]
     if len(facts) < size:
         return wrong(
-            f"size is {size}, so tell {size} facts, each a sentence; yours tells {len(facts)}: {told!r:.120}"
+            f"size is {size}, so tell {size} facts, each a sentence; yours tells {len(facts)}: {text!r:.120}"
         ), 0
     words = [word.strip(".,") for word in question.assistant.split()]
     homes = [
@@ -285,7 +285,7 @@ def _asked(turns: list[Turn], size: int) -> tuple[Verdict | None, float]:
     found = [home for home in homes if home]
     if not found:
         return wrong(
-            f"the answer {question.assistant!r} is not among the facts {told!r:.120}; a model could not know it."
+            f"the answer {question.assistant!r} is not among the facts {text!r:.120}; a model could not know it."
         ), 0
     return None, min(found, key=len)[0]
 

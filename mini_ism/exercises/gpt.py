@@ -13,6 +13,7 @@ from mini_ism.exercises.core import Verdict, exercise, right, wrong
 from mini_ism.exercises.judging import difference, sample_dialogues
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT, GPTConfig
+from mini_ism.views.dialogue_view import TokenizedDialogue
 from mini_ism.views.mask_map import mask_map
 from mini_ism.views.picture import Picture
 
@@ -31,7 +32,8 @@ def _mask(rule: str, number: int = 0) -> Tensor:
 def _grid(matrix: Tensor, title: str) -> Picture:
     """A matrix ``[T, T]`` of who hears whom, with numbers for names."""
     total = len(matrix)
-    return mask_map(matrix, list(map(str, range(total))), ["user"] * total, [0] * total, title=title, size=240)
+    numbers = TokenizedDialogue([str(position) for position in range(total)], ["user"] * total, [0] * total)
+    return mask_map(matrix, numbers, title=title, size=240)
 
 
 # -- masked softmax --------------------------------------------------------------------------------
@@ -60,11 +62,11 @@ def masked_softmax(answer: Any) -> Verdict:
             allowed = _mask(rule, number)
             scores = size * _random(*allowed.shape, seed=number)
             target, found = slow_masked_softmax(scores, allowed), answer(scores.clone(), allowed.clone())
-            told = difference(found, target, f"the weights under {rule}", atol=1e-5)
-            if told is None and not bool((torch.as_tensor(found)[~allowed] == 0).all()):
-                told = "a hidden token gets a weight that is small but not 0: hide it with -inf, not a large number."
-            if told is not None:
-                return wrong(told + _why_not_weights(found, allowed, target))
+            message = difference(found, target, f"the weights under {rule}", atol=1e-5)
+            if message is None and not bool((torch.as_tensor(found)[~allowed] == 0).all()):
+                message = "a hidden token gets a weight that is small but not 0: hide it with -inf, not a large number."
+            if message is not None:
+                return wrong(message + _why_not_weights(found, allowed, target))
     return right("hidden scores become minus infinity, and the exponential of that is exactly 0.")
 
 
@@ -111,9 +113,9 @@ def rotary(answer: Any) -> Verdict:
         x, speeds = _random(total, width, seed=seed), 0.5 ** torch.arange(width // 2).float()
         for positions in (torch.arange(total), torch.arange(3, 3 + total)):
             target, found = slow_turn(x, positions, speeds), answer(x.clone(), positions.clone(), speeds.clone())
-            told = difference(found, target, "the turned vectors", atol=1e-4)
-            if told is not None:
-                return wrong(told + _why_not_turned(found, target, x, positions, speeds))
+            message = difference(found, target, "the turned vectors", atol=1e-4)
+            if message is not None:
+                return wrong(message + _why_not_turned(found, target, x, positions, speeds))
     return right(_distances(answer))
 
 
@@ -193,27 +195,27 @@ def leak_test(answer: Any) -> Verdict:
     for what, layer in _layers():
         x = _random(len(_mask("causal")), 3, seed=2)
         target, found = slow_leaks(layer, x), answer(layer, x.clone())
-        told = difference(found, target, f"for {what}, the entry")
-        if told is None:
+        message = difference(found, target, f"for {what}, the entry")
+        if message is None:
             continue
         if not isinstance(found, Tensor) or found.shape != target.shape or found.dtype != torch.bool:
-            return wrong(told)
+            return wrong(message)
         i, j = (found != target).nonzero()[0].tolist()
         if torch.equal(found, target.T):
-            told = f"for {what}, rows and columns are swapped: row i is the output that hears, column j the input."
+            message = f"for {what}, rows and columns are swapped: row i is the output that hears, column j the input."
         elif bool(target[i, j]) and "sum to 0" in what:
-            told = (
+            message = (
                 f"for {what}, output {i} does hear input {j}, but your test misses it: the sum of an output's channels "
                 "has no gradient if it is always 0. Look at each channel, or add them with random weights."
             )
         elif bool(target[i, j]):
-            told = f"for {what}, output {i} hears input {j}, but your test says it does not."
+            message = f"for {what}, output {i} hears input {j}, but your test says it does not."
         else:
-            told = (
+            message = (
                 f"for {what}, output {i} has no gradient with respect to input {j}, but your test says it has. "
                 "Is it output i alone that you differentiate?"
             )
-        return wrong(told, yours=_grid(found, "yours"), target=_grid(target, "target"))
+        return wrong(message, yours=_grid(found, "yours"), target=_grid(target, "target"))
     return right("the matrix of gradients is the mask itself; try the test on a layer with a leak.")
 
 
@@ -239,15 +241,15 @@ def gated_shift(answer: Any) -> Verdict:
         allowed = _mask(rule, 1)
         x = _random(len(allowed), 3, seed=3)
         found, target = answer(x.clone(), allowed.clone()), slow_shift(x, allowed)
-        told = difference(found, target, f"under {rule}, the result")
-        if told is None:
+        message = difference(found, target, f"under {rule}, the result")
+        if message is None:
             continue
         if not isinstance(found, Tensor) or found.shape != target.shape:
-            return wrong(told)
+            return wrong(message)
         try:
             heard = slow_leaks(lambda inputs, mask=allowed: answer(inputs, mask), x)  # type: ignore[misc]
         except RuntimeError:  # it cannot be differentiated
-            return wrong(told)
+            return wrong(message)
         may = torch.eye(len(x), dtype=torch.bool) | (allowed & torch.ones_like(allowed).tril(-1).triu(-1))
         leaks = (heard & ~may).nonzero().tolist()
         if leaks:
@@ -257,11 +259,11 @@ def gated_shift(answer: Any) -> Verdict:
                 why = "which the mask hides from it"
             elif i == 0 and j == len(x) - 1:
                 why = "although nothing comes before it: torch.roll wraps around"
-            told = f"a leak: under {rule}, token {i} hears token {j}, {why}."
+            message = f"a leak: under {rule}, token {i} hears token {j}, {why}."
         elif bool((may & ~heard).any()):
             i, j = (may & ~heard).nonzero()[0].tolist()
-            told = f"under {rule}, token {i} should hear token {j}, which it may see, but does not."
-        return wrong(told, yours=_grid(heard, "yours: who hears whom"), target=_grid(may, "target"))
+            message = f"under {rule}, token {i} should hear token {j}, which it may see, but does not."
+        return wrong(message, yours=_grid(heard, "yours: who hears whom"), target=_grid(may, "target"))
     return right("the mask is the only authority again: what it hides is not heard through the side door either.")
 
 

@@ -15,9 +15,9 @@ from mini_ism.dialogue import EncodedDialogue, Message, encode_dialogue
 from mini_ism.exercises.core import Verdict, right, wrong
 from mini_ism.masks import Mask
 from mini_ism.tokenizer import load_tokenizer
+from mini_ism.views.dialogue_view import tokenized
 from mini_ism.views.mask_map import mask_map
 from mini_ism.views.picture import Picture
-from mini_ism.views.words import token_labels, token_roles
 
 # -- masks -----------------------------------------------------------------------------------------
 
@@ -79,15 +79,13 @@ def sample_dialogues(count: int = 8) -> tuple[EncodedDialogue, ...]:
 
 def places(encoded: EncodedDialogue) -> list[Place]:
     """A dialogue ``[T]``, token by token."""
-    labels, roles = token_labels(encoded, load_tokenizer()), token_roles(encoded.segments)
-    ids = encoded.segments.id.tolist()
-    return [Place(*each) for each in zip(range(len(labels)), labels, ids, roles, strict=True)]
+    shown = tokenized(encoded, load_tokenizer())
+    return [Place(*each) for each in zip(range(len(shown)), shown.labels, shown.ids, shown.roles, strict=True)]
 
 
 def map_of(encoded: EncodedDialogue, dense: Any, title: str, row: int | None = None) -> Picture:
     """A mask ``[T, T]`` over a dialogue, small enough to stand beside another."""
-    labels, roles = token_labels(encoded, load_tokenizer()), token_roles(encoded.segments)
-    return mask_map(dense, labels, roles, encoded.segments.id.tolist(), title=title, row=row, size=300)
+    return mask_map(dense, tokenized(encoded, load_tokenizer()), title=title, row=row, size=300)
 
 
 def compare_rule(
@@ -120,18 +118,20 @@ def compare_rule(
             found = rule.dense(encoded.segments)
         except (TypeError, ValueError) as error:  # its own words are clear already
             return wrong(f"{error}.", target=map_of(encoded, target, "target"))
-        odd = (found != torch.tensor(target)).nonzero().tolist()
-        if odd:
-            i, j = odd[0]
+        mismatches = (found != torch.tensor(target)).nonzero().tolist()
+        if mismatches:
+            i, j = mismatches[0]
             reason = f", {why(tokens, i, j)}" if why else ""
-            told = (
+            message = (
                 f"{tokens[i]} may see {tokens[j]}{reason}, but your rule hides it"
                 if target[i][j]
                 else f"{tokens[i]} must not see {tokens[j]}{reason}, but your rule lets it"
             )
-            many = "" if len(odd) == 1 else f" {len(odd)} pairs of this dialogue differ; this is the first."
+            many = (
+                "" if len(mismatches) == 1 else f" {len(mismatches)} pairs of this dialogue differ; this is the first."
+            )
             return wrong(
-                f"{told}.{many}",
+                f"{message}.{many}",
                 yours=map_of(encoded, found, "yours", i),
                 target=map_of(encoded, target, "target", i),
             )
@@ -178,9 +178,9 @@ def difference(
     return f"{what}{_at(~close)} should be {_short(wanted[place].item())}, but it is {_short(given[place].item())}."
 
 
-def _at(odd: Tensor) -> str:
+def _at(places: Tensor) -> str:
     """The first True place: `` at [2, 0]``, nothing for a single number."""
-    return f" at {odd.nonzero()[0].tolist()}" if odd.ndim else ""
+    return f" at {places.nonzero()[0].tolist()}" if places.ndim else ""
 
 
 def _short(value: Any) -> str:

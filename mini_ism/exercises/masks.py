@@ -7,11 +7,12 @@ from typing import Any
 
 from torch import Tensor
 
-from mini_ism.dialogue import ASSISTANT, SYSTEM, USER, EncodedDialogue, Message, encode_dialogue, show_dialogue
+from mini_ism.dialogue import ASSISTANT, SYSTEM, USER, EncodedDialogue, Message, encode_dialogue
 from mini_ism.exercises.core import Verdict, exercise, right, wrong
 from mini_ism.exercises.judging import Place, compare_rule, map_of, places, sample_dialogues
 from mini_ism.masks import Mask, reusable
 from mini_ism.tokenizer import load_tokenizer
+from mini_ism.views.dialogue_view import show_dialogue
 from mini_ism.views.picture import Picture
 
 # -- the three rules -------------------------------------------------------------------------------
@@ -188,7 +189,7 @@ def half_cache(answer: Any) -> Verdict:
                     "for example by `causal | ...`, and choose who may look ahead.",
                     yours=map_of(new, dense, "yours", i),
                 )
-    told = f"it keeps {kept} of {len(old)} positions ({kept / len(old):.0%})"
+    summary = f"it keeps {kept} of {len(old)} positions ({kept / len(old):.0%})"
     yours = map_of(new, dense, "yours")
     if kept < LEAST * len(old):
         first = next((i for i in range(len(old)) if bool(dense[i, len(old) :].any())), None)
@@ -197,11 +198,11 @@ def half_cache(answer: Any) -> Verdict:
             if first is not None
             else "what was seen in the old dialogue is not what is seen in the new one"
         )
-        return wrong(f"{told}: {who}. Let only later tokens look that far.", yours=yours)
+        return wrong(f"{summary}: {who}. Let only later tokens look that far.", yours=yours)
     if kept > MOST * len(old):
         return wrong(
-            f"{told}, which is more than about half. Nobody, or hardly anybody, in the old dialogue looks at the new "
-            "question; let its second turn do so.",
+            f"{summary}, which is more than about half. Nobody, or hardly anybody, in the old dialogue looks at the "
+            "new question; let its second turn do so.",
             yours=yours,
         )
-    return right(f"{told}: they see nothing of what is new, nor anyone who does.", yours=yours)
+    return right(f"{summary}: they see nothing of what is new, nor anyone who does.", yours=yours)

@@ -92,14 +92,14 @@ def may_claim(answer: Any) -> Verdict:
         if found not in ("first", "second", "cannot tell"):
             return wrong(f'answer "first", "second" or "cannot tell", not {found!r}.')
         if found != expected:
-            told = f"{one.right} of {one.total} ({low:.0%} to {high:.0%}) and {two.right} of {two.total}"
-            told = f"{told} ({low2:.0%} to {high2:.0%})"
+            scores = f"{one.right} of {one.total} ({low:.0%} to {high:.0%}) and {two.right} of {two.total}"
+            scores = f"{scores} ({low2:.0%} to {high2:.0%})"
             hint = (
                 "The intervals overlap: either model might be the better one."
                 if expected == "cannot tell"
                 else "The intervals lie apart."
             )
-            return wrong(f'for {told} the answer is "{expected}", not "{found}". {hint}')
+            return wrong(f'for {scores} the answer is "{expected}", not "{found}". {hint}')
     return right(
         "and even a gap that chance does not explain is a gap between two models, until other seeds repeat it."
     )

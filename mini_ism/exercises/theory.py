@@ -93,7 +93,7 @@ def lsa_step(answer: Any) -> Verdict:
             return wrong("Your function changes the `a` that it was given. Return a new tensor: a + ..., not a += ...")
         trouble = difference(found, expected, "the new a")
         if trouble:
-            slips = (told for slip, told in STEP_SLIPS if _same(found, slip(*given)))
+            slips = (hint for slip, hint in STEP_SLIPS if _same(found, slip(*given)))
             return wrong(f"{trouble} {next(slips, '')}".strip(), yours=_walk("yours", answer), target=_target_walk())
     return right(
         "one layer, one gradient step, and the mask alone says whose gradient it is.",
@@ -197,8 +197,8 @@ def block_step(answer: Any) -> Verdict:
                         w + x.T @ (y - x @ w)
                     ),
                 }
-                told = next((text for text, slip in slips.items() if _same(found, slip)), "")
-                return wrong(f"{trouble} {told}".strip(), yours=_blocks("yours", answer), target=_target_blocks())
+                hint = next((text for text, slip in slips.items() if _same(found, slip)), "")
+                return wrong(f"{trouble} {hint}".strip(), yours=_blocks("yours", answer), target=_target_blocks())
             w = expected
     return right(
         "the smallest step that explains the segment; what it does not speak of stays as it was.",

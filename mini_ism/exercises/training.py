@@ -58,8 +58,8 @@ def answer_loss(answer: Callable[..., Any]) -> Verdict:
         targets = mask.nonzero()[:, 0].tolist()
         expected = _mean_surprise(logits, tokens, targets)
         found = answer(logits.clone(), tokens.clone(), mask.clone())
-        told = difference(found, expected, "the loss", atol=1e-4, rtol=1e-4)
-        if told is None:
+        message = difference(found, expected, "the loss", atol=1e-4, rtol=1e-4)
+        if message is None:
             continue
         value = torch.as_tensor(found)
         if value.ndim == 0:
@@ -74,8 +74,8 @@ def answer_loss(answer: Callable[..., Any]) -> Verdict:
             }
             for slip, reason in slips.items():
                 if abs(float(value) - slip) < 1e-3:
-                    return wrong(f"{told} {reason[0].upper()}{reason[1:]}.")
-        return wrong(told)
+                    return wrong(f"{message} {reason[0].upper()}{reason[1:]}.")
+        return wrong(message)
     return right("scores at t - 1 against token t, answers only, averaged over targets.")
 
 

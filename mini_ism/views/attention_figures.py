@@ -10,56 +10,54 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.colorbar import Colorbar
-from matplotlib.colors import Colormap, ListedColormap
+from matplotlib.colors import ListedColormap
 
-from mini_ism import svg
-from mini_ism.svg import LIGHT
 from mini_ism.views.attention_colours import DIFFERENCES, TICKS, WEIGHTS, RootScale, coloured
-from mini_ism.views.attention_words import describe_attention, describe_difference
-from mini_ism.views.figures import BARS, Figure, label_axes
+from mini_ism.views.axes import check_position, outline_lines
+from mini_ism.views.descriptions import describe_attention, describe_difference
+from mini_ism.views.dialogue_view import TokenizedDialogue
+from mini_ism.views.figures import Figure, colour_labels, hide_frame, label_axes, plain
+from mini_ism.views.styles import BARS, LIGHT
 
 SIDE = 3.4  # of a map, in inches
 WIDE = 8.65  # of a figure that stands alone: 830 pixels at 96 an inch
 ROW = 0.142  # height of a wide map's row, in inches
 MARKED = 0.2  # a change of so much attention carries a sign
 
+Attention = tuple[Any, Any]
+"""One head's weights ``[T, T]``, and the mask, bool ``[T, T]``, under which they came about."""
+
 
 def attention_figure(
-    maps: Mapping[str, tuple[Any, Any]],
-    labels: Sequence[str],
-    roles: Sequence[str],
-    ids: Sequence[int],
+    maps: Mapping[str, Attention] | Attention,
+    dialogue: TokenizedDialogue,
     *,
     row: int | None = None,
 ) -> Figure:
     """One head's attention, or several side by side, over one dialogue, inside the outline of each one's mask.
 
     Args:
-        maps: a title each, with weights ``[T, T]`` and the mask bool ``[T, T]`` they came about under.
-        labels: what to call each position; see :func:`~mini_ism.views.mask_map.mask_map` for this and the next two.
-        roles: of the positions.
-        ids: the segment of each position.
+        maps: weights and the mask they came about under, or several such pairs with a title each.
+        dialogue: its tokens, from :func:`~mini_ism.views.dialogue_view.tokenized`.
         row: a position to point out.
     """
+    maps = maps if isinstance(maps, Mapping) else {"attention": maps}
     figure, panels = _panels(len(maps))
-    said = []
+    facts = []
     for number, (axes, (title, (weights, allowed))) in enumerate(zip(panels, maps.items(), strict=True)):
         values = _draw(axes, weights, allowed, signed=False)
-        label_axes(axes, labels, roles, ids, row, cell=SIDE * 72 / len(labels), rows=number == 0)
+        label_axes(axes, dialogue, row, cell=SIDE * 72 / len(dialogue), rows=number == 0)
         axes.set_title(title, fontsize=12)
-        told = "" if row is None else f": {describe_attention(labels, row, values[row].tolist())}"
-        said.append(f"{title}{told}")
+        facts.append(title if row is None else f"{title}: {describe_attention(values[row], dialogue, row)}")
     _colour_bar(figure, panels[-1:], signed=False)
-    figure.alt = f"Attention over {len(labels)} tokens. {'; '.join(said)}."
+    figure.alt = f"Attention over {len(dialogue)} tokens. {'; '.join(facts)}."
     return figure
 
 
 def difference_figure(
-    own: tuple[Any, Any],
-    swapped: tuple[Any, Any],
-    labels: Sequence[str],
-    roles: Sequence[str],
-    ids: Sequence[int],
+    own: Attention,
+    swapped: Attention,
+    dialogue: TokenizedDialogue,
     *,
     titles: tuple[str, str],
     row: int | None = None,
@@ -67,42 +65,38 @@ def difference_figure(
     """The same head under two masks, and what the swap moved.
 
     Args:
-        own: weights ``[T, T]`` and the mask bool ``[T, T]`` they came about under.
+        own: weights and the mask they came about under.
         swapped: the same under the other mask.
-        labels: what to call each position, as in :func:`attention_figure`, and so the next two.
-        roles: of the positions.
-        ids: the segment of each position.
+        dialogue: its tokens.
         titles: of the two.
         row: a position to point out.
     """
     figure, panels = _panels(3)
     for number, (axes, (weights, allowed), title) in enumerate(zip(panels, (own, swapped), titles, strict=False)):
         _draw(axes, weights, allowed, signed=False)
-        label_axes(axes, labels, roles, ids, row, cell=SIDE * 72 / len(labels), rows=number == 0)
+        label_axes(axes, dialogue, row, cell=SIDE * 72 / len(dialogue), rows=number == 0)
         axes.set_title(title, fontsize=12)
     change = np.asarray(swapped[0]) - np.asarray(own[0])
     either = np.asarray(own[1], dtype=bool) | np.asarray(swapped[1], dtype=bool)
     _draw(panels[2], change, either, signed=True)
     _outline(panels[2], np.asarray(own[1], dtype=bool))
-    label_axes(panels[2], labels, roles, ids, row, cell=SIDE * 72 / len(labels), rows=False)
+    label_axes(panels[2], dialogue, row, cell=SIDE * 72 / len(dialogue), rows=False)
     panels[2].set_title("difference", fontsize=12)
     _colour_bar(figure, panels[1:2], signed=False)
     _colour_bar(figure, panels[2:], signed=True)
     moved = np.abs(change).sum(-1) / 2
-    told = "" if row is None else f" {describe_difference(labels, row, change[row].tolist())}."
+    at_row = "" if row is None else f" {describe_difference(change[row], dialogue, row)}."
     figure.alt = (
-        f"One head under two masks, {titles[0]} and {titles[1]}, and the difference over {len(labels)} tokens: "
-        f"a row moves {moved.mean():.0%} of its attention on average, at most {moved.max():.0%}.{told}"
+        f"One head under two masks, {titles[0]} and {titles[1]}, and the difference over {len(dialogue)} tokens: "
+        f"a row moves {moved.mean():.0%} of its attention on average, at most {moved.max():.0%}.{at_row}"
     )
     return figure
 
 
 def swap_figure(
-    own: tuple[Any, Any],
-    swapped: tuple[Any, Any],
-    labels: Sequence[str],
-    roles: Sequence[str],
-    ids: Sequence[int],
+    own: Attention,
+    swapped: Attention,
+    dialogue: TokenizedDialogue,
     *,
     titles: tuple[str, str],
     heading: str = "",
@@ -113,18 +107,16 @@ def swap_figure(
     The solid outline is the own mask's, the dashed one the other's.
 
     Args:
-        own: weights ``[T, T]`` and the mask bool ``[T, T]`` they came about under.
+        own: weights and the mask they came about under.
         swapped: the same under the other mask.
-        labels: what to call each position, as in :func:`attention_figure`, and so the next two.
-        roles: of the positions.
-        ids: the segment of each position.
+        dialogue: its tokens.
         titles: of the two.
         heading: a line above.
     """
     before, after = (np.asarray(weights, dtype=np.float64) for weights, _ in (own, swapped))
     change = after - before
     moved = np.abs(change).sum(-1) / 2
-    row, total = int(moved.argmax()), len(labels)
+    row, total = int(moved.argmax()), len(dialogue)
     figure = Figure(figsize=(WIDE, ROW * total + 2.7), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[ROW * total, 1.0])
     seen = [np.asarray(mask, dtype=bool) for _, mask in (own, swapped)]
@@ -136,7 +128,7 @@ def swap_figure(
         sign = "+" if change[reader, read] > 0 else "−"
         ink = "white" if abs(change[reader, read]) > 0.4 else "black"
         above.text(read, reader, sign, ha="center", va="center_baseline", fontsize=9, color=ink, fontweight="bold")
-    label_axes(above, labels, roles, ids, row, cell=ROW * 72 * 1.2)  # the rows touch, but can be read
+    label_axes(above, dialogue, row, cell=ROW * 72 * 1.2)  # the rows touch, but can be read
     above.tick_params(labelbottom=False)
     above.set_ylabel("the token that reads", fontsize=10)
     above.set_title(heading, fontsize=11, loc="left")
@@ -146,23 +138,21 @@ def swap_figure(
         below.bar(x, weights[row], 0.4, label=title, color=colour, hatch=hatch, edgecolor="white", linewidth=0)
     below.set(ylim=(0, 1), yticks=[0, 0.5, 1])
     below.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    names = [label.replace("$", r"\$") for label in labels]
+    names = [plain(label) for label in dialogue.labels]
     below.set_xticks(range(total), names, rotation=90, fontsize=9)
-    for tick, role in zip(below.get_xticklabels(), roles, strict=True):
-        tick.set_color(LIGHT[role])
+    colour_labels(below.get_xticklabels(), dialogue, range(total))
     below.tick_params(axis="x", length=0)
     below.tick_params(axis="y", labelsize=9)
     below.set_xlabel("the token that is read", fontsize=10)
     below.set_title(f"the framed row: where \u201c{names[row]}\u201d looks", fontsize=10, loc="left")
     below.legend(frameon=False, fontsize=10, ncols=2, loc="upper right")
-    for side in ("top", "right"):
-        below.spines[side].set_visible(False)
+    hide_frame(below)
     bar = _colour_bar(figure, [above], signed=True)
     bar.set_label(f"attention gained or lost under {titles[1]}", fontsize=10)
-    told = describe_difference(labels, row, change[row].tolist())
     figure.alt = (
         f"Where one head's attention moves over {total} tokens when {titles[0]} is swapped for {titles[1]}: a row "
-        f"moves {moved.mean():.0%} of its attention on average. {told}."
+        f"moves {moved.mean():.0%} of its attention on average. "
+        f"{describe_difference(change[row], dialogue, row)}."
     )
     return figure
 
@@ -188,8 +178,8 @@ def heads_figure(weights: Any, allowed: Any, captions: Sequence[Sequence[str]], 
             axes.set_xlabel(captions[n][h], fontsize=10)
     figure.suptitle(title, fontsize=12)
     _colour_bar(figure, [axes for line in panels for axes in line], signed=False)
-    said = (f"layer {n + 1} head {h + 1}: {text}" for n, row in enumerate(captions) for h, text in enumerate(row))
-    figure.alt = f"{title}. {'; '.join(said)}."
+    facts = (f"layer {n + 1} head {h + 1}: {text}" for n, row in enumerate(captions) for h, text in enumerate(row))
+    figure.alt = f"{title}. {'; '.join(facts)}."
     return figure
 
 
@@ -207,7 +197,7 @@ def head_bars_figure(
     figure = Figure(figsize=(8.4, 3.4), layout="constrained")
     axes = figure.add_subplot()
     wide = 0.8 / max(len(shares), 1)
-    said, names = [], []
+    facts, names = [], []
     for number, (name, given) in enumerate(shares.items()):
         values = np.asarray(given, dtype=np.float64)
         names = [f"{n + 1}.{h + 1}" for n in range(values.shape[0]) for h in range(values.shape[1])]
@@ -215,29 +205,27 @@ def head_bars_figure(
         x = np.arange(values.size) + (number - (len(shares) - 1) / 2) * wide
         axes.bar(x, values.ravel(), wide * 0.9, label=name, color=fill, hatch=hatch, edgecolor="white", linewidth=0)
         form = "{:.0%}" if percent else "{:.1f}"
-        told = ", ".join(form.format(value) for value in values.ravel())
+        numbers = ", ".join(form.format(value) for value in values.ravel())
         if even is not None and even.get(name):
             axes.axhline(even[name], color=fill, linestyle="--", linewidth=1.2, label=f"{name}, if spread evenly")
-            told += f" (spread evenly it would be {form.format(even[name])})"
-        said.append(f"{name} {told}")
+            numbers += f" (spread evenly it would be {form.format(even[name])})"
+        facts.append(f"{name} {numbers}")
     axes.set_xticks(range(len(names)), names, fontsize=10)
     axes.set_xlabel("layer.head", fontsize=10)
     axes.set_ylabel(ylabel, fontsize=10)
     if percent:
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    hide_frame(axes)
     figure.legend(frameon=False, fontsize=9, loc="outside right upper")
-    figure.alt = f"{ylabel}, head by head ({', '.join(names)}): " + "; ".join(said) + "."
+    figure.alt = f"{ylabel}, head by head ({', '.join(names)}): " + "; ".join(facts) + "."
     return figure
 
 
-def stages_figure(
-    scores: Any, allowed: Any, weights: Any, labels: Sequence[str], roles: Sequence[str], row: int
-) -> Figure:
+def stages_figure(scores: Any, allowed: Any, weights: Any, dialogue: TokenizedDialogue, row: int) -> Figure:
     """One row's scores, what the mask leaves of them, and their softmax; all ``[T]``. Orange bars look ahead."""
+    check_position(row, len(dialogue))
     seen, shares = np.asarray(allowed, dtype=bool), np.asarray(weights, dtype=np.float64)
-    raw, total = np.asarray(scores, dtype=np.float64), len(labels)
+    raw, total = np.asarray(scores, dtype=np.float64), len(dialogue)
     figure = Figure(figsize=(8.4, 4.2), layout="constrained")
     panels = figure.subplots(3, 1, sharex=True)
     colours = [LIGHT["ahead" if i > row else "back"] for i in range(total)]
@@ -252,17 +240,15 @@ def stages_figure(
         axes.set_ylabel(name, fontsize=11, rotation=0, ha="right", va="center")
         axes.axhline(0, color="#777", linewidth=0.6)
         axes.tick_params(labelsize=9)
-        for side in ("top", "right"):
-            axes.spines[side].set_visible(False)
+        hide_frame(axes)
     panels[1].set_ylim(panels[0].get_ylim())
     panels[2].set_xlim(-0.5, total - 0.5)
-    panels[2].set_xticks(range(total), [label.replace("$", r"\$") for label in labels], rotation=90, fontsize=9)
-    for tick, role in zip(panels[2].get_xticklabels(), roles, strict=True):
-        tick.set_color(LIGHT[role])
+    panels[2].set_xticks(range(total), [plain(label) for label in dialogue.labels], rotation=90, fontsize=9)
+    colour_labels(panels[2].get_xticklabels(), dialogue, range(total))
     panels[2].get_xticklabels()[row].set_fontweight("bold")
     figure.alt = (
         f"Three stages of one row: scores from {raw.min():.1f} to {raw.max():.1f}; the mask hides "
-        f"{int((~seen).sum())} of {total}; after the softmax {describe_attention(labels, row, shares.tolist())}."
+        f"{int((~seen).sum())} of {total}; after the softmax {describe_attention(shares, dialogue, row)}."
     )
     return figure
 
@@ -275,10 +261,6 @@ def _panels(count: int) -> tuple[Figure, list[Axes]]:
     return figure, [figure.add_subplot(1, count, number + 1) for number in range(count)]
 
 
-def _colour_map(signed: bool) -> Colormap | str:
-    return DIFFERENCES if signed else WEIGHTS
-
-
 def _draw(axes: Axes, weights: Any, allowed: Any, *, signed: bool) -> np.ndarray:
     values, seen = np.asarray(weights, dtype=np.float64), np.asarray(allowed, dtype=bool)
     axes.imshow(np.zeros_like(values), cmap=ListedColormap([LIGHT["hidden"]]), interpolation="nearest")
@@ -288,18 +270,14 @@ def _draw(axes: Axes, weights: Any, allowed: Any, *, signed: bool) -> np.ndarray
 
 
 def _outline(axes: Axes, seen: np.ndarray, *, dashed: bool = False) -> None:
-    padded = np.pad(seen, 1)
-    across = svg.spans(padded[1:, 1:-1] != padded[:-1, 1:-1])
-    down = svg.spans((padded[1:-1, 1:] != padded[1:-1, :-1]).T)
-    lines = [[(a - 0.5, y - 0.5), (b - 0.5, y - 0.5)] for y, a, b in across]
-    lines += [[(x - 0.5, a - 0.5), (x - 0.5, b - 0.5)] for x, a, b in down]
+    lines = np.asarray(outline_lines(seen), dtype=float).reshape(-1, 2, 2) - 0.5  # a cell's middle is its position
     axes.add_collection(
-        LineCollection(lines, colors="black", linewidths=0.8, linestyles="--" if dashed else "-", zorder=3)
+        LineCollection(list(lines), colors="black", linewidths=0.8, linestyles="--" if dashed else "-", zorder=3)
     )
 
 
 def _colour_bar(figure: Figure, panels: Sequence[Axes], *, signed: bool) -> Colorbar:
-    scale = ScalarMappable(RootScale(signed), _colour_map(signed))
+    scale = ScalarMappable(RootScale(signed), DIFFERENCES if signed else WEIGHTS)
     bar = figure.colorbar(scale, ax=list(panels), shrink=0.7, ticks=list(TICKS[signed]))
     bar.ax.set_yticklabels([f"{tick:+.0%}" if signed and tick else f"{tick:.0%}" for tick in TICKS[signed]], fontsize=9)
     return bar

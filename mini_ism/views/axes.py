@@ -1,12 +1,18 @@
-"""What stands along the sides of a map of tokens by tokens: labels, and bars in the colours of the roles."""
+"""What stands along the sides of a picture of tokens, and where its lines run: worked out once, for SVG and for paper.
+
+The functions at the end write it as SVG; :mod:`mini_ism.views.figures` writes it on matplotlib's axes.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-from mini_ism import svg
-from mini_ism.svg import escape
+import numpy as np
+
+from mini_ism.views import svg
+from mini_ism.views.dialogue_view import TokenizedDialogue
+from mini_ism.views.svg import INK, PAPER, escape
 
 GUTTER = 92  # room for the labels, left and above
 STRIP = 6  # thickness of the bars that show the roles
@@ -15,47 +21,112 @@ LONGEST_LABEL = 12
 SHORT = 48  # tokens: a longer dialogue gets about 16 labels a side
 
 
+# -- layout, for SVG and for paper -----------------------------------------------------------------
+
+
 def check_position(row: int | None, total: int) -> None:
     """Raise ValueError if a row to point out is none of so many positions."""
     if row is not None and not 0 <= row < total:
         raise ValueError(f"row {row} is not a position: they run from 0 to {total - 1}")
 
 
+def cell_side(size: float, total: int, least: float = 1.0) -> float:
+    """The side of a cell in pixels, so that ``total`` of them take about ``size``: neither tiny nor huge."""
+    return round(max(min(size / max(total, 1), 22.0), least), 2)
+
+
 def shown_labels(total: int, cell: float, row: int | None) -> list[int]:
     """Which positions get a label: all where there is room, else about 16 of them, and always the selected one."""
     room = math.ceil(LABEL_STEP / cell)
     step = room if total <= SHORT else max(math.ceil(total / 16), room)
-    shown = list(range(0, total, step))
-    if row is not None and row not in shown:
-        shown = sorted([*(p for p in shown if abs(p - row) * cell >= LABEL_STEP), row])
-    return shown
+    return with_row(range(0, total, step), cell, row)
 
 
-def side_labels(labels: Sequence[str], roles: Sequence[str], cell: float, row: int | None) -> str:
+def with_row(shown: Sequence[int], cell: float, row: int | None, least: float = LABEL_STEP) -> list[int]:
+    """Labelled positions with the selected one among them, and no other so near that the two would touch."""
+    if row is None or row in shown:
+        return list(shown)
+    return sorted([*(position for position in shown if abs(position - row) * cell >= least), row])
+
+
+def short_label(label: str) -> str:
+    """A label that fits beside a map."""
+    return label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 1] + "…"
+
+
+def reach(allowed: np.ndarray) -> np.ndarray:
+    """One past the last position that each row of a mask ``[T, T]`` sees, f(j) + 1 where it has an f: ints ``[T]``."""
+    ends: np.ndarray = len(allowed) - np.argmax(allowed[:, ::-1], axis=1)
+    return ends
+
+
+Line = tuple[tuple[int, int], tuple[int, int]]
+"""From (x, y) to (x, y), in cells from the upper left corner."""
+
+
+def outline_lines(allowed: np.ndarray) -> list[Line]:
+    """The border between what a mask ``[T, T]`` shows and what it hides: the lines across, then the lines down."""
+    padded = np.pad(allowed, 1)
+    across = padded[1:, 1:-1] != padded[:-1, 1:-1]  # [T + 1, T]: an edge above row y
+    down = (padded[1:-1, 1:] != padded[1:-1, :-1]).T  # [T + 1, T]: an edge left of column x
+    lines = [((a, y), (b, y)) for y, a, b in svg.spans(across)]
+    return lines + [((x, a), (x, b)) for x, a, b in svg.spans(down)]
+
+
+# -- as SVG ----------------------------------------------------------------------------------------
+
+
+def outline(allowed: np.ndarray, cell: float, *, dashed: bool = False) -> str:
+    """The border between what a mask ``[T, T]`` shows and what it hides, as an SVG path."""
+    path = "".join(
+        f"M{a * cell:g} {b * cell:g}" + (f"H{c * cell:g}" if b == d else f"V{d * cell:g}")
+        for (a, b), (c, d) in outline_lines(allowed)
+    )
+    dash = ' stroke-dasharray="5 3"' if dashed else ""
+    name = "mi-outline-swapped" if dashed else "mi-outline"
+    return (
+        f'<path d="{path}" fill="none" stroke="{PAPER}" stroke-width="3.5"{dash}/>'
+        f'<path class="{name}" d="{path}" fill="none" stroke="{INK}" stroke-width="1.5"{dash}/>'
+    )
+
+
+def side_labels(dialogue: TokenizedDialogue, cell: float, row: int | None) -> str:
     """The tokens' names, in their roles' colours, left of the map and above it; the selected one stands out."""
     texts = []
-    for position in shown_labels(len(labels), cell, row):
+    for position in shown_labels(len(dialogue), cell, row):
         middle = f"{(position + 0.5) * cell:g}"
-        text = labels[position]
-        text = escape(text if len(text) <= LONGEST_LABEL else text[: LONGEST_LABEL - 1] + "…")
-        bold = ' font-weight="700" text-decoration="underline"' if position == row else ""
-        common = f'font-size="12" fill="{svg.colour(roles[position])}"{bold}'
+        label = escape(short_label(dialogue.labels[position]))
+        common = f'font-size="12" fill="{svg.colour(dialogue.roles[position])}"{emphasis(position == row)}'
         texts.append(
-            f'<text x="{-STRIP - 4}" y="{middle}" text-anchor="end" dominant-baseline="central" {common}>{text}</text>'
+            f'<text x="{-STRIP - 4}" y="{middle}" text-anchor="end" dominant-baseline="central" {common}>{label}</text>'
             f'<text transform="translate({middle} {-STRIP - 4}) rotate(-90)" dominant-baseline="central" '
-            f"{common}>{text}</text>"
+            f"{common}>{label}</text>"
         )
     return "".join(texts)
 
 
-def role_bars(roles: Sequence[str], cell: float) -> str:
-    """The roles as thin bars along both sides."""
+def emphasis(selected: bool) -> str:
+    """What makes the selected token's label stand out, as attributes."""
+    return ' font-weight="700" text-decoration="underline"' if selected else ""
+
+
+def side_bars(roles: Sequence[str], cell: float) -> str:
+    """The roles as thin bars along both sides of a map."""
     bars = []
-    starts = [i for i in range(len(roles)) if i == 0 or roles[i] != roles[i - 1]]
-    for start, stop in zip(starts, [*starts[1:], len(roles)], strict=True):
+    for start, stop in svg.stretches(roles):
         a, length, fill = start * cell, (stop - start) * cell, svg.colour(roles[start])
         bars.append(
             f'<rect x="{-STRIP + 1}" y="{a:g}" width="{STRIP - 2}" height="{length:g}" fill="{fill}"/>'
             f'<rect x="{a:g}" y="{-STRIP + 1}" width="{length:g}" height="{STRIP - 2}" fill="{fill}"/>'
         )
     return "".join(bars)
+
+
+def hover_rows(sentences: Sequence[str], cell: float) -> str:
+    """A transparent bar over each row of a square map, with a sentence as its tooltip."""
+    side = len(sentences) * cell
+    return "".join(
+        f'<rect class="mi-row" fill-opacity="0" y="{y * cell:g}" width="{side:g}" height="{cell:g}">'
+        f"<title>{escape(sentence)}</title></rect>"
+        for y, sentence in enumerate(sentences)
+    )

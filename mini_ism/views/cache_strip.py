@@ -1,16 +1,18 @@
-"""KV caches as strips: a lane for each conversation, a cell for each token, a look for each state."""
+"""KV caches as strips: a lane for each conversation, a cell for each token, a colour and a pattern for each state."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-from mini_ism import svg
-from mini_ism.svg import FAINT, FONT, INK, escape
-from mini_ism.views.cache_looks import LOOKS, legend, paint, patterns, scope_of, shown_looks
+from mini_ism.views import svg
+from mini_ism.views.axes import cell_side, short_label
+from mini_ism.views.cache_styles import STATES, legend, paint, patterns, scope_of, shown_styles
+from mini_ism.views.descriptions import ranges
+from mini_ism.views.dialogue_view import TokenizedDialogue
 from mini_ism.views.picture import Picture
+from mini_ism.views.svg import FAINT, INK, escape
 from mini_ism.views.timeline import Frame, State
-from mini_ism.views.words import ranges
 
 LEFT, RIGHT = 78, 128  # room for a lane's name and for its counter
 TOP = 92  # room for the tokens above the lanes
@@ -21,8 +23,7 @@ STEP = 11  # least distance between two labels
 
 def cache_strip(
     frame: Frame,
-    labels: Sequence[str],
-    roles: Sequence[str],
+    dialogue: TokenizedDialogue,
     *,
     most: int | None = None,
     width: int = 936,
@@ -31,21 +32,20 @@ def cache_strip(
 ) -> Picture:
     """One step of a film (:func:`~mini_ism.views.timeline.frames`) as a picture.
 
-    States differ in colour and in pattern: kept cells carry a tick, freshly read ones are hatched, written ones
-    carry a dot, thrown-away ones are crossed out, wrongly kept ones carry an exclamation mark. What changed in
-    this step has a dark outline.
+    States differ in colour and in pattern: kept cells carry a tick, freshly read ones are hatched, written ones carry a
+    dot, thrown-away ones are crossed out, wrongly kept ones carry an exclamation mark. What changed in this step has a
+    dark outline.
 
     Args:
         frame: the step.
-        labels: what to call each position; shorter than the lanes = the rest has no name.
-        roles: of the labelled positions.
+        dialogue: its tokens; if there are fewer of them than positions, the rest has no name.
         most: the largest count of computed tokens in the film, so that bars can be compared between steps.
         width: in pixels, at most.
         blind: explain stale cells, too, even where this step has none.
         scope: a name that no other picture on the page has; default, one made from what it shows.
     """
     total = max(len(lane.states) for lane in frame.lanes.values())
-    cell = round(max(min((width - LEFT - RIGHT) / max(total, 1), 22.0), 2.0), 2)
+    cell = cell_side(width - LEFT - RIGHT, total, least=2)
     most = most or max(1, *(lane.computed for lane in frame.lanes.values()))
     alt = "Cache lanes. " + "; ".join(
         f"{name}: {_summary(lane.states)}, {lane.computed} tokens computed so far" for name, lane in frame.lanes.items()
@@ -53,13 +53,10 @@ def cache_strip(
     scope = scope or scope_of(f"strip {cell:g} {alt}")
     full = max(LEFT + total * cell + RIGHT, NARROWEST)
     below = TOP + len(frame.lanes) * (LANE + GAP)
-    meaning, high = legend(LOOKS if blind else shown_looks(frame), full)
-    height = below + high + 8
+    meaning, high = legend(STATES if blind else shown_styles(frame), full)
     parts = [
-        f'<svg class="mi" role="img" aria-label="{escape(alt)}" width="{full:g}" height="{height}" '
-        f'viewBox="0 0 {full:g} {height}" style="{FONT};max-width:100%;height:auto" '
-        f'xmlns="http://www.w3.org/2000/svg">{svg.STYLE}{patterns(cell, LANE, scope)}',
-        f'<g transform="translate({LEFT} {TOP})">{token_axis(labels, roles, cell)}</g>',
+        patterns(cell, LANE, scope),
+        f'<g transform="translate({LEFT} {TOP})">{token_axis(dialogue, cell)}</g>',
     ]
     for number, (name, lane) in enumerate(frame.lanes.items()):
         top = TOP + 10 + number * (LANE + GAP)
@@ -72,26 +69,20 @@ def cache_strip(
         parts.append(touched_outline(sorted(lane.touched), cell))
         parts.append(_counter(lane.computed, most, total * cell))
         parts.append("</g>")
-    parts.append(f'<g transform="translate(0 {below + 4})">{meaning}</g></svg>')
-    return Picture("".join(parts), alt)
+    parts.append(f'<g transform="translate(0 {below + 4})">{meaning}</g>')
+    return Picture(svg.document("".join(parts), alt, full, below + high + 8), alt)
 
 
 def _summary(states: Sequence[State]) -> str:
     places: dict[State, list[int]] = {}
     for position, state in enumerate(states):
         places.setdefault(state, []).append(position)
-    return ", ".join(f"{ranges(where)} {LOOKS[state]}" for state, where in places.items())
-
-
-def runs(values: Sequence[object]) -> list[tuple[int, int]]:
-    """Where neighbouring values are equal: (start, stop) of each stretch."""
-    starts = [i for i in range(len(values)) if i == 0 or values[i] != values[i - 1]]
-    return list(zip(starts, [*starts[1:], len(values)], strict=False))  # no values: no stretch
+    return ", ".join(f"{ranges(where)} {STATES[state]}" for state, where in places.items())
 
 
 def _cells(states: Sequence[State], cell: float, scope: str) -> str:
     """A box for each run of equal states, and lines between the cells."""
-    boxes = "".join(cell_box(states[start], start, stop, cell, scope) for start, stop in runs(states))
+    boxes = "".join(cell_box(states[start], start, stop, cell, scope) for start, stop in svg.stretches(states))
     return boxes + cell_lines(len(states), cell)
 
 
@@ -113,18 +104,12 @@ def cell_lines(count: int, cell: float) -> str:
 
 def touched_outline(positions: Sequence[int], cell: float) -> str:
     """An outline round what changed in this step."""
-    boxes = []
-    start = 0
-    for i, position in enumerate(positions):
-        if i + 1 == len(positions) or positions[i + 1] != position + 1:
-            first = positions[start]
-            wide = (position + 1 - first) * cell + 2
-            boxes.append(
-                f'<rect class="mi-touched" x="{first * cell - 1:g}" y="-3" width="{wide:g}" '
-                f'height="{LANE + 6}" fill="none" stroke="{INK}" stroke-width="2.5" rx="2"/>'
-            )
-            start = i + 1
-    return "".join(boxes)
+    stretches = svg.stretches([position - n for n, position in enumerate(positions)])  # neighbours agree
+    return "".join(
+        f'<rect class="mi-touched" x="{positions[start] * cell - 1:g}" y="-3" width="{(stop - start) * cell + 2:g}" '
+        f'height="{LANE + 6}" fill="none" stroke="{INK}" stroke-width="2.5" rx="2"/>'
+        for start, stop in stretches
+    )
 
 
 def _counter(computed: int, most: int, left: float) -> str:
@@ -138,18 +123,19 @@ def _counter(computed: int, most: int, left: float) -> str:
     )
 
 
-def token_axis(labels: Sequence[str], roles: Sequence[str], cell: float) -> str:
+def token_axis(dialogue: TokenizedDialogue, cell: float) -> str:
     """The tokens above the lanes (not all, where there is no room) and a bar in the colour of each role."""
     step = 1 if cell >= STEP else math.ceil(STEP / cell)
-    texts = "".join(token_label(i, labels[i], roles[i], cell) for i in range(0, len(labels), step))
-    return texts + role_bars(roles, cell)
+    texts = "".join(token_label(dialogue, position, cell) for position in range(0, len(dialogue), step))
+    return texts + role_bars(dialogue.roles, cell)
 
 
-def token_label(position: int, label: str, role: str, cell: float) -> str:
+def token_label(dialogue: TokenizedDialogue, position: int, cell: float) -> str:
     """A token above its cell."""
     return (
         f'<text transform="translate({(position + 0.5) * cell:g} -9) rotate(-90)" dominant-baseline="central" '
-        f'font-size="12" fill="{svg.colour(role)}">{escape(label if len(label) <= 12 else label[:11] + "…")}</text>'
+        f'font-size="12" fill="{svg.colour(dialogue.roles[position])}">'
+        f"{escape(short_label(dialogue.labels[position]))}</text>"
     )
 
 
@@ -158,5 +144,5 @@ def role_bars(roles: Sequence[str], cell: float) -> str:
     return "".join(
         f'<rect x="{start * cell:g}" y="-4" width="{(stop - start) * cell:g}" height="4" '
         f'fill="{svg.colour(roles[start])}"/>'
-        for start, stop in runs(roles)
+        for start, stop in svg.stretches(roles)
     )

@@ -10,12 +10,12 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from mini_ism import svg
 from mini_ism.evaluation import CONTROL_SKILLS, Score
-from mini_ism.svg import FAINT, FONT, INK, PAPER, escape
-from mini_ism.views.figures import Figure
-from mini_ism.views.looks import LOOKS, line_width, looks, marker_size, plot_look
+from mini_ism.views import svg
+from mini_ism.views.figures import Figure, hide_frame
 from mini_ism.views.picture import Picture
+from mini_ism.views.styles import RUN_STYLES, line_width, marker_size, plot_style, run_styles
+from mini_ism.views.svg import FAINT, INK, PAPER, escape
 
 Metrics = Mapping[str, Sequence[Mapping[str, Any]]]
 """Lines of metrics by the run's name; a line is what :meth:`mini_ism.training.Run.train` reports after a step, or sums
@@ -25,7 +25,7 @@ AGAINST = {"step": "steps", "tokens": "tokens computed", "seen": "dialogues seen
 """What may run along the horizontal axis, by the metrics' own name for it."""
 
 Series = tuple[Sequence[tuple[float, float]], Sequence[tuple[float, float, float]], int]
-"""Points (x, y) of a line, its whiskers (x, low, high), and which of :data:`LOOKS` it has."""
+"""Points (x, y) of a line, its whiskers (x, low, high), and which of :data:`RUN_STYLES` it has."""
 
 SMOOTH = 10
 """Steps of whose losses the drawn line is the mean; one step's loss depends on its few dialogues."""
@@ -44,7 +44,7 @@ class Curve:
         exact: points (x, answers that were exactly right).
         last: the loss of the last step, NaN before the first.
         steps: how many there were.
-        look: which of :data:`LOOKS` it has.
+        style: which of :data:`~mini_ism.views.styles.RUN_STYLES` it has.
     """
 
     name: str
@@ -52,17 +52,17 @@ class Curve:
     exact: Sequence[tuple[float, Score]]
     last: float
     steps: int
-    look: int
+    style: int
 
     def describe(self) -> str:
         """How far the run is, in words."""
         if not self.steps:
             return f"{self.name} has not begun"
-        told = f"{self.name} after {self.steps} {'step' if self.steps == 1 else 'steps'}: loss {self.last:.2f}"
+        progress = f"{self.name} after {self.steps} {'step' if self.steps == 1 else 'steps'}: loss {self.last:.2f}"
         if not self.exact:
-            return told
+            return progress
         score = self.exact[-1][1]
-        return f"{told}, {score.right} of {score.total} answers right"
+        return f"{progress}, {score.right} of {score.total} answers right"
 
 
 def curves(metrics: Metrics, against: str = "step", skills: Sequence[str] | None = CONTROL_SKILLS) -> list[Curve]:
@@ -80,12 +80,12 @@ def curves(metrics: Metrics, against: str = "step", skills: Sequence[str] | None
         raise ValueError(f"curves cannot be drawn against {against!r}; choose one of {', '.join(AGAINST)}")
     wanted = None if skills is None else set(skills)
     return [
-        _curve(name, list(lines), against, wanted, look)
-        for (name, lines), look in zip(metrics.items(), looks(metrics), strict=True)
+        _curve(name, list(lines), against, wanted, style)
+        for (name, lines), style in zip(metrics.items(), run_styles(metrics), strict=True)
     ]
 
 
-def _curve(name: str, lines: list[Mapping[str, Any]], against: str, wanted: set[str] | None, look: int) -> Curve:
+def _curve(name: str, lines: list[Mapping[str, Any]], against: str, wanted: set[str] | None, style: int) -> Curve:
     losses, steps = [float(line["loss"]) for line in lines], [int(line["step"]) for line in lines]
     kept = _thinned(len(lines), MOST_POINTS)
     since = [bisect_right(steps, steps[n] - SMOOTH, hi=n) for n in kept]  # a line may sum up many steps
@@ -101,7 +101,7 @@ def _curve(name: str, lines: list[Mapping[str, Any]], against: str, wanted: set[
         [exact[n] for n in _thinned(len(exact), MOST_SCORES)],
         losses[-1] if losses else math.nan,
         len(lines) and int(lines[-1]["step"]),
-        look,
+        style,
     )
 
 
@@ -123,8 +123,8 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _alt(drawn: Sequence[Curve], against: str) -> str:
-    told = "; ".join(curve.describe() for curve in drawn) or "no run"
-    return f"Training curves, loss and exact match against {AGAINST[against]}. {told}."
+    summary = "; ".join(curve.describe() for curve in drawn) or "no run"
+    return f"Training curves, loss and exact match against {AGAINST[against]}. {summary}."
 
 
 def _ranges(drawn: Sequence[Curve]) -> tuple[float, float]:
@@ -137,16 +137,11 @@ def _ranges(drawn: Sequence[Curve]) -> tuple[float, float]:
 # -- for paper -------------------------------------------------------------------------------------
 
 
-def curve_figure(
-    metrics: Metrics,
-    *,
-    against: str = "step",
-    skills: Sequence[str] | None = CONTROL_SKILLS,
-) -> Figure:
+def curve_figure(metrics: Metrics, *, against: str = "step", skills: Sequence[str] | None = CONTROL_SKILLS) -> Figure:
     """Loss, and exact match on some skills, of runs side by side.
 
-    The loss is the mean of ``SMOOTH`` steps. Whiskers are Wilson's 95% intervals over the answers
-    scored; they say nothing about how another seed would have fared.
+    The loss is the mean of ``SMOOTH`` steps. Whiskers are Wilson's 95% intervals over the answers scored; they say
+    nothing about how another seed would have fared.
 
     Args:
         metrics: lines of :attr:`mini_ism.training.Run.metrics` by a name of the run.
@@ -161,19 +156,17 @@ def curve_figure(
     figure = Figure(figsize=(8.2, 3.2), layout="constrained")
     left, right = figure.subplots(1, 2)
     for number, curve in enumerate(drawn):
-        look = {**plot_look(curve.look), "marker": ""}
-        left.plot(*_columns(curve.loss), **look, linewidth=line_width(number), label=curve.name)
+        style = {**plot_style(curve.style), "marker": ""}
+        left.plot(*_columns(curve.loss), **style, linewidth=line_width(number), label=curve.name)
     left.set(ylim=(0, 1.05 * loss_end), ylabel="loss per target token")
     draw_exact(right, drawn)
     right.set_ylabel(_exact_title(skills))
     for axes in (left, right):
-        axes.set(xlim=(0, x_end), xlabel=AGAINST[against])
-        axes.xaxis.set_major_formatter(lambda value, _: short(value))
-        for side in ("top", "right"):
-            axes.spines[side].set_visible(False)
+        axes.set_xlim(0, x_end)
+        _label_effort(axes, against)
+        hide_frame(axes)
     if drawn:
-        handles, labels = left.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=5, frameon=False, fontsize=10)
+        _legend_above(figure, left)
     figure.alt = _alt(drawn, against)
     return figure
 
@@ -181,21 +174,67 @@ def curve_figure(
 def draw_exact(axes: Axes, drawn: Sequence[Curve]) -> None:
     """Draw each run's share of answers that were exactly right, with whiskers."""
     for number, curve in enumerate(drawn):
-        look = plot_look(curve.look)
+        style = plot_style(curve.style)
         x, share = _columns([(x, score.share) for x, score in curve.exact])
         low, high = _columns([score.interval for _, score in curve.exact])
-        axes.vlines(x, low, high, color=look["color"], linewidth=1, alpha=0.5)
-        axes.plot(
-            x,
-            share,
-            **look,
-            linewidth=line_width(number),
-            markersize=marker_size(number),
-            clip_on=False,
-            label=curve.name,
-        )
+        axes.vlines(x, low, high, color=style["color"], linewidth=1, alpha=0.5)
+        style |= {"linewidth": line_width(number), "markersize": marker_size(number)}
+        axes.plot(x, share, **style, clip_on=False, label=curve.name)
     axes.set_ylim(-0.02, 1.02)
     axes.yaxis.set_major_formatter("{x:.0%}")
+
+
+def progress_figure(
+    metrics: Metrics,
+    groups: Mapping[str, Sequence[str]] | None = None,
+    *,
+    against: Sequence[str] = ("tokens", "seen"),
+) -> Figure:
+    """Exact match of runs side by side: a row for each group of skills, a column for each way to count their effort.
+
+    Whiskers are Wilson's 95% intervals over the answers scored; they say nothing about how another seed would have
+    fared.
+
+    Args:
+        metrics: of each run, by its name, from :func:`~mini_ism.checkpoints.load_metrics`.
+        groups: skills by a title; default, the control skills, and all others that were scored.
+        against: what runs along the axes, of ``"step"``, ``"tokens"``, ``"seen"`` and ``"seconds"``.
+
+    Raises:
+        ValueError: ``against`` is unknown.
+    """
+    if groups is None:
+        scored = {skill for lines in metrics.values() for line in lines for skill in line.get("exact", {})}
+        groups = {"control skills": CONTROL_SKILLS, "all other skills": sorted(scored - set(CONTROL_SKILLS))}
+    figure = Figure(figsize=(4.3 * len(against), 2.4 * len(groups) + 0.7), layout="constrained")
+    panels = figure.subplots(len(groups), len(against), squeeze=False, sharex="col", sharey=True)
+    facts = []
+    for row, (title, skills) in zip(panels, groups.items(), strict=True):
+        drawn = []
+        for axes, effort in zip(row, against, strict=True):
+            drawn = curves(metrics, effort, skills)
+            draw_exact(axes, drawn)
+            axes.set_xlim(left=0)
+            hide_frame(axes)
+        row[0].set_ylabel(f"{title},\nexactly right")
+        ends = (f"{curve.name} {score.share:.0%} of {score.total}" for curve in drawn for _, score in curve.exact[-1:])
+        facts.append(f"{title}, at the end: {', '.join(ends) or 'nothing measured yet'}")
+    for axes, effort in zip(panels[-1], against, strict=True):
+        _label_effort(axes, effort)
+    _legend_above(figure, panels[0][0])
+    efforts = " and against ".join(AGAINST[effort] for effort in against)
+    figure.alt = f"Answers exactly right in the course of training, against {efforts}. {'; '.join(facts)}."
+    return figure
+
+
+def _label_effort(axes: Axes, against: str) -> None:
+    axes.set_xlabel(AGAINST[against])
+    axes.xaxis.set_major_formatter(lambda value, _: short(value))
+
+
+def _legend_above(figure: Figure, axes: Axes) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=5, frameon=False, fontsize=10)
 
 
 def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
@@ -205,32 +244,24 @@ def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[f
 # -- for the page ----------------------------------------------------------------------------------
 
 
-def curve_picture(
-    metrics: Metrics,
-    *,
-    against: str = "step",
-    skills: Sequence[str] | None = CONTROL_SKILLS,
-) -> Picture:
+def curve_picture(metrics: Metrics, *, against: str = "step", skills: Sequence[str] | None = CONTROL_SKILLS) -> Picture:
     """The same as :func:`curve_figure`, as an SVG that follows the page's theme and is quick to redraw."""
     drawn = curves(metrics, against, skills)
     x_end, loss_end = _ranges(drawn)
     alt = _alt(drawn, against)
     width, height = LEFT + 2 * WIDE + BETWEEN + 24, TOP + HIGH + 46
-    loss: list[Series] = [(curve.loss, [], curve.look) for curve in drawn]
+    loss: list[Series] = [(curve.loss, [], curve.style) for curve in drawn]
     exact: list[Series] = [
-        ([(x, s.share) for x, s in c.exact], [(x, *s.interval) for x, s in c.exact], c.look) for c in drawn
+        ([(x, s.share) for x, s in c.exact], [(x, *s.interval) for x, s in c.exact], c.style) for c in drawn
     ]
     top = 1.05 * loss_end
     left = _panel("loss per target token", AGAINST[against], loss, x_end, top, ticks(top, 5), marked=False)
     right = _panel(_exact_title(skills), AGAINST[against], exact, x_end, 1.0, [0, 0.25, 0.5, 0.75, 1], marked=True)
-    return Picture(
-        f'<svg class="mi" role="img" aria-label="{escape(alt)}" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}" style="{FONT};max-width:100%;height:auto" '
-        f'xmlns="http://www.w3.org/2000/svg">{svg.STYLE}{_legend(drawn)}'
-        f'<g transform="translate({LEFT} {TOP})">{left}</g>'
-        f'<g transform="translate({LEFT + WIDE + BETWEEN} {TOP})">{right}</g></svg>',
-        alt,
+    body = (
+        f'{_legend(drawn)}<g transform="translate({LEFT} {TOP})">{left}</g>'
+        f'<g transform="translate({LEFT + WIDE + BETWEEN} {TOP})">{right}</g>'
     )
+    return Picture(svg.document(body, alt, width, height), alt)
 
 
 def ticks(end: float, count: int) -> list[float]:
@@ -252,10 +283,10 @@ def short(value: float) -> str:
 def _legend(drawn: Sequence[Curve]) -> str:
     x, parts = LEFT, []
     for number, curve in enumerate(drawn):
-        look, dashes, _ = LOOKS[curve.look]
+        name, dashes, _ = RUN_STYLES[curve.style]
         parts.append(
-            f'<path d="M{x} 16h34" stroke="{svg.colour(look)}" stroke-width="2.5" stroke-dasharray="{dashes}"/>'
-            f"{_mark(curve.look, x + 17, 16, marker_size(number))}"
+            f'<path d="M{x} 16h34" stroke="{svg.colour(name)}" stroke-width="2.5" stroke-dasharray="{dashes}"/>'
+            f"{_mark(curve.style, x + 17, 16, marker_size(number))}"
             f'<text x="{x + 42}" y="16" dominant-baseline="central" font-size="14" fill="{INK}">'
             f"{escape(curve.name)}</text>"
         )
@@ -273,11 +304,11 @@ def _panel(
 
     parts = [f'<text y="-14" font-size="13" font-weight="600" fill="{INK}">{escape(title)}</text>']
     for value in marks:
-        told = f"{value:.0%}" if marked else short(value)
+        label = f"{value:.0%}" if marked else short(value)
         parts.append(
             f'<path d="M{at(0, value)}h{WIDE}" stroke="{FAINT}" stroke-width=".6" opacity=".45"/>'
             f'<text x="-8" y="{HIGH * (1 - value / y_end):.1f}" text-anchor="end" dominant-baseline="central" '
-            f'font-size="12" fill="{FAINT}">{told}</text>'
+            f'font-size="12" fill="{FAINT}">{label}</text>'
         )
     for value in ticks(x_end, 4):
         parts.append(
@@ -289,8 +320,8 @@ def _panel(
         f'font-size="12" fill="{FAINT}">{escape(below)}</text>'
     )
     for number, (points, whiskers, kind) in enumerate(lines):
-        look, dashes, _ = LOOKS[kind]
-        stroke = f'stroke="{svg.colour(look)}" fill="none"'
+        name, dashes, _ = RUN_STYLES[kind]
+        stroke = f'stroke="{svg.colour(name)}" fill="none"'
         if whiskers:
             bars = "".join(f"M{at(x, low)}L{at(x, high)}" for x, low, high in whiskers)
             parts.append(f'<path d="{bars}" {stroke} stroke-width="1.2" opacity=".55"/>')
@@ -312,7 +343,7 @@ def _panel(
 
 def _mark(number: int, x: float, y: float, size: float) -> str:
     """The marker of a run: a circle, a square, a diamond, a triangle up or down."""
-    look, _, kind = LOOKS[number]
+    name, _, kind = RUN_STYLES[number]
     shapes = {
         "o": "m-4 0a4 4 0 1 0 8 0a4 4 0 1 0 -8 0",
         "s": "m-3.5 -3.5h7v7h-7z",
@@ -322,5 +353,5 @@ def _mark(number: int, x: float, y: float, size: float) -> str:
     }
     return (
         f'<path transform="translate({x:.1f} {y:.1f}) scale({size / 7:.2f})" d="M0 0{shapes[kind]}" '
-        f'fill="{svg.colour(look)}" stroke="{PAPER}"/>'
+        f'fill="{svg.colour(name)}" stroke="{PAPER}"/>'
     )

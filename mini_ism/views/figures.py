@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,26 +11,18 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure as MatplotlibFigure
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.text import Text
 from PIL import Image
 
 from mini_ism.cost import TurnCost
-from mini_ism.svg import LIGHT
-from mini_ism.views.axes import shown_labels
-from mini_ism.views.cache_looks import shown_looks
-from mini_ism.views.mask_map import reach
+from mini_ism.views.axes import check_position, reach, short_label, shown_labels
+from mini_ism.views.cache_styles import HATCHES, shown_styles
+from mini_ism.views.dialogue_view import TokenizedDialogue
 from mini_ism.views.picture import bundle
+from mini_ism.views.styles import BARS, LIGHT
+from mini_ism.views.svg import stretches
 from mini_ism.views.timeline import Frame, State
 
-HATCHES: dict[State, str] = {
-    "waiting": "",
-    "reused": "",
-    "computed": "////",
-    "decoded": "..",
-    "discarded": "xx",
-    "stale": "oo",
-}
-BARS = (("#0072b2", ""), ("#d55e00", "//"), ("#009e73", ".."), ("#cc79a7", "xx"), ("#f0e442", "oo"))
-"""Colour and hatch of each mask's bars."""
 MOST_CELLS = 150
 """Tokens whose cells are drawn one by one; more are too narrow to be told apart, and take seconds to draw."""
 
@@ -54,10 +45,8 @@ def png_bytes(figure: MatplotlibFigure, dpi: int = 110) -> bytes:
 
 
 def mask_figure(
-    masks: Mapping[str, Any],
-    labels: Sequence[str],
-    roles: Sequence[str],
-    ids: Sequence[int],
+    masks: Mapping[str, Any] | Any,
+    dialogue: TokenizedDialogue,
     *,
     row: int | None = None,
     staircase: bool = False,
@@ -65,75 +54,83 @@ def mask_figure(
     """One mask or several, side by side, over one dialogue.
 
     Args:
-        masks: a title and a bool matrix ``[T, T]`` each.
-        labels: what to call each position; see :func:`~mini_ism.views.mask_map.mask_map` for this and the next two.
-        roles: of the positions.
-        ids: the segment of each position.
+        masks: a title and a bool matrix ``[T, T]`` each, or one matrix.
+        dialogue: its tokens, from :func:`~mini_ism.views.dialogue_view.tokenized`.
         row: a position to point out.
         staircase: draw how far each row reaches.
+
+    Raises:
+        ValueError: a matrix does not fit the dialogue, or ``row`` is not a position.
     """
-    total, panels = len(labels), len(masks)
+    masks = masks if isinstance(masks, Mapping) else {"mask": masks}
+    total, panels = len(dialogue), len(masks)
     side = 5.2 if panels == 1 else 3.3
     figure = Figure(figsize=(side * panels + 1.1, side + 1.5), layout="constrained")
     colours = ListedColormap([LIGHT["hidden"], LIGHT["back"], LIGHT["ahead"]])
-    said = []
+    facts = []
     for number, (title, matrix) in enumerate(masks.items()):
         allowed = np.asarray(matrix, dtype=bool)
+        if allowed.shape != (total, total):
+            raise ValueError(f"{title!r} has shape {allowed.shape}, but the dialogue has {total} tokens")
         kinds = np.tril(allowed) + 2 * np.triu(allowed, 1)  # [T, T]: 0 hidden, 1 back, 2 ahead
         axes = figure.add_subplot(1, panels, number + 1)
         axes.imshow(kinds, cmap=colours, vmin=0, vmax=2, interpolation="nearest")
-        label_axes(axes, labels, roles, ids, row, cell=side * 72 / total, rows=number == 0)
+        label_axes(axes, dialogue, row, cell=side * 72 / total, rows=number == 0)
         if staircase:
             axes.stairs(
                 reach(allowed) - 0.5, np.arange(total + 1) - 0.5, orientation="horizontal", color="#333", lw=1.6
             )
         axes.set_title(title, fontsize=12)
-        said.append(f"{title}: {int(allowed.sum())} visible pairs, {int(np.triu(allowed, 1).sum())} of them look ahead")
+        pairs, ahead = int(allowed.sum()), int(np.triu(allowed, 1).sum())
+        facts.append(f"{title}: {pairs} visible pairs, {ahead} of them look ahead")
     swatches = {"reads back": "back", "looks ahead": "ahead", "hidden": "hidden"}
     handles = [Patch(facecolor=LIGHT[c], edgecolor="#777", linewidth=0.5, label=t) for t, c in swatches.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=10)
-    figure.alt = f"Attention masks over {total} tokens. " + "; ".join(said) + "."
+    figure.alt = f"Attention masks over {total} tokens. {'; '.join(facts)}."
     return figure
 
 
-def label_axes(
-    axes: Axes,
-    labels: Sequence[str],
-    roles: Sequence[str],
-    ids: Sequence[int],
-    row: int | None,
-    *,
-    cell: float,
-    rows: bool = True,
-) -> None:
+def label_axes(axes: Axes, dialogue: TokenizedDialogue, row: int | None, *, cell: float, rows: bool = True) -> None:
     """Write the tokens along both sides of a picture of a matrix ``[T, T]``, with lines between segments.
 
     Args:
         axes: holds the picture already.
-        labels: what to call each position; see :func:`~mini_ism.views.mask_map.mask_map` for this and the next three.
-        roles: of the positions.
-        ids: the segment of each position.
+        dialogue: its tokens.
         row: a position to frame.
         cell: the side of a cell in points, which says how many labels there is room for.
         rows: name the rows, too; the second of two pictures side by side need not.
     """
-    total = len(labels)
-    cuts = [i - 0.5 for i in range(1, total) if ids[i] != ids[i - 1]]
+    total = len(dialogue)
+    check_position(row, total)
+    cuts = [start - 0.5 for start, _ in stretches(dialogue.ids)[1:]]
     axes.hlines(cuts, -0.5, total - 0.5, colors="white", linewidth=1)
     axes.vlines(cuts, -0.5, total - 0.5, colors="white", linewidth=1)
     ticks = shown_labels(total, cell, row)
-    names = [labels[i] if len(labels[i]) <= 12 else labels[i][:11] + "…" for i in ticks]
-    names = [name.replace("$", r"\$") for name in names]  # no mathematics in tokens
+    names = [plain(short_label(dialogue.labels[i])) for i in ticks]
     axes.set_xticks(ticks, names, rotation=90, fontsize=9)
     axes.set_yticks(ticks, names if rows else [], fontsize=9)
     for texts in (axes.get_xticklabels(), axes.get_yticklabels()):
-        for tick, text in zip(ticks, texts, strict=False):
-            text.set_color(LIGHT[roles[tick]])
+        colour_labels(texts, dialogue, ticks)
     axes.tick_params(length=0)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.spines[:].set_visible(False)
     if row is not None:
         axes.add_patch(Rectangle((-0.5, row - 0.5), total, 1, fill=False, edgecolor="black", linewidth=1.5))
+
+
+def plain(label: str) -> str:
+    """A label in which matplotlib finds no mathematics."""
+    return label.replace("$", r"\$")
+
+
+def colour_labels(texts: Sequence[Text], dialogue: TokenizedDialogue, positions: Sequence[int]) -> None:
+    """Give the labels of some positions their roles' colours."""
+    for position, text in zip(positions, texts, strict=False):
+        text.set_color(LIGHT[dialogue.roles[position]])
+
+
+def hide_frame(axes: Axes) -> None:
+    """Leave only the lines on the left and below."""
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def label_rows(axes: Axes, names: Sequence[str]) -> None:
@@ -161,25 +158,24 @@ def turn_cost_figure(lanes: Mapping[str, Sequence[TurnCost]]) -> Figure:
     axes = figure.add_subplot()
     turns = sorted({cost.turn for costs in lanes.values() for cost in costs})
     wide = 0.8 / max(len(lanes), 1)
-    said = []
+    facts = []
     for number, (name, costs) in enumerate(lanes.items()):
         fill, hatch = BARS[number % len(BARS)]
         x = [cost.turn + (number - (len(lanes) - 1) / 2) * wide for cost in costs]
         y = [cost.computed for cost in costs]
         bars = axes.bar(x, y, wide * 0.92, label=name, color=fill, hatch=hatch, edgecolor="white", linewidth=0)
         axes.bar_label(bars, fontsize=9, padding=1)
-        said.append(f"{name} {', '.join(map(str, y))}")
+        facts.append(f"{name} {', '.join(map(str, y))}")
     axes.set_xticks(turns, [f"turn {turn}" for turn in turns], fontsize=10)
     axes.set_ylabel("tokens computed", fontsize=10)
     axes.margins(y=0.15)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    hide_frame(axes)
     axes.legend(frameon=False, fontsize=10)
-    figure.alt = f"Tokens computed in turns {', '.join(map(str, turns))}: " + "; ".join(said) + "."
+    figure.alt = f"Tokens computed in turns {', '.join(map(str, turns))}: " + "; ".join(facts) + "."
     return figure
 
 
-def _look(state: State) -> dict[str, Any]:
+def _style(state: State) -> dict[str, Any]:
     """A state's colours and hatch; a hatch has the colour of its edge."""
     inks: dict[State, str] = {"discarded": LIGHT["discarded"], "decoded": "#ffffff"}
     return {
@@ -190,41 +186,34 @@ def _look(state: State) -> dict[str, Any]:
     }
 
 
-def _cells(states: Sequence[State], *, apart: bool) -> Iterator[tuple[int, int, State]]:
-    """Where each cell begins, how wide it is, and its state; if not ``apart``, equal neighbours are one cell."""
-    start = 0
-    for state, run in groupby(states):
-        length = len(list(run))
-        width = 1 if apart else length
-        yield from ((start + at, width, state) for at in range(0, length, width))
-        start += length
+def cache_figure(frame: Frame, dialogue: TokenizedDialogue) -> Figure:
+    """One step of the cache film, as :func:`~mini_ism.views.cache_strip.cache_strip` draws it.
 
-
-def cache_figure(frame: Frame, labels: Sequence[str], roles: Sequence[str]) -> Figure:
-    """One step of the cache film, as :func:`~mini_ism.views.cache_strip.cache_strip` draws it."""
+    Args:
+        frame: the step, from :func:`~mini_ism.views.timeline.frames`.
+        dialogue: its tokens; if there are fewer of them than positions, the rest has no name.
+    """
     total = max(len(lane.states) for lane in frame.lanes.values())
     figure = Figure(figsize=(9.2, 0.62 * len(frame.lanes) + 1.7), layout="constrained")
     axes = figure.add_subplot()
     for y, lane in enumerate(frame.lanes.values()):
-        for x, width, state in _cells(lane.states, apart=total <= MOST_CELLS):
-            axes.add_patch(Rectangle((x, y + 0.14), width, 0.72, **_look(state)))
+        for start, stop in stretches(
+            lane.states
+        ):  # equal neighbours are one box where single cells would be too narrow
+            step = 1 if total <= MOST_CELLS else stop - start
+            for x in range(start, stop, step):
+                axes.add_patch(Rectangle((x, y + 0.14), step, 0.72, **_style(lane.states[x])))
         axes.text(total + 0.6, y + 0.5, f"{lane.computed} computed", va="center", fontsize=10)
     axes.set(xlim=(-0.1, total + 0.1), ylim=(len(frame.lanes), 0))
     axes.set_yticks([y + 0.5 for y in range(len(frame.lanes))], list(frame.lanes), fontsize=11)
-    ticks = [i for i in shown_labels(total, 7.4 * 72 / max(total, 1), None) if i < len(labels)]
-    axes.set_xticks(
-        [i + 0.5 for i in ticks],
-        [labels[i].replace("$", r"\$") for i in ticks],
-        rotation=90,
-        fontsize=9,
-    )
-    for tick, text in zip(ticks, axes.get_xticklabels(), strict=True):
-        text.set_color(LIGHT[roles[tick]])
+    ticks = [i for i in shown_labels(total, 7.4 * 72 / max(total, 1), None) if i < len(dialogue)]
+    names = [plain(short_label(dialogue.labels[i])) for i in ticks]
+    axes.set_xticks([i + 0.5 for i in ticks], names, rotation=90, fontsize=9)
+    colour_labels(axes.get_xticklabels(), dialogue, ticks)
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    handles = [Patch(label=text, **_look(state)) for state, text in shown_looks(frame).items()]
+    axes.spines[:].set_visible(False)
+    handles = [Patch(label=text, **_style(state)) for state, text in shown_styles(frame).items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)
     figure.alt = frame.describe()
     return figure

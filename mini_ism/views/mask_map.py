@@ -1,4 +1,4 @@
-"""A mask on a dialogue, as a map: a row for each token that reads, a column for each token that is read."""
+"""A mask on a dialogue: as a map, with a row for each token that reads, and one row of it written over the dialogue."""
 
 from __future__ import annotations
 
@@ -6,25 +6,42 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
-from mini_ism import svg
 from mini_ism.dialogue import ROLES
-from mini_ism.svg import AHEAD, BACK, FAINT, FONT, HIDDEN, INK, PAPER, escape
-from mini_ism.views.axes import GUTTER, STRIP, check_position, role_bars, side_labels
+from mini_ism.mask import Mask
+from mini_ism.segments import Segments
+from mini_ism.views import svg
+from mini_ism.views.axes import (
+    GUTTER,
+    STRIP,
+    cell_side,
+    check_position,
+    hover_rows,
+    reach,
+    side_bars,
+    side_labels,
+)
+from mini_ism.views.descriptions import describe_row
+from mini_ism.views.dialogue_view import TokenizedDialogue
 from mini_ism.views.picture import Picture
-from mini_ism.views.words import describe_row
+from mini_ism.views.svg import AHEAD, BACK, FAINT, FONT, HIDDEN, INK, PAPER, STYLE, colour, escape
 
 LEGEND = 58  # room below
 FINE = 9  # cells of so many pixels get lines between them
+KINDS = {
+    "back": f"border-bottom:3px solid {BACK}",
+    "ahead": f"border-bottom:3px double {AHEAD};background:color-mix(in srgb,{AHEAD} 16%,transparent)",
+    "hidden": f"color:{FAINT};border-bottom:3px solid transparent;opacity:.65",
+}
+"""In the strip, a token that is read and lies behind (the reader itself, too), one that lies ahead, a hidden one."""
 
 
 def mask_map(
     matrix: Any,
-    labels: Sequence[str],
-    roles: Sequence[str],
-    ids: Sequence[int],
+    dialogue: TokenizedDialogue,
     *,
-    title: str,
+    title: str = "Attention mask",
     row: int | None = None,
     staircase: bool = False,
     size: int = 420,
@@ -33,50 +50,41 @@ def mask_map(
 
     Args:
         matrix: bool ``[T, T]``, True = the row's token may look at the column's (a tensor, an array or lists).
-        labels: what to call each position, ``[T]``.
-        roles: ``"system"``, ``"user"`` or ``"assistant"``, ``[T]``.
-        ids: the segment of each position, ``[T]``; a line is drawn where it changes.
+        dialogue: its tokens, from :func:`~mini_ism.views.dialogue_view.tokenized`.
         title: begins the text alternative.
         row: a position to point out.
         staircase: draw how far each row reaches, the f(j) of 2408.00539.
         size: of the map itself, in pixels, at most.
 
     Raises:
-        ValueError: the lengths differ, or ``row`` is not a position.
+        ValueError: the matrix does not fit the dialogue, or ``row`` is not a position.
     """
-    allowed = np.asarray(matrix, dtype=bool)
-    total = len(labels)
-    if not (allowed.shape == (total, total) and len(roles) == len(ids) == total > 0):
-        raise ValueError(
-            f"a mask map needs a matrix [T, T] and T labels, roles and ids, got {allowed.shape}, "
-            f"{total}, {len(roles)} and {len(ids)}"
-        )
+    allowed, total = np.asarray(matrix, dtype=bool), len(dialogue)
+    if allowed.shape != (total, total) or not total:
+        raise ValueError(f"a mask map needs a matrix [T, T] and T tokens, got {allowed.shape} and {total}")
     check_position(row, total)
-    cell = round(max(min(size / total, 22.0), 1.0), 2)
+    cell = cell_side(size, total)
     side = cell * total
     ahead = int(np.triu(allowed, 1).sum())
     alt = f"{title}: {int(allowed.sum())} of {total * total} pairs are visible, {ahead} look ahead"
     if row is not None:
-        alt += f"; {describe_row(labels[row], row, allowed[row].tolist())}"
+        alt += f"; {describe_row(allowed[row], dialogue, row)}"
     origin = GUTTER + STRIP
-    width, height = max(origin + side + 12, 520), origin + side + LEGEND
     parts = [
-        f'<svg class="mi" role="img" aria-label="{escape(alt)}" width="{width:g}" height="{height:g}" '
-        f'viewBox="0 0 {width:g} {height:g}" style="{FONT};max-width:100%;height:auto" '
-        f'xmlns="http://www.w3.org/2000/svg">{svg.STYLE}<g transform="translate({origin} {origin})">',
+        f'<g transform="translate({origin} {origin})">',
         f'<rect width="{side:g}" height="{side:g}" fill="{HIDDEN}"/>',
         svg.cells(allowed, cell),
         _fine_lines(total, cell) if cell >= FINE else "",
-        svg.borders(ids, cell),
-        role_bars(roles, cell),
+        svg.borders(dialogue.ids, cell),
+        side_bars(dialogue.roles, cell),
         _staircase(allowed, cell) if staircase else "",
-        _hover_rows(labels, allowed, cell),
-        side_labels(labels, roles, cell, row),
+        hover_rows(_seen(dialogue, allowed), cell),
+        side_labels(dialogue, cell, row),
         _selection(row, cell, side) if row is not None else "",
-        _legend(roles, side, staircase),
-        "</g></svg>",
+        _legend(dialogue.roles, side, staircase),
+        "</g>",
     ]
-    return Picture("".join(parts), alt)
+    return Picture(svg.document("".join(parts), alt, max(origin + side + 12, 520), origin + side + LEGEND), alt)
 
 
 def _fine_lines(total: int, cell: float) -> str:
@@ -85,23 +93,12 @@ def _fine_lines(total: int, cell: float) -> str:
     return f'<path d="{lines}" stroke="{PAPER}" stroke-width=".5" opacity=".55" fill="none"/>'
 
 
-def _hover_rows(labels: Sequence[str], allowed: np.ndarray, cell: float) -> str:
-    """A transparent bar over each row, whose tooltip says what the row sees."""
-    side = len(labels) * cell
+def _seen(dialogue: TokenizedDialogue, allowed: np.ndarray) -> list[str]:
+    """What each row sees, in words."""
     seen: dict[int, list[str]] = {}
     for y, start, stop in svg.spans(allowed):
         seen.setdefault(y, []).append(str(start) if stop == start + 1 else f"{start}..{stop - 1}")
-    return "".join(
-        f'<rect class="mi-row" fill-opacity="0" y="{y * cell:g}" width="{side:g}" height="{cell:g}">'
-        f"<title>{escape(label)} ({y}) sees {', '.join(seen.get(y, ['nothing']))}</title></rect>"
-        for y, label in enumerate(labels)
-    )
-
-
-def reach(allowed: np.ndarray) -> np.ndarray:
-    """One past the last position that each row of a mask ``[T, T]`` sees, f(j) + 1 where it has an f: ints ``[T]``."""
-    ends: np.ndarray = len(allowed) - np.argmax(allowed[:, ::-1], axis=1)
-    return ends
+    return [f"{dialogue.name(y)} sees {', '.join(seen.get(y, ['nothing']))}" for y in range(len(dialogue))]
 
 
 def _staircase(allowed: np.ndarray, cell: float) -> str:
@@ -126,18 +123,58 @@ def _legend(roles: Sequence[str], side: float, staircase: bool) -> str:
     if staircase:
         items.append((INK, "line: f(j)"))
     x, parts = 0, []
-    for fill, text in items:
+    for fill, meaning in items:
         parts.append(
             f'<rect x="{x}" y="{side + 14:g}" width="12" height="12" fill="{fill}" stroke="{FAINT}" stroke-width=".5"/>'
-            f'<text x="{x + 17}" y="{side + 24:g}" font-size="12" fill="{INK}">{text}</text>'
+            + svg.text(meaning, x + 17, side + 24)
         )
-        x += 30 + 7 * len(text)
+        x += 30 + 7 * len(meaning)
     x = 0
     for role in ROLES:
         if role in roles:
             parts.append(
-                f'<rect x="{x}" y="{side + 39:g}" width="12" height="4" fill="{svg.colour(role)}"/>'
-                f'<text x="{x + 17}" y="{side + 46:g}" font-size="12" fill="{svg.colour(role)}">{role}</text>'
+                f'<rect x="{x}" y="{side + 39:g}" width="12" height="4" fill="{colour(role)}"/>'
+                + svg.text(role, x + 17, side + 46, fill=colour(role))
             )
             x += 30 + 7 * len(role)
     return "".join(parts)
+
+
+def row_strip(seen: Sequence[bool] | Any, dialogue: TokenizedDialogue, row: int) -> Picture:
+    """The tokens in a line, each underlined that position ``row`` may look at. The reader stands in a frame.
+
+    Args:
+        seen: row ``row`` of a mask, ``[T]``.
+        dialogue: its tokens.
+        row: the position that reads.
+
+    Raises:
+        ValueError: the lengths differ, or ``row`` is not a position.
+    """
+    if len(seen) != len(dialogue):
+        raise ValueError(f"a row strip needs as many cells as tokens, got {len(seen)} and {len(dialogue)}")
+    check_position(row, len(dialogue))
+    tokens = []
+    for position, role in enumerate(dialogue.roles):
+        kind = "hidden" if not seen[position] else "ahead" if position > row else "back"
+        frame = f";outline:2px solid {INK};outline-offset:1px;font-weight:700" if position == row else ""
+        ink = "" if kind == "hidden" else f";color:{colour(role)}"
+        tokens.append(
+            f'<span class="mi-{kind}" title="{escape(dialogue.name(position))}: {kind}" '
+            f'style="{KINDS[kind]}{ink}{frame};padding:0 2px;margin:0 1px">{escape(dialogue.labels[position])}</span>'
+        )
+    alt = describe_row(seen, dialogue, row)
+    return Picture(
+        f'<div class="mi" role="img" aria-label="{escape(alt)}" style="{FONT};font-size:14px;line-height:2.1">'
+        f"{STYLE}{' '.join(tokens)}</div>",
+        alt,
+    )
+
+
+def example_grid(mask: Mask) -> str:
+    """A mask on a small dialogue, as it shows itself in a notebook: system prompt, query, answer, query, answer."""
+    lengths = (3, 5, 4, 5, 4)
+    ids = torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths))  # (T)
+    segments = Segments(id=ids, is_query=(ids == 0) | (ids % 2 == 1), is_system=ids == 0)
+    title = f"{mask.name}: row = reader, column = what it may read (system, query, answer, query, answer)"
+    return svg.bool_grid(mask.dense(segments).tolist(), title=title, ids=ids.tolist())

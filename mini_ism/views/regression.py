@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from mini_ism.views.figures import BARS, Figure
+from mini_ism.views.figures import Figure, hide_frame
+from mini_ism.views.styles import BARS
 
 COLOURS = (*(colour for colour, _ in BARS[:4]), "#222222")
 STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
@@ -38,7 +39,7 @@ def error_figure(
     """
     figure = Figure(figsize=(6.8, 3.8), layout="constrained")
     axes = figure.add_subplot()
-    said = []
+    facts = []
     for number, (name, errors) in enumerate(curves.items()):
         values = np.asarray(errors, dtype=float)
         if values.ndim != 2 or len(values) != len(x):
@@ -47,20 +48,19 @@ def error_figure(
         low, high = np.quantile(values, (0.025, 0.975), axis=1)
         axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
         axes.plot(x, mean, color=colour, linestyle=STYLES[number % len(STYLES)], linewidth=1.8, label=name)
-        said.append(f"{name} {mean[0]:.3g} to {mean[-1]:.3g}")
+        facts.append(f"{name} {mean[0]:.3g} to {mean[-1]:.3g}")
         if ends and name in ends:
             axes.plot(1, ends[name], "<", color=colour, transform=axes.get_yaxis_transform(), clip_on=False)
-            said[-1] += f" (in the end {ends[name]:.3g})"
+            facts[-1] += f" (in the end {ends[name]:.3g})"
     if log:
         axes.set_yscale("log")
     if len(x) <= 12:
         axes.set_xticks(x)
     axes.set_xlabel(x_label, fontsize=10)
     axes.set_ylabel(y_label, fontsize=10)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    hide_frame(axes)
     figure.legend(loc="outside upper center", ncols=min(len(curves), 5), frameon=False, fontsize=9)
-    figure.alt = f"{y_label.capitalize()}, {x_label} {x[0]:g} to {x[-1]:g}, mean over draws: {'; '.join(said)}."
+    figure.alt = f"{y_label.capitalize()}, {x_label} {x[0]:g} to {x[-1]:g}, mean over draws: {'; '.join(facts)}."
     return figure
 
 
@@ -85,7 +85,7 @@ def path_figure(
     """
     figure = Figure(figsize=(3.1 * len(paths) + 0.2, 3.6), layout="constrained")
     lines, goal = np.asarray(x, dtype=float), np.asarray(target, dtype=float)
-    said = []
+    facts = []
     for number, (name, steps) in enumerate(paths.items()):
         axes = figure.add_subplot(1, len(paths), number + 1)
         path = np.asarray(steps, dtype=float)
@@ -103,7 +103,7 @@ def path_figure(
         axes.set_title(name, fontsize=11)
         off, count = float(np.linalg.norm(path[-1] - goal)), len(path) - 1
         place = "at the answer" if off < 0.005 else f"{off:.2f} from the answer"
-        said.append(f"{name}: {count} step{'s' if count != 1 else ''}, ending {place}")
+        facts.append(f"{name}: {count} step{'s' if count != 1 else ''}, ending {place}")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
-    figure.alt = f"The way of the weights in the plane, with {len(lines)} examples. " + "; ".join(said) + "."
+    figure.alt = f"The way of the weights in the plane, with {len(lines)} examples. " + "; ".join(facts) + "."
     return figure

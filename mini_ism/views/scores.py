@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mini_ism.evaluation import Score
-from mini_ism.views.figures import BARS, Figure, label_rows
+from mini_ism.views.figures import Figure, hide_frame, label_rows
+from mini_ism.views.styles import BARS
 from mini_ism.views.tables import Table
 
 MARKERS = ("o", "s", "^", "D", "v")
@@ -49,7 +50,7 @@ def score_figure(scores: Scores, skills: Sequence[str] | None = None) -> Figure:
     figure = Figure(figsize=(6.8, 0.36 * len(skills) + 1.2), layout="constrained")
     axes = figure.add_subplot()
     step = 0.7 / max(len(scores), 1)
-    said = []
+    facts = []
     for number, (name, of_model) in enumerate(scores.items()):
         known = [(y, skill) for y, skill in enumerate(skills) if skill in of_model]
         for y, skill in known:
@@ -66,13 +67,13 @@ def score_figure(scores: Scores, skills: Sequence[str] | None = None) -> Figure:
                 label=name if y == known[0][0] else None,
             )
         shares = [f"{skill} {of_model[skill].share:.0%}" for _, skill in known]
-        said.append(f"{name}: {', '.join(shares)}")
+        facts.append(f"{name}: {', '.join(shares)}")
     label_rows(axes, skills)
     axes.set_xlim(-0.02, 1.02)
     axes.xaxis.set_major_formatter("{x:.0%}")
     axes.set_xlabel("answers exactly right, 95% interval", fontsize=10)
     figure.legend(loc="outside upper center", ncols=len(scores), frameon=False, fontsize=10)
-    figure.alt = "Share of answers exactly right. " + "; ".join(said) + "."
+    figure.alt = "Share of answers exactly right. " + "; ".join(facts) + "."
     return figure
 
 
@@ -86,20 +87,19 @@ def tradeoff_figure(points: Mapping[str, tuple[float, Score]], *, x_label: str) 
     figure = Figure(figsize=(5.6, 3.4), layout="constrained")
     axes = figure.add_subplot()
     widest = max(cost for cost, _ in points.values())
-    said = []
+    facts = []
     for number, (name, (cost, score)) in enumerate(points.items()):
         low, high = score.interval
         colour, marker = BARS[number % len(BARS)][0], MARKERS[number % len(MARKERS)]
         x = cost + 0.012 * widest * (number - (len(points) - 1) / 2)  # side by side where costs are the same
         axes.plot([x, x], [low, high], color=colour, linewidth=2)
         axes.plot(x, score.share, marker, color=colour, markersize=6, label=name)
-        said.append(f"{name} {cost:.4g}, {score.share:.1%} right ({low:.1%} to {high:.1%})")
+        facts.append(f"{name} {cost:.4g}, {score.share:.1%} right ({low:.1%} to {high:.1%})")
     axes.set(xlim=(0, 1.15 * widest), ylim=(0, 1.02))  # all of both scales: no gap is made to look larger
     axes.yaxis.set_major_formatter("{x:.0%}")
     axes.set_xlabel(x_label, fontsize=10)
     axes.set_ylabel("answers exactly right", fontsize=10)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    hide_frame(axes)
     figure.legend(loc="outside upper center", ncols=len(points), frameon=False, fontsize=10)
-    figure.alt = f"{x_label.capitalize()}, and share of answers right: {'; '.join(said)}."
+    figure.alt = f"{x_label.capitalize()}, and share of answers right: {'; '.join(facts)}."
     return figure

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mini_ism.stale import StaleTurn
-from mini_ism.svg import FAINT, FONT, INK, STYLE, colour, escape
 from mini_ism.views.picture import Picture
+from mini_ism.views.svg import FAINT, FONT, INK, STYLE, colour, escape
 
 
 def stale_proof(turn: StaleTurn, name: str) -> Picture:

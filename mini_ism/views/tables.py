@@ -1,10 +1,13 @@
-"""A small table: aligned text in a terminal, HTML in a notebook."""
+"""The one small table: aligned text in a terminal, HTML in a notebook, Markdown on a page."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
+
+from mini_ism.chat import Event
+from mini_ism.cost import TurnCost, turn_costs
 
 
 @dataclass(frozen=True)
@@ -15,11 +18,13 @@ class Table:
         header: the columns' names.
         rows: the cells.
         words: the columns that hold words, which stand on the left; numbers stand on the right.
+        groups: a column; on a page there is a line above each row whose cell there differs from the one above.
     """
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     words: frozenset[int] = field(default=frozenset({0}))
+    groups: int | None = None
 
     def __str__(self) -> str:
         table = [self.header, *self.rows]
@@ -34,6 +39,11 @@ class Table:
 
     __repr__ = __str__
 
+    def markdown(self) -> str:
+        """The table in Markdown: the first column to the left, all others to the right."""
+        lines = [self.header, ["---"] + ["---:"] * (len(self.header) - 1), *self.rows]
+        return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
     def _repr_html_(self) -> str:
         sides = ["left" if column in self.words else "right" for column in range(len(self.header))]
 
@@ -44,5 +54,32 @@ class Table:
             )
 
         head = line(self.header, "th", ' scope="col"')
-        body = "".join(f"<tr>{line(row, 'td')}</tr>" for row in self.rows)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        body, above = [], None
+        for row in self.rows:
+            group = None if self.groups is None else row[self.groups]
+            border = ' style="border-top:1px solid var(--jp-border-color1,#bbb)"' if group != above else ""
+            body.append(f"<tr{border}>{line(row, 'td')}</tr>")
+            above = group
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+
+
+def cost_table(turns: Mapping[str, Iterable[Event]] | Iterable[Event], *, seconds: bool = False) -> Table:
+    """What each turn cost: of one trace or plan, or of several by name; a row for each turn and conversation.
+
+    Args:
+        turns: a trace (``ChatSession.trace``) or a plan (:func:`~mini_ism.cost.plan`), or several by name.
+        seconds: show the measured times, too. They differ from run to run.
+    """
+    lanes = turns if isinstance(turns, Mapping) else {"": turns}
+    costs = [(cost, name) for name, events in lanes.items() for cost in turn_costs(events)]
+    header = ["turn", "mask", "reused", "thrown away", "read", "written", "computed", "MFLOP", "KV kB"]
+    rows = [_cost_row(cost, name, seconds) for cost, name in sorted(costs, key=lambda pair: pair[0].turn)]
+    return Table([*header, *(["first token, ms", "turn, ms"] if seconds else [])], rows, frozenset({1}), groups=0)
+
+
+def _cost_row(cost: TurnCost, name: str, seconds: bool) -> list[str]:
+    counts = (cost.reused, cost.discarded, cost.prefilled, cost.decoded, cost.computed)
+    sizes = [cost.flops / 1e6, cost.kv_bytes / 1e3]
+    if seconds:
+        sizes += [cost.first_token * 1e3, cost.seconds * 1e3]
+    return [str(cost.turn), name, *map(str, counts), *(f"{size:.1f}" for size in sizes)]

@@ -83,15 +83,14 @@ def _did(lane: Lane) -> str:
         "discarded": "throws away",
     }
     counts = {verb: sum(lane.states[position] == state for position in lane.touched) for state, verb in verbs.items()}
-    said = (f"{verb} {count}{' stale' if verb == 'blindly keeps' else ''}" for verb, count in counts.items() if count)
-    return " and ".join(said) or "has nothing to do"
+    parts = (f"{verb} {count}{' stale' if verb == 'blindly keeps' else ''}" for verb, count in counts.items() if count)
+    return " and ".join(parts) or "has nothing to do"
 
 
 def frames(traces: Mapping[str, Sequence[Event]], stale: Stale | None = None) -> list[Frame]:
     """The steps of several conversations in lockstep: what is kept, what is read, then a token at a time.
 
-    A lane whose answer is shorter waits for the others. Conversations that went back (``truncate``) have no
-    such order.
+    A lane whose answer is shorter waits for the others. Conversations that went back (``truncate``) have no such order.
 
     Args:
         traces: by name, from :func:`~mini_ism.cost.plan` or ``ChatSession.trace``.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mini_ism import svg
 from mini_ism.cost import TurnCost
-from mini_ism.svg import FAINT, FONT, INK, escape
-from mini_ism.views.cache_looks import paint, patterns, scope_of
+from mini_ism.views import svg
+from mini_ism.views.cache_styles import paint, patterns, scope_of
 from mini_ism.views.picture import Picture
+from mini_ism.views.svg import FAINT, INK
 from mini_ism.views.timeline import Stale, State
 
 TURN, NAME, BAR = 58, 92, 320  # widths of the columns on the left
@@ -46,14 +46,14 @@ def turn_bars(
     columns = ["kept", "computed", "KV kB", *(["1st token ms", "turn ms"] if timed else [])]
     width = TURN + NAME + BAR + len(columns) * COLUMN + 14
     height = HEAD + last * (len(lanes) * ROW + SPACE) + 4
-    said = [
-        _said(cost, name, _wrong(stale, name, cost))
+    facts = [
+        _describe(cost, name, _wrong(stale, name, cost))
         for turn in numbers
         for name, costs in lanes.items()
         for cost in costs
         if cost.turn == turn
     ]
-    alt = "What each turn cost. " + ("; ".join(said) or "nothing yet") + "."
+    alt = "What each turn cost. " + ("; ".join(facts) or "nothing yet") + "."
     scope = scope or scope_of(f"bars {alt}")
     parts = [_head(columns)]
     for turn in range(1, last + 1):
@@ -63,13 +63,8 @@ def turn_bars(
             cost = next((each for each in costs if each.turn == turn), None)
             wrong = _wrong(stale, name, cost) if cost else 0
             parts.append(_row(name, cost, wrong, top + number * ROW, most, timed, scope))
-    return Picture(
-        f'<svg class="mi mi-bars" role="img" aria-label="{escape(alt)}" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}" style="{FONT};max-width:100%;height:auto" '
-        f'xmlns="http://www.w3.org/2000/svg">{svg.STYLE}'
-        f"{patterns(CELL, HIGH, scope, ('reused', 'stale', 'computed', 'decoded'))}{''.join(parts)}</svg>",
-        alt,
-    )
+    body = patterns(CELL, HIGH, scope, ("reused", "stale", "computed", "decoded")) + "".join(parts)
+    return Picture(svg.document(body, alt, width, height, "mi-bars"), alt)
 
 
 def _wrong(stale: Stale | None, name: str, cost: TurnCost) -> int:
@@ -77,21 +72,18 @@ def _wrong(stale: Stale | None, name: str, cost: TurnCost) -> int:
     return len((stale or {}).get(name, {}).get(cost.turn, ())) if cost.reused else 0
 
 
-def _said(cost: TurnCost, name: str, wrong: int) -> str:
+def _describe(cost: TurnCost, name: str, wrong: int) -> str:
     worth = f", {wrong} of them stale" if wrong else ""
     kept = f"{cost.reused} kept{worth}"
     return f"turn {cost.turn}, {name}: {kept}, {cost.computed} computed, {cost.kv_bytes / 1e3:.1f} kB"
 
 
-def _text(x: float, y: float, text: str, *, size: int = 12, ink: str = INK, more: str = "") -> str:
-    return f'<text x="{x:g}" y="{y:g}" font-size="{size}" fill="{ink}"{more}>{escape(text)}</text>'
-
-
 def _head(columns: Sequence[str]) -> str:
     titles = [
-        _text(_right(n), 14, title, ink=FAINT, more=' text-anchor="end"') for n, title in enumerate(columns, start=1)
+        svg.text(title, _right(n), 14, fill=FAINT, more=' text-anchor="end"')
+        for n, title in enumerate(columns, start=1)
     ]
-    return _text(TURN + NAME, 14, "positions in the turn", ink=FAINT) + "".join(titles)
+    return svg.text("positions in the turn", TURN + NAME, 14, fill=FAINT) + "".join(titles)
 
 
 def _right(column: int) -> int:
@@ -103,11 +95,11 @@ def _turn(turn: int, top: int, width: int, now: bool) -> str:
     line = f'<path d="M0 {top - SPACE / 2:g}H{width}" stroke="{FAINT}" stroke-width=".4"/>'
     bold = ' font-weight="700"' if now else ""
     mark = f'<path class="mi-now" d="M1 {top + 4}v11l7 -5.5z" fill="{INK}"/>' if now else ""
-    return line + mark + _text(12, top + 14, f"turn {turn}", more=bold)
+    return line + mark + svg.text(f"turn {turn}", 12, top + 14, more=bold)
 
 
 def _row(name: str, cost: TurnCost | None, wrong: int, top: int, most: int, timed: bool, scope: str) -> str:
-    label = _text(TURN + 6, top + 14, name if len(name) <= 13 else f"{name[:12]}…", ink=INK if cost else FAINT)
+    label = svg.text(name if len(name) <= 13 else f"{name[:12]}…", TURN + 6, top + 14, fill=INK if cost else FAINT)
     if cost is None:
         return label
     stretches: list[tuple[State, int]] = [
@@ -129,5 +121,5 @@ def _row(name: str, cost: TurnCost | None, wrong: int, top: int, most: int, time
     cells = [kept, str(cost.computed), f"{cost.kv_bytes / 1e3:.1f}"]
     if timed:  # a lane that nobody ran has no time
         cells += [f"{s * 1e3:.1f}" if cost.seconds else "–" for s in (cost.first_token, cost.seconds)]
-    numbers = (_text(_right(n), top + 14, cell, more=' text-anchor="end"') for n, cell in enumerate(cells, start=1))
+    numbers = (svg.text(cell, _right(n), top + 14, more=' text-anchor="end"') for n, cell in enumerate(cells, start=1))
     return f'{label}<g transform="translate({TURN + NAME} {top + 2})">{"".join(boxes)}</g>{"".join(numbers)}'

@@ -22,18 +22,10 @@ from mini_ism.attention_stats import (
 from mini_ism.dialogue import EncodedDialogue, Message, check_messages, encode_dialogue
 from mini_ism.masks import Mask, get_mask
 from mini_ism.model import GPT
-from mini_ism.svg import FAINT, FONT, INK
-from mini_ism.views import (
-    Figure,
-    attention_heads,
-    attention_map,
-    attention_row,
-    describe_attention,
-    describe_difference,
-    difference_figure,
-    token_labels,
-    token_roles,
-)
+from mini_ism.views import Figure, difference_figure, tokenized
+from mini_ism.views.attention_maps import attention_heads, attention_map, attention_row
+from mini_ism.views.descriptions import describe_attention, describe_difference
+from mini_ism.views.svg import FAINT, FONT, INK
 from mini_ism.widgets import icons
 from mini_ism.widgets.dialogue_editor import DialogueEditor
 from mini_ism.widgets.panel import EXAMPLE, Panel, heading, heading_html, put
@@ -175,8 +167,8 @@ class AttentionExplorer(Panel):
             self._complain(str(error))
             return
         self._complain("")
-        self._encoded_now, self._own, self._other, self._swapped = encoded, own, other, swapped
-        self._labels, self._roles = token_labels(encoded, tokenizer), token_roles(encoded.segments)
+        self._dialogue = tokenized(encoded, tokenizer)
+        self._own, self._other, self._swapped = own, other, swapped
         self._quiet = True
         put(self.preset, next((name for name, rule in PRESETS.items() if get_mask(rule).name == swapped.name), OWN))
         layers, heads = own.weights.shape[:2]
@@ -213,22 +205,20 @@ class AttentionExplorer(Panel):
         view = cast(View, self.view.value)
         at = (self.layer.value - 1, self.head.value - 1)
         here = f"{self.model.value}, layer {at[0] + 1}, head {at[1] + 1}"
-        row, ids = self.row.value, self._encoded_now.segments.id.tolist()
+        row = self.row.value
         if view == "difference":
             change = other.weights - own.weights
             shown, title = change[at], f"{here}, {self._swapped.name} instead of {self._mask.name}"
-            said = describe_difference(self._labels, row, shown[row].tolist())
+            summary = describe_difference(shown[row], self._dialogue, row)
         else:
             reading, mask = (own, self._mask) if view == "own" else (other, self._swapped)
             shown, title = reading.weights[at], f"{here}, under {mask.name}"
-            said = describe_attention(self._labels, row, shown[row].tolist())
+            summary = describe_attention(shown[row], self._dialogue, row)
         reading = own if view == "own" else other
         drawn = attention_map(
             shown,
             own.allowed if view == "difference" else reading.allowed,
-            self._labels,
-            self._roles,
-            ids,
+            self._dialogue,
             title=title,
             swapped=other.allowed if view == "difference" else None,
             row=row,
@@ -237,15 +227,14 @@ class AttentionExplorer(Panel):
             reading.scores[at][row],
             reading.allowed[row],
             reading.weights[at][row],
-            self._labels,
-            self._roles,
+            self._dialogue,
             row,
         )
         put(self.picture, str(drawn))
         put(self.stages, str(stages))
         put(self.heads, str(self._thumbnails(view, at)))
         put(self.facts, self._table(at, row))
-        self._say(f"{title}: {said}")
+        self._say(f"{title}: {summary}")
 
     def _thumbnails(self, view: View, at: tuple[int, int]) -> str:
         own, other = self._own, self._other
@@ -267,7 +256,7 @@ class AttentionExplorer(Panel):
     def _table(self, at: tuple[int, int], row: int) -> str:
         """The head and the row in numbers, under both masks."""
         readings = (self._own, self._other)
-        label = f"{self._labels[row]} ({row})"
+        label = self._dialogue.name(row)
         lines = {
             "": [self._mask.name, self._swapped.name],
             "The head looks ahead": [_ahead(reading, at) for reading in readings],
@@ -295,9 +284,7 @@ class AttentionExplorer(Panel):
         figure = difference_figure(
             (self._own.weights[layer - 1, head - 1], self._own.allowed),
             (self._other.weights[layer - 1, head - 1], self._other.allowed),
-            self._labels,
-            self._roles,
-            self._encoded_now.segments.id.tolist(),
+            self._dialogue,
             titles=(f"{self.model.value} {layer}.{head}, {self._mask.name}", f"swapped: {self._swapped.name}"),
             row=self.row.value,
         )

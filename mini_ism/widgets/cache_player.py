@@ -16,18 +16,11 @@ from mini_ism.model import GPT
 from mini_ism.segments import Segments
 from mini_ism.stale import StaleTurn, answer_blindly, blind_trace, stale_positions
 from mini_ism.tokenizer import load_tokenizer
-from mini_ism.views import (
-    Figure,
-    Frame,
-    cache_figure,
-    cache_strip,
-    describe_stale,
-    frames,
-    stale_proof,
-    token_labels,
-    token_roles,
-    turn_bars,
-)
+from mini_ism.views import Figure, TokenizedDialogue, stale_proof, tokenized, turn_bars
+from mini_ism.views.cache_strip import cache_strip
+from mini_ism.views.figures import cache_figure
+from mini_ism.views.stale_proof import describe_stale
+from mini_ism.views.timeline import Frame, frames
 from mini_ism.widgets.panel import EXAMPLE, Panel, put
 
 MILLISECONDS = 450
@@ -88,7 +81,7 @@ class CachePlayer(Panel):
         self._sources: dict[str, tuple[Mask, Segments, list[Message]]] = {
             mask: (get_mask(mask), encoded.segments, messages) for mask in masks
         }
-        self.labels, self.roles = token_labels(encoded, tokenizer), token_roles(encoded.segments)
+        self.dialogue = tokenized(encoded, tokenizer)
 
     def _play(self, sessions: Mapping[str, ChatSession]) -> None:
         if not any(session.trace for session in sessions.values()):
@@ -99,16 +92,12 @@ class CachePlayer(Panel):
             for name, session in sessions.items()
         }
         self._models |= {name: (session.model, session.tokenizer) for name, session in sessions.items()}
-        written = []
-        for session in sessions.values():
-            encoded = encode_dialogue(session.messages, session.tokenizer)
-            labels = token_labels(encoded, session.tokenizer)
-            written.append(list(zip(labels, token_roles(encoded.segments), strict=True)))
-        longest = max(written, key=len)
-        # Answers may differ; a position that is not the same token in each lane gets no name.
-        agree = [all(lane[i : i + 1] in ([], [pair]) for lane in written) for i, pair in enumerate(longest)]
-        self.labels = [label if same else "…" for (label, _), same in zip(longest, agree, strict=True)]
-        self.roles = [role for _, role in longest]
+        self.dialogue = _in_common(
+            [
+                tokenized(encode_dialogue(session.messages, session.tokenizer), session.tokenizer)
+                for session in sessions.values()
+            ]
+        )
 
     def _prepare(self) -> None:
         """Both films: as it was, and with nothing thrown away."""
@@ -176,18 +165,16 @@ class CachePlayer(Panel):
 
     def _redraw(self) -> None:
         frame, broken = self.frame, bool(self.breaker.value)
-        said, proofs = [frame.describe()], []
+        sentences, proofs = [frame.describe()], []
         self._complain("")
         if broken and frame.turn:
             for name in self._stale:
                 turn = self._proof(name, frame.turn)
                 if turn is not None:
-                    said.append(describe_stale(turn, name))
+                    sentences.append(describe_stale(turn, name))
                     proofs.append(str(stale_proof(turn, name)))
-        self._say(" ".join(said))
-        strip = cache_strip(
-            frame, self.labels, self.roles, most=self._most, blind=broken, scope=f"strip-{self.box.model_id}"
-        )
+        self._say(" ".join(sentences))
+        strip = cache_strip(frame, self.dialogue, most=self._most, blind=broken, scope=f"strip-{self.box.model_id}")
         put(self.picture, str(strip))
         put(self.proof, "".join(proofs))
         lanes = {name: lane.spent for name, lane in frame.lanes.items()}
@@ -222,6 +209,18 @@ class CachePlayer(Panel):
 
     def figure(self) -> Figure:
         """The last step as a still picture: what was kept, read and written by the end."""
-        figure = cache_figure(self.film[-1], self.labels, self.roles)
+        figure = cache_figure(self.film[-1], self.dialogue)
         figure.alt = f"Cache player, last step. {figure.alt}"
         return figure
+
+
+def _in_common(dialogues: Sequence[TokenizedDialogue]) -> TokenizedDialogue:
+    """The longest dialogue; answers may differ, and a position that is not the same token in each gets no name."""
+    longest = max(dialogues, key=len)
+    tokens = [list(zip(each.labels, each.roles, strict=True)) for each in dialogues]
+    agree = [
+        all(lane[position : position + 1] in ([], [pair]) for lane in tokens)
+        for position, pair in enumerate(zip(longest.labels, longest.roles, strict=True))
+    ]
+    labels = [label if same else "…" for label, same in zip(longest.labels, agree, strict=True)]
+    return TokenizedDialogue(labels, longest.roles, longest.ids)

@@ -13,8 +13,8 @@ from mini_ism.chat import ChatSession
 from mini_ism.cost import TurnCost, turn_costs
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT
-from mini_ism.svg import FAINT, FONT, INK, STYLE, colour
 from mini_ism.views import Figure, turn_bars, turn_cost_figure
+from mini_ism.views.svg import FAINT, FONT, INK, STYLE, colour
 from mini_ism.widgets.panel import Panel, put
 
 LONGEST_ANSWER = 40
@@ -95,7 +95,7 @@ class ChatWidget(Panel):
         self.again.on_click(lambda _: self.reset())
         self.examples = {name: w.Button(description=name) for name in examples}
         for name, button in self.examples.items():
-            button.on_click(lambda _, said=tuple(examples[name]): self.play(said))
+            button.on_click(lambda _, texts=tuple(examples[name]): self.play(texts))
         entry = w.VBox([w.HTML(_label("Message to all of them")), self.text])
         buttons = w.HBox(
             [self.button, self.again, *self.examples.values()],
@@ -124,9 +124,9 @@ class ChatWidget(Panel):
 
     def _change_line_up(self) -> None:
         """Others take over, and hear what has been said so far."""
-        said = [message["content"] for message in self._longest if message["role"] == "user"]
+        texts = [message["content"] for message in self._longest if message["role"] == "user"]
         self._line_up()
-        self.play(said)
+        self.play(texts)
 
     @property
     def _longest(self) -> list[dict[str, str]]:
@@ -201,15 +201,15 @@ class ChatWidget(Panel):
     # -- showing --------------------------------------------------------------------------------
 
     def _report(self) -> None:
-        said = []
+        sentences = []
         for name, session in self.sessions.items():
             costs = turn_costs(session.trace)
             if costs:
                 cost = costs[-1]
-                said.append(f"{name} kept {cost.reused} and read {cost.prefilled} before its first word")
-        if said:
+                sentences.append(f"{name} kept {cost.reused} and read {cost.prefilled} before its first word")
+        if sentences:
             turn = max(session.turn for session in self.sessions.values())
-            self._say(f"Turn {turn}: {'; '.join(said)}.")
+            self._say(f"Turn {turn}: {'; '.join(sentences)}.")
 
     def _show(self) -> None:
         for name, column in self.columns.items():
@@ -269,8 +269,8 @@ def _bubble(role: str, content: str) -> str:
 def _bill(cost: TurnCost) -> str:
     wait = f"first token {cost.first_token * 1e3:.1f} ms"
     parts = (wait, f"kept {cost.reused}", f"read {cost.prefilled}", f"wrote {cost.decoded}")
-    told = " · ".join(f'<span style="white-space:nowrap">{part}</span>' for part in parts)
-    return f'<div style="{_BILL};color:{FAINT}">{told}</div>'
+    bill = " · ".join(f'<span style="white-space:nowrap">{part}</span>' for part in parts)
+    return f'<div style="{_BILL};color:{FAINT}">{bill}</div>'
 
 
 _BILL = "font-size:12px;line-height:1.4;padding-left:11px"

@@ -15,20 +15,20 @@ from mini_ism.cost import as_model
 from mini_ism.dialogue import EncodedDialogue, Message, check_messages, encode_dialogue
 from mini_ism.masks import Mask, get_mask, unchanged_prefix
 from mini_ism.segments import Segments
-from mini_ism.svg import FAINT, FONT, INK, bool_grid
 from mini_ism.tokenizer import load_tokenizer
 from mini_ism.views import (
     Figure,
     Picture,
+    TokenizedDialogue,
     describe_row,
     mask_figure,
     mask_map,
     png_bytes,
     row_strip,
     standalone,
-    token_labels,
-    token_roles,
+    tokenized,
 )
+from mini_ism.views.svg import FAINT, FONT, INK, bool_grid
 from mini_ism.widgets import icons
 from mini_ism.widgets.dialogue_editor import DialogueEditor
 from mini_ism.widgets.edits import grown
@@ -46,9 +46,7 @@ class _Shown:
     """A dialogue as it is drawn: its tokens, and what stands beside them."""
 
     encoded: EncodedDialogue
-    labels: list[str]
-    roles: list[str]
-    ids: list[int]
+    dialogue: TokenizedDialogue
     coming: Segments
     """The same dialogue when the next question has come."""
     presets: dict[str, Tensor]
@@ -126,10 +124,10 @@ class MaskExplorer(Panel):
             ],
             layout=w.Layout(flex="0 0 350px", margin="0 16px 0 0", overflow="visible"),
         )
-        look = w.HBox([self.turn, self.row], layout=w.Layout(flex_flow="row wrap"))
+        choices = w.HBox([self.turn, self.row], layout=w.Layout(flex_flow="row wrap"))
         extras = w.HBox([self.staircase, self.save, self.files], layout=w.Layout(flex_flow="row wrap"))
         view = w.VBox(
-            [look, self._error, self._status, self.strip, self.picture, extras, self.counters],
+            [choices, self._error, self._status, self.strip, self.picture, extras, self.counters],
             layout=w.Layout(flex="1 1 520px", min_width="0", overflow="visible"),
         )
         self.box.children = [w.HBox([controls, view], layout=w.Layout(flex_flow="row wrap", overflow="visible"))]
@@ -207,9 +205,7 @@ class MaskExplorer(Panel):
         encoded = self._encoded(messages[:stop])
         shown = _Shown(
             encoded,
-            token_labels(encoded, self.tokenizer),
-            token_roles(encoded.segments),
-            encoded.segments.id.tolist(),
+            tokenized(encoded, self.tokenizer),
             self._encoded(coming).segments,
             {rule: get_mask(rule).dense(encoded.segments) for rule in PRESETS.values()},
         )
@@ -232,9 +228,7 @@ class MaskExplorer(Panel):
         mask, shown, dense = self._now
         return mask_map(
             dense,
-            shown.labels,
-            shown.roles,
-            shown.ids,
+            shown.dialogue,
             title=f"Mask {mask.name}",
             row=self.row.value,
             staircase=self.staircase.value,
@@ -248,10 +242,10 @@ class MaskExplorer(Panel):
         row = int(self.row.value)
         seen = dense[row].tolist()
         put(self.picture, str(self._map()))
-        put(self.strip, str(row_strip(shown.labels, shown.roles, seen, row)))
+        put(self.strip, str(row_strip(seen, shown.dialogue, row)))
         put(self.files, "")
-        said = describe_row(shown.labels[row], row, seen)
-        self._say(f"{said}; {_reach(row, seen)}" if self.staircase.value else said)
+        summary = describe_row(seen, shown.dialogue, row)
+        self._say(f"{summary}; {_reach(row, seen)}" if self.staircase.value else summary)
 
     def _counted(self, pairs: int, total: int, kept: int, coming: int, alike: Sequence[str]) -> str:
         flops = self._shape.flops(total, pairs)
@@ -269,8 +263,8 @@ class MaskExplorer(Panel):
 
     @staticmethod
     def _three(shown: _Shown) -> str:
-        cell = round(104 / len(shown.ids), 3)
-        maps = (bool_grid(shown.presets[name].numpy(), name, shown.ids, cell) for name in THREE)
+        cell = round(104 / len(shown.dialogue), 3)
+        maps = (bool_grid(shown.presets[name].numpy(), name, shown.dialogue.ids, cell) for name in THREE)
         return f'<div style="display:flex;gap:14px">{"".join(maps)}</div>'
 
     # -- the picture to take away ---------------------------------------------------------------
@@ -291,9 +285,7 @@ class MaskExplorer(Panel):
         mask, shown, dense = self._now
         figure = mask_figure(
             {mask.name: dense},
-            shown.labels,
-            shown.roles,
-            shown.ids,
+            shown.dialogue,
             row=self.row.value,
             staircase=self.staircase.value,
         )

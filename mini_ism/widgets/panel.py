@@ -8,9 +8,9 @@ from typing import Any
 
 import ipywidgets as w
 
-from mini_ism.svg import FAINT, FONT, INK, STYLE
 from mini_ism.views.figures import Figure, png_bytes
 from mini_ism.views.picture import bundle
+from mini_ism.views.svg import FAINT, FONT, INK, STYLE, colour
 
 EXAMPLE = (
     {"role": "user", "content": "My name is Ada. The cup is in the oven. Where is the cup?"},
@@ -73,7 +73,7 @@ class Panel(ABC):
 
 
 _ALERT = (
-    f"{FONT};font-size:14px;line-height:1.5;color:{INK};border-left:4px solid var(--mi-discarded,#b3261e);"
+    f"{FONT};font-size:14px;line-height:1.5;color:{INK};border-left:4px solid {colour('discarded')};"
     "padding:2px 10px;overflow-wrap:anywhere"
 )
 

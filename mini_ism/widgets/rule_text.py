@@ -140,8 +140,8 @@ def _written(base: str, backwards: Sequence[int], both_ways: Sequence[int]) -> s
 
 def ism_text(*, sink: bool, system_as_query: bool) -> str:
     """ISM with these options, as text; those at their defaults are left out."""
-    told = ["sink=True"] * sink + ["system_as_query=False"] * (not system_as_query)
-    return f"ism({', '.join(told)})" if told else "ism"
+    options = ["sink=True"] * sink + ["system_as_query=False"] * (not system_as_query)
+    return f"ism({', '.join(options)})" if options else "ism"
 
 
 def ism_options(rule: str) -> dict[str, Any]:

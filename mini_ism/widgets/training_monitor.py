@@ -38,9 +38,8 @@ OPEN: dict[Path, TrainingWorker] = {}
 class TrainingMonitor(Panel):
     """Live curves of runs that train in turn in a thread, with buttons to start, pause, resume and stop.
 
-    The kernel stays free: cells can run, and buttons work, while it trains. All is saved in a
-    folder after every few steps; a monitor that is opened on the same folder goes on from there,
-    in the same kernel or another.
+    The kernel stays free: cells can run, and buttons work, while it trains. All is saved in a folder after every few
+    steps; a monitor that is opened on the same folder goes on from there, in the same kernel or another.
 
     Args:
         configs: what to train, by name; default: the three masks, few steps.
@@ -209,14 +208,14 @@ class TrainingMonitor(Panel):
                 opening = "Pausing after this step" if asked == "pause" else "Stopping after this step"
             elif state == "ready" and begun:
                 opening = "Found a run that was not finished: press Resume"
-            told = [curve.describe() for curve in curves(self.metrics, skills=ANSWERS[self.answers.value])]
-            self._say(f"{opening}. {'; '.join(told)}." if begun else f"{opening}.")
+            summaries = [curve.describe() for curve in curves(self.metrics, skills=ANSWERS[self.answers.value])]
+            self._say(f"{opening}. {'; '.join(summaries)}." if begun else f"{opening}.")
 
     def _set_buttons(self, state: str, asked: str, begun: bool) -> None:
         """One button starts, pauses and resumes, so that it keeps the keyboard's focus."""
         trains = state == "running" and asked == "run"
         name, icon = ("Pause", "pause") if trains else ("Resume" if begun and state != "done" else "Start", "play")
-        looks: list[tuple[Any, str, Any]] = [
+        values: list[tuple[Any, str, Any]] = [
             (self.go, "description", name),
             (self.go, "icon", icon),
             (self.go, "disabled", state == "done"),
@@ -225,7 +224,7 @@ class TrainingMonitor(Panel):
             (self.over, "description", "Delete? Press again" if self._sure else "Start over"),
             (self.over, "button_style", "danger" if self._sure else ""),
         ]
-        for widget, trait, value in looks:
+        for widget, trait, value in values:
             if getattr(widget, trait) != value:
                 setattr(widget, trait, value)
 

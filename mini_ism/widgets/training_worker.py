@@ -28,10 +28,9 @@ class _TurnIsOver(KeyboardInterrupt):
 class TrainingWorker:
     """Trains runs side by side without holding up the kernel.
 
-    One thread serves all runs: the one that is furthest behind trains to the next multiple of
-    ``turn`` steps, and saves. So at most one turn is lost when the process is killed, and nothing at
-    a pause, a stop or an interrupt. Taking turns, rather than a thread for each run, keeps runs
-    level, and as fast: they would share the same cores.
+    One thread serves all runs: the one that is furthest behind trains to the next multiple of ``turn`` steps, and
+    saves. So at most one turn is lost when the process is killed, and nothing at a pause, a stop or an interrupt.
+    Taking turns, rather than a thread for each run, keeps runs level, and as fast: they would share the same cores.
 
     Args:
         configs: what to train, by the name of the run and of its folder.
@@ -176,10 +175,10 @@ class TrainingWorker:
         """Whether to train on; sleeps while paused."""
         while True:
             with self._bell:
-                told = self.state
+                before = self.state
                 self.state = {"run": "running", "pause": "paused", "stop": "stopped"}[self.wish]  # type: ignore[assignment]
                 now = self.state
-            if now != told:
+            if now != before:
                 self.changed()
             if now != "paused":
                 return now == "running"

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Error, Locator, expect
 
-from mini_ism.svg import DARK, LIGHT
 from mini_ism.views.attention_colours import coloured
+from mini_ism.views.styles import DARK, LIGHT
 from tests.browser.harness import PATIENCE, LabPage, sliders, until
 
 NAME = "05_attention_maps"

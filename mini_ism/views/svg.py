@@ -1,4 +1,7 @@
-"""The few SVG strings that more than one floor draws with. Pure text in, text out."""
+"""What all SVG pictures are made of: colours that follow the page's theme, the frame round a picture, and its cells.
+
+Text in, text out.
+"""
 
 from __future__ import annotations
 
@@ -7,48 +10,23 @@ from html import escape as _escape
 
 import numpy as np
 
+from mini_ism.dialogue import ROLES
+from mini_ism.views.styles import DARK, LIGHT
+
 Matrix = Sequence[Sequence[bool]] | np.ndarray
 """A mask as lists or as an array."""
 
-BACK, AHEAD, HIDDEN = (
-    "var(--mi-back,#0072b2)",
-    "var(--mi-ahead,#d55e00)",
-    "var(--mi-hidden,#f2f2f2)",
-)
+
+def colour(name: str) -> str:
+    """A named colour as a CSS value that follows the page's theme, once :data:`STYLE` is on the page."""
+    return f"var(--mi-{name},{LIGHT[name]})"
+
+
+BACK, AHEAD, HIDDEN = colour("back"), colour("ahead"), colour("hidden")
 """A cell that reads backwards (or itself), one that looks ahead, one that is hidden."""
 INK, FAINT = "var(--jp-ui-font-color1,#333)", "var(--jp-ui-font-color2,#616161)"
 PAPER = "var(--jp-layout-color1,#fff)"
 FONT = "font-family:var(--jp-ui-font-family,system-ui,sans-serif)"
-
-ROLES = ("system", "user", "assistant")
-LIGHT = {
-    "back": "#0072b2",
-    "ahead": "#d55e00",
-    "hidden": "#f2f2f2",
-    "system": "#99347a",
-    "user": "#005f9e",
-    "assistant": "#00684a",
-    "reused": "#9bd3bf",
-    "computed": "#e69f00",
-    "decoded": "#0072b2",
-    "discarded": "#b3261e",
-    "stale": "#f0e442",
-}
-DARK = {
-    "back": "#4aa3df",
-    "ahead": "#f08a3c",
-    "hidden": "#2a2a2a",
-    "system": "#e8a0cc",
-    "user": "#7cc4f5",
-    "assistant": "#4fd1a5",
-    "reused": "#2f7d66",
-    "computed": "#e69f00",
-    "decoded": "#4aa3df",
-    "discarded": "#ff8a80",
-    "stale": "#d1c21f",
-}
-"""Named colours on light and on dark pages, from Okabe and Ito's palette, which the colour-blind can tell apart,
-darkened or lightened until text in them is legible. Pictures use them as CSS variables: ``colour("user")``."""
 
 
 def escape(text: str) -> str:
@@ -56,11 +34,6 @@ def escape(text: str) -> str:
     if not text.isprintable():
         text = "".join(letter if letter.isprintable() else "�" for letter in text)
     return _escape(text)
-
-
-def colour(name: str) -> str:
-    """A named colour as a CSS value that follows the page's theme, once :data:`STYLE` is on the page."""
-    return f"var(--mi-{name},{LIGHT[name]})"
 
 
 def _variables(colours: dict[str, str]) -> str:
@@ -85,6 +58,34 @@ STYLE = (
 """What makes the colours follow the theme; it goes inside each picture, so that each can stand alone."""
 
 
+def document(body: str, alt: str, width: float, height: float, kind: str = "") -> str:
+    """A picture as one ``<svg>`` element that fits its page and says what it shows.
+
+    Args:
+        body: the elements inside.
+        alt: the text alternative.
+        width: in pixels.
+        height: in pixels.
+        kind: a CSS class beside ``mi``.
+    """
+    return (
+        f'<svg class="{f"mi {kind}".strip()}" role="img" aria-label="{escape(alt)}" width="{width:g}" '
+        f'height="{height:g}" viewBox="0 0 {width:g} {height:g}" style="{FONT};max-width:100%;height:auto" '
+        f'xmlns="http://www.w3.org/2000/svg">{STYLE}{body}</svg>'
+    )
+
+
+def text(content: str, x: float, y: float, *, size: float = 12, fill: str = INK, more: str = "") -> str:
+    """A line of text; ``more`` are further attributes."""
+    return f'<text x="{x:g}" y="{y:g}" font-size="{size:g}" fill="{fill}"{more}>{escape(content)}</text>'
+
+
+def stretches(values: Sequence[object]) -> list[tuple[int, int]]:
+    """Where neighbouring values are equal: (start, stop) of each stretch."""
+    starts = [i for i in range(len(values)) if i == 0 or values[i] != values[i - 1]]
+    return list(zip(starts, [*starts[1:], len(values)], strict=False))  # no values: no stretch
+
+
 def spans(matrix: Matrix) -> list[tuple[int, int, int]]:
     """The horizontal runs of True in a matrix ``[R][T]``: (row, start, stop), row by row."""
     cells = np.asarray(matrix, dtype=np.int8)
@@ -96,7 +97,7 @@ def spans(matrix: Matrix) -> list[tuple[int, int, int]]:
     return list(zip(rows.tolist(), starts.tolist(), stops.tolist(), strict=True))
 
 
-def runs(matrix: Matrix, cell: float = 1) -> str:
+def boxes(matrix: Matrix, cell: float = 1) -> str:
     """The True cells of a matrix ``[R][T]`` as one SVG path, a box for each horizontal run: small and quick to draw."""
     return "".join(
         f"M{start * cell:g} {y * cell:g}h{(stop - start) * cell:g}v{cell:g}h{(start - stop) * cell:g}z"
@@ -108,15 +109,15 @@ def cells(matrix: Matrix, cell: float) -> str:
     """A mask's matrix ``[T][T]`` as two paths: what reads backwards, and what looks ahead."""
     allowed = np.asarray(matrix, dtype=bool)
     return (
-        f'<path d="{runs(np.tril(allowed), cell)}" fill="{BACK}"/>'
-        f'<path d="{runs(np.triu(allowed, 1), cell)}" fill="{AHEAD}"/>'
+        f'<path d="{boxes(np.tril(allowed), cell)}" fill="{BACK}"/>'
+        f'<path d="{boxes(np.triu(allowed, 1), cell)}" fill="{AHEAD}"/>'
     )
 
 
 def borders(ids: Sequence[int], cell: float) -> str:
     """Lines across a square matrix, at each change of segment id."""
     size = len(ids) * cell
-    cuts = [i * cell for i in range(1, len(ids)) if ids[i] != ids[i - 1]]
+    cuts = [start * cell for start, _ in stretches(ids)[1:]]
     lines = "".join(f"M{c:g} 0V{size:g}M0 {c:g}H{size:g}" for c in cuts)
     return f'<path d="{lines}" stroke="{PAPER}" stroke-width="1.5" fill="none"/>'
 
@@ -124,12 +125,14 @@ def borders(ids: Sequence[int], cell: float) -> str:
 def bool_grid(matrix: Matrix, title: str, ids: Sequence[int], cell: float = 9) -> str:
     """A mask matrix ``[T][T]`` as a small picture with a line at each change of segment id.
 
-    The title is the picture's text alternative and the caption under it.
+    The title is the picture's text alternative, its tooltip, and the caption under it.
     """
     size = len(matrix) * cell
+    body = (
+        f'<title>{escape(title)}</title><rect width="{size:g}" height="{size:g}" fill="{HIDDEN}"/>'
+        f"{cells(matrix, cell)}{borders(ids, cell)}"
+    )
     return (
-        f'<div class="mi"><svg role="img" aria-label="{escape(title)}" width="{size:g}" height="{size:g}" '
-        f'viewBox="0 0 {size:g} {size:g}"><title>{escape(title)}</title>{STYLE}'
-        f'<rect width="{size:g}" height="{size:g}" fill="{HIDDEN}"/>{cells(matrix, cell)}{borders(ids, cell)}</svg>'
+        f'<div class="mi">{document(body, title, size, size)}'
         f'<div style="color:{INK};font-size:12px;line-height:1.4">{escape(title)}</div></div>'
     )

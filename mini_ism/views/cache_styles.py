@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from hashlib import sha256
 
-from mini_ism import svg
-from mini_ism.svg import FAINT, INK, PAPER
+from mini_ism.views import svg
+from mini_ism.views.svg import FAINT, INK, PAPER
 from mini_ism.views.timeline import Frame, State
 
-LOOKS: dict[State, str] = {
+STATES: dict[State, str] = {
     "waiting": "not read yet",
     "reused": "kept from an earlier turn",
     "computed": "read in this turn",
@@ -18,14 +18,23 @@ LOOKS: dict[State, str] = {
     "stale": "kept, but no longer right",
 }
 """What the legend says of each state."""
+HATCHES: dict[State, str] = {
+    "waiting": "",
+    "reused": "",
+    "computed": "////",
+    "decoded": "..",
+    "discarded": "xx",
+    "stale": "oo",
+}
+"""The same on paper: matplotlib's name of each state's hatch."""
 HATCH = "#5c3d00"
 WARNING = "#3d3800"
 
 
-def shown_looks(*frames: Frame) -> dict[State, str]:
+def shown_styles(*frames: Frame) -> dict[State, str]:
     """The states that the legend of such frames explains: stale only where somebody trusts a cache blindly."""
     blind = any("stale" in lane.states for frame in frames for lane in frame.lanes.values())
-    return {state: text for state, text in LOOKS.items() if blind or state != "stale"}
+    return {state: text for state, text in STATES.items() if blind or state != "stale"}
 
 
 def fill(state: State) -> str:
@@ -47,7 +56,7 @@ def paint(state: State, scope: str) -> str:
     return f"url(#mi-{state}-{scope})"
 
 
-def patterns(cell: float, height: float, scope: str, states: Sequence[State] = tuple(LOOKS)) -> str:
+def patterns(cell: float, height: float, scope: str, states: Sequence[State] = tuple(STATES)) -> str:
     """The patterns of some states as SVG definitions; each tile is ``cell`` wide and ``height`` high."""
     tiles = (
         f'<pattern id="mi-{state}-{scope}" width="{cell:g}" height="{height:g}" '
@@ -97,7 +106,7 @@ def legend(shown: dict[State, str], width: float) -> tuple[str, float]:
             x, y = 12.0, y + 26
         parts.append(
             f'<g transform="translate({x:g} {y:g})"><svg width="20" height="20">{swatch(state)}</svg>'
-            f'<text x="27" y="14" font-size="12" fill="{INK}">{text}</text></g>'
+            f"{svg.text(text, 27, 14)}</g>"
         )
         x += needs
     return "".join(parts), y + 26

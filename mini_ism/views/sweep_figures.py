@@ -11,8 +11,8 @@ from typing import Any, Literal
 import numpy as np
 from matplotlib.axes import Axes
 
-from mini_ism.views.figures import Figure, label_rows
-from mini_ism.views.looks import line_width, looks, marker_size, plot_look
+from mini_ism.views.figures import Figure, hide_frame, label_rows
+from mini_ism.views.styles import line_width, marker_size, plot_style, run_styles
 
 Quality = tuple[float, float, float]
 """A mean and the two ends of its interval, which are infinite if there is none (of a single seed, say)."""
@@ -68,12 +68,12 @@ def interval_figure(
         top = (reference[0], 1)
         axes.annotate(reference[1], top, (0, 4), axes.get_xaxis_transform(), "offset points", ha="center", fontsize=9)
     _legend(figure, styles)
-    said = []
+    facts = []
     for setting, group in groups.items():
-        told = ", ".join(f"{name} {_told(quality, share)}" for name, quality in group.items())
-        said.append(f"{' '.join(setting.split())}: {told}")
+        numbers = ", ".join(f"{name} {_with_interval(quality, share)}" for name, quality in group.items())
+        facts.append(f"{' '.join(setting.split())}: {numbers}")
     compared = "" if reference is None else f", where {_number(reference[0], share)} is {reference[1]}"
-    figure.alt = f"{_sentence(x_label)}, mean and interval{compared}. {'; '.join(said)}."
+    figure.alt = f"{_sentence(x_label)}, mean and interval{compared}. {'; '.join(facts)}."
     return figure
 
 
@@ -129,7 +129,7 @@ def seeds_figure(
         raise ValueError("there is nothing to draw: give at least one mask")
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     axes = figure.add_subplot()
-    said = []
+    facts = []
     for name, style in _layered(curves).items():
         for run in curves[name]:
             thin = {**style, "marker": "", "linewidth": 0.8, "alpha": 0.5}
@@ -138,8 +138,10 @@ def seeds_figure(
         line = {x: MIDDLES[middle](values) for x, values in points.items()}
         axes.plot([*line], [*line.values()], **style, clip_on=False, label=name)
         ends = dict.fromkeys((min(line), max(line)))
-        told = ", ".join(f"{_told((line[x], min(points[x]), max(points[x])), share)} at {x:,g}" for x in ends)
-        said.append(f"{name}, {len(curves[name])} run{'s' * (len(curves[name]) > 1)}: {told}")
+        numbers = ", ".join(
+            f"{_with_interval((line[x], min(points[x]), max(points[x])), share)} at {x:,g}" for x in ends
+        )
+        facts.append(f"{name}, {len(curves[name])} run{'s' * (len(curves[name]) > 1)}: {numbers}")
     places = sorted({x for runs in curves.values() for run in runs for x, _ in run})
     if len(places) <= MOST_TICKS:
         axes.set_xticks(places)
@@ -149,9 +151,9 @@ def seeds_figure(
     axes.set_ylim(0, 1 if share else None)
     if share:
         axes.yaxis.set_major_formatter("{x:.0%}")
-    axes.spines[["top", "right"]].set_visible(False)
+    hide_frame(axes)
     _legend(figure, curves)
-    figure.alt = f"{_sentence(y_label)} against {x_label}, {middle} and range of runs. {'; '.join(said)}."
+    figure.alt = f"{_sentence(y_label)} against {x_label}, {middle} and range of runs. {'; '.join(facts)}."
     return figure
 
 
@@ -198,14 +200,14 @@ def latency_figure(
         raise ValueError(f"turns {shown} are not all among those measured, 1 to {longest}")
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     axes = figure.add_subplot()
-    said = []
+    facts = []
     for name, style in _layered(quality).items():
         mean, low, high = quality[name]
         x = [1e3 * seconds[name][turn - 1] for turn in shown]
         axes.plot([x[-1]] * 2, [low, high], color=style["color"], linewidth=style["linewidth"])
         axes.plot(x, [mean] * len(x), **style, label=name)
         waits = ", ".join(f"{wait:.3g} ms in turn {turn}" for turn, wait in zip(shown, x, strict=True))
-        said.append(f"{name} {_told(quality[name], share)}, first token after {waits}")
+        facts.append(f"{name} {_with_interval(quality[name], share)}, first token after {waits}")
     slowest = max(quality, key=lambda name: seconds[name][shown[-1] - 1])
     for turn in shown:  # on the longest track, where the numbers have room
         place = (1e3 * seconds[slowest][turn - 1], quality[slowest][0])
@@ -217,9 +219,9 @@ def latency_figure(
         axes.set_ylim(0, 1.1)
         axes.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
         axes.yaxis.set_major_formatter("{x:.0%}")
-    axes.spines[["top", "right"]].set_visible(False)
+    hide_frame(axes)
     _legend(figure, quality)
-    figure.alt = f"{_sentence(y_label)} against time to first token. {'; '.join(said)}."
+    figure.alt = f"{_sentence(y_label)} against time to first token. {'; '.join(facts)}."
     return figure
 
 
@@ -228,7 +230,7 @@ def latency_figure(
 
 def _styles(names: Collection[str], **more: Any) -> dict[str, dict[str, Any]]:
     """What ``plot`` takes to draw each mask."""
-    return {name: {**plot_look(look), **more} for name, look in zip(names, looks(names), strict=True)}
+    return {name: {**plot_style(style), **more} for name, style in zip(names, run_styles(names), strict=True)}
 
 
 def _layered(names: Collection[str]) -> dict[str, dict[str, Any]]:
@@ -247,7 +249,7 @@ def _legend(figure: Figure, names: Collection[str]) -> None:
     figure.legend(loc="outside upper center", ncols=columns, frameon=False, fontsize=10)
 
 
-def _told(quality: Quality, share: bool) -> str:
+def _with_interval(quality: Quality, share: bool) -> str:
     """A mean with its interval, if it has one; of a share, cut off where no share can be."""
     mean, low, high = (_number(min(max(value, 0), 1) if share else value, share) for value in quality)
     return f"{mean} ({low} to {high})" if math.isfinite(quality[2] - quality[1]) else mean

@@ -1,7 +1,6 @@
 """What the sweeps found, as pictures: all of it is said, none of it is told by colour alone, and all can be read."""
 
 import math
-from io import BytesIO
 from itertools import combinations
 from typing import Any
 
@@ -9,11 +8,10 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.lines import Line2D
-from PIL import Image
 
 from mini_ism.views import Figure, interval_figure, latency_figure, png_bytes, seeds_figure
-from mini_ism.views.evidence import Quality, Run
-from mini_ism.views.looks import LOOKS, OWN_LOOK, looks
+from mini_ism.views.styles import RUN_STYLES
+from mini_ism.views.sweep_figures import Quality, Run
 
 QUALITY = {"causal": (0.97, 0.96, 0.98), "ism": (0.97, 0.95, 0.99), "prefix": (0.99, 0.98, 1.0), "own": (0.5, 0.4, 0.6)}
 SECONDS = {
@@ -42,7 +40,7 @@ def labelled(figure: Figure) -> dict[str, Line2D]:
     return {str(line.get_label()): line for line in axes.lines if not str(line.get_label()).startswith("_")}
 
 
-def looks_of(figure: Figure) -> set[tuple[str, str, str]]:
+def styles_of(figure: Figure) -> set[tuple[str, str, str]]:
     return {(str(x.get_color()), str(x.get_linestyle()), str(x.get_marker())) for x in labelled(figure).values()}
 
 
@@ -60,21 +58,6 @@ def crowded(figure: Figure) -> list[str]:
     wide, high = canvas.get_width_height()
     out = [name for name, box in boxes if box.x0 < 0 or box.y0 < 0 or box.x1 > wide or box.y1 > high]
     return out + [f"{a} / {b}" for (a, one), (b, other) in combinations(boxes, 2) if one.overlaps(other)]
-
-
-# -- looks -------------------------------------------------------------------------------------------
-
-
-def test_a_mask_looks_the_same_whoever_is_beside_it() -> None:
-    assert looks(["prefix", "own", "ism"]) == [OWN_LOOK["prefix"], 0, OWN_LOOK["ism"]]
-    assert sorted(looks(["a", "causal", "b", "ism", "prefix"])) == list(range(len(LOOKS)))
-    assert len(looks("abcdefghi")) == 9  # more than there are looks
-
-
-def test_a_picture_is_opaque_and_has_its_resolution() -> None:
-    with Image.open(BytesIO(png_bytes(interval_figure(GROUPS, x_label="right"), dpi=90))) as picture:
-        assert picture.mode == "RGB"
-        assert picture.info["dpi"] == pytest.approx((90, 90), abs=0.1)
 
 
 # -- intervals by setting ----------------------------------------------------------------------------
@@ -97,8 +80,8 @@ def test_intervals_are_drawn_where_they_belong() -> None:
     figure = interval_figure(GROUPS, x_label="right", reference=(0.5, "a guess"))
     (axes,) = figure.axes
     assert list(labelled(figure)) == ["causal", "ism", "prefix"]
-    assert len(looks_of(figure)) == 3
-    assert {marker for *_, marker in looks_of(figure)} == {LOOKS[n][2] for n in range(3)}
+    assert len(styles_of(figure)) == 3
+    assert {marker for *_, marker in styles_of(figure)} == {RUN_STYLES[n][2] for n in range(3)}
     assert [text.get_text() for text in axes.get_yticklabels()] == list(GROUPS)
     assert axes.get_ylim()[0] > axes.get_ylim()[1]  # the first row is above
     names = {line.get_color(): name for name, line in labelled(figure).items()}
@@ -154,7 +137,7 @@ def test_runs_are_thin_and_their_middle_is_thick() -> None:
         (axes,) = figure.axes
         thick = labelled(figure)
         assert list(thick) == ["causal", "ism"]
-        assert len(looks_of(figure)) == 2
+        assert len(styles_of(figure)) == 2
         assert numbers(thick["causal"].get_xdata()) == [100, 200]  # the third place is of one run alone
         assert numbers(thick["causal"].get_ydata()) == pytest.approx(expected)
         for name, line in thick.items():

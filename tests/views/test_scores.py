@@ -1,9 +1,9 @@
-"""Scores as a table, as a picture, and against their cost; tables in general."""
+"""Scores as a table, as a picture, and against their cost."""
 
 import pytest
 
 from mini_ism.evaluation import Score
-from mini_ism.views import Table, score_figure, score_table, tradeoff_figure
+from mini_ism.views import score_figure, score_table, tradeoff_figure
 
 SCORES = {
     "ism": {"recall": Score(9, 10), "count": Score(1, 4)},
@@ -19,12 +19,6 @@ def test_the_table_holds_every_score() -> None:
     assert table.rows[1][2] == "90% (60% to 98%)"
     assert "&lt;causal&gt;" in table._repr_html_()
     assert table._repr_html_().count("<td") == 8
-
-
-def test_a_table_aligns_words_left_and_numbers_right() -> None:
-    table = Table(["name", "n"], [["a", "5"], ["long one", "123"]])
-    assert str(table).splitlines() == ["name        n", "a           5", "long one  123"]
-    assert 'scope="col" style="text-align:left"' in table._repr_html_()
 
 
 def test_pictures_say_every_share() -> None:

@@ -1,8 +1,8 @@
 """The cache film as one animated SVG: it plays wherever a picture is shown, without a kernel and without a script.
 
-The same frames, cells and looks as the cache player's (:mod:`mini_ism.views.cache_strip`). What a turn reads fills up
-token by token, each taking equally long, so that a lane with more to read is seen to need longer. The motion is SMIL,
-which browsers run inside an ``<img>``, too; whoever cannot play it, or would rather not see things move, gets the end.
+The same frames and cells as the cache player's (:mod:`mini_ism.views.cache_strip`). What a turn reads fills up token by
+token, each taking equally long, so that a lane with more to read is seen to need longer. The motion is SMIL, which
+browsers run inside an ``<img>``, too; whoever cannot play it, or would rather not see things move, gets the end.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mini_ism import svg
-from mini_ism.svg import FAINT, FONT, INK, escape
-from mini_ism.views.cache_looks import legend, patterns, scope_of, shown_looks
+from mini_ism.views import svg
+from mini_ism.views.axes import cell_side
 from mini_ism.views.cache_strip import (
     GAP,
     LANE,
@@ -21,13 +20,14 @@ from mini_ism.views.cache_strip import (
     cell_box,
     cell_lines,
     role_bars,
-    runs,
     token_axis,
     token_label,
     touched_outline,
 )
+from mini_ism.views.cache_styles import legend, patterns, scope_of, shown_styles
+from mini_ism.views.dialogue_view import TokenizedDialogue
 from mini_ism.views.picture import Picture
-from mini_ism.views.smil import Changes, Loop
+from mini_ism.views.svg import FAINT, INK, escape
 from mini_ism.views.timeline import Frame, Lane, State
 
 TOKEN = 0.045  # seconds for each token that is read
@@ -43,6 +43,53 @@ STYLE = (
     "<style>.mi-still{display:none}"
     "@media(prefers-reduced-motion:reduce){.mi-moving{display:none}.mi-still{display:inline}}</style>"
 )
+
+
+Changes = Sequence[tuple[float, object]]
+"""(second, value from then on), in order; the first value holds from the beginning."""
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A picture's clock, which moves things inside an SVG (SMIL): ``seconds`` long, then it begins anew.
+
+    Each method returns an element to stand inside the element that it moves. Give that element its last value, which
+    is what is seen where nothing can be played.
+    """
+
+    seconds: float
+
+    def steps(self, attribute: str, changes: Changes) -> str:
+        """Let an attribute jump from value to value; nothing where it has only one."""
+        if len(changes) < 2:
+            return ""
+        return f'<animate attributeName="{attribute}" {self._timing(changes)} calcMode="discrete"/>'
+
+    def shifts(self, changes: Changes) -> str:
+        """The same for a shift, ``"x y"``."""
+        if len(changes) < 2:
+            return ""
+        return (
+            f'<animateTransform attributeName="transform" type="translate" {self._timing(changes)} '
+            'calcMode="discrete"/>'
+        )
+
+    def between(self, start: float, stop: float) -> str:
+        """Show something from one second to another."""
+        changes: list[tuple[float, object]] = [(0.0, "hidden"), (start, "visible"), (stop, "hidden")]
+        if stop >= self.seconds:
+            changes.pop()
+        return self.steps("visibility", changes[1:] if start <= 0 else changes)
+
+    def fade_in(self, at: float, faded: float, seconds: float = 0.4) -> str:
+        """Bring something out, from a faint look to a full one."""
+        changes: Changes = [(0.0, faded), (at, faded), (min(at + seconds, self.seconds), 1), (self.seconds, 1)]
+        return f'<animate attributeName="opacity" {self._timing(changes)}/>'
+
+    def _timing(self, changes: Changes) -> str:
+        values = ";".join(f"{value:g}" if isinstance(value, float) else str(value) for _, value in changes)
+        times = ";".join(f"{round(max(at, 0.0) / self.seconds, 5):g}" for at, _ in changes)
+        return f'values="{values}" keyTimes="{times}" dur="{self.seconds:g}s" repeatCount="indefinite"'
 
 
 @dataclass(frozen=True)
@@ -77,27 +124,26 @@ def shots(film: Sequence[Frame]) -> list[Shot]:
     return cut
 
 
-def cache_film(film: Sequence[Frame], labels: Sequence[str], roles: Sequence[str], *, width: int = 830) -> Picture:
+def cache_animation(film: Sequence[Frame], dialogue: TokenizedDialogue, *, width: int = 830) -> Picture:
     """A whole film (:func:`~mini_ism.views.timeline.frames`) as one picture that plays by itself, over and over.
 
     Args:
         film: the frames, the first with nothing read yet.
-        labels: what to call each position.
-        roles: of the positions.
+        dialogue: its tokens.
         width: in pixels. At 830, the width of a README, a dialogue may have 56 tokens before labels touch.
 
     Raises:
-        ValueError: there is nothing to show, or not a label and a role for each position.
+        ValueError: there is nothing to show, or the dialogue has more or fewer tokens than the film has positions.
     """
     total = max((len(lane.states) for frame in film for lane in frame.lanes.values()), default=0)
-    if not total or not len(labels) == len(roles) == total:
+    if not total or len(dialogue) != total:
         raise ValueError(
-            f"a film needs frames, and a label and a role for each position, got {len(film)} frames of {total} "
-            f"positions, {len(labels)} labels and {len(roles)} roles"
+            f"a film needs frames, and a token for each position, got {len(film)} frames of {total} positions, and "
+            f"{len(dialogue)} tokens"
         )
     cut, end = shots(film), film[-1]
     loop = Loop(round(cut[-1].stop + END, 3))
-    cell = round(min((width - LEFT - RIGHT) / total, 22.0), 2)
+    cell = cell_side(width - LEFT - RIGHT, total, least=0)
     alt = f"Cache lanes over {total} tokens, step by step. Tokens computed by the end: {end.counts}."
     scope = scope_of(f"film {cell:g} {alt}")
     most = max(lane.computed for lane in end.lanes.values()) or 1
@@ -116,23 +162,20 @@ def cache_film(film: Sequence[Frame], labels: Sequence[str], roles: Sequence[str
             f'{place}<g class="mi-lane">{_cells(part, cell, scope, loop)}</g>{lines}{_outlines(part, cell, loop)}'
             f"{_counter(_counts(part), most, total * cell, loop, window)}</g>"
         )
-        boxes = "".join(cell_box(lane.states[a], a, b, cell, scope) for a, b in runs(lane.states))
+        boxes = "".join(cell_box(lane.states[a], a, b, cell, scope) for a, b in svg.stretches(lane.states))
         still.append(f"{place}{boxes}{lines}{_counter([(0.0, lane.computed)], most, total * cell, loop, window)}</g>")
     below = top + len(end.lanes) * (LANE + GAP)
-    meaning, high = legend(shown_looks(*film), width)
-    height = below + high + 8
+    meaning, high = legend(shown_styles(*film), width)
     axis = f'<g transform="translate({LEFT} {HEAD + TOP})">'
-    moving.append(f"{axis}{_tokens(cut, labels, roles, cell, loop)}{role_bars(roles, cell)}</g>")
-    still.append(f"{axis}{token_axis(labels, roles, cell)}</g>")
-    return Picture(
-        f'<svg class="mi mi-film" role="img" aria-label="{escape(alt)}" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}" style="{FONT};max-width:100%;height:auto" '
-        f'xmlns="http://www.w3.org/2000/svg">{svg.STYLE}{STYLE}{patterns(cell, LANE, scope)}'
+    moving.append(f"{axis}{_tokens(cut, dialogue, cell, loop)}{role_bars(dialogue.roles, cell)}</g>")
+    still.append(f"{axis}{token_axis(dialogue, cell)}</g>")
+    body = (
+        f"{STYLE}{patterns(cell, LANE, scope)}"
         f'<clipPath id="{window}"><rect width="46" height="{DIGITS}"/></clipPath>'
         f'{"".join(names)}<g class="mi-moving">{"".join(moving)}</g><g class="mi-still">{"".join(still)}</g>'
-        f'<g transform="translate(0 {below})">{meaning}</g></svg>',
-        alt,
+        f'<g transform="translate(0 {below})">{meaning}</g>'
     )
+    return Picture(svg.document(body, alt, width, below + high + 8, "mi-film"), alt)
 
 
 # -- what happens in a lane ------------------------------------------------------------------------
@@ -144,8 +187,8 @@ def _cells(part: Part, cell: float, scope: str, loop: Loop) -> str:
     boxes = [cell_box("waiting", 0, total, cell, scope)]
     for shot, lane in part:
         touched = sorted(lane.touched)
-        looks: list[tuple[State, int]] = [(lane.states[p], p - n) for n, p in enumerate(touched)]  # neighbours agree
-        for first, last in runs(looks):
+        states: list[tuple[State, int]] = [(lane.states[p], p - n) for n, p in enumerate(touched)]  # neighbours agree
+        for first, last in svg.stretches(states):
             start, count = touched[first], last - first
             growing: dict[float, float] = {0.0: 0.0}
             growing |= {shot.moment(first + n): (n + 1) * cell for n in range(count)}
@@ -194,21 +237,21 @@ def _counter(counts: Changes, most: int, left: float, loop: Loop, window: str) -
 # -- what is said about it -------------------------------------------------------------------------
 
 
-def _tokens(cut: Sequence[Shot], labels: Sequence[str], roles: Sequence[str], cell: float, loop: Loop) -> str:
+def _tokens(cut: Sequence[Shot], dialogue: TokenizedDialogue, cell: float, loop: Loop) -> str:
     """The dialogue: a question's tokens come when it arrives, an answer's when they are written."""
-    said: dict[int, float] = {}
+    appears: dict[int, float] = {}  # by position
     arrives: dict[int, float] = {}  # by turn
     for shot in cut:
         at = arrives.setdefault(shot.frame.turn, shot.start) if shot.frame.action != "write" else shot.start
         for lane in shot.frame.lanes.values():
             for position in lane.touched:
-                said.setdefault(position, at)
-    texts = [token_label(n, label, role, cell) for n, (label, role) in enumerate(zip(labels, roles, strict=True))]
-    moments = [said.get(n, 0.0) for n in range(len(texts))]
-    return "".join(f"<g>{''.join(texts[a:b])}{loop.fade_in(moments[a], FADED)}</g>" for a, b in runs(moments))
+                appears.setdefault(position, at)
+    texts = [token_label(dialogue, position, cell) for position in range(len(dialogue))]
+    moments = [appears.get(position, 0.0) for position in range(len(dialogue))]
+    return "".join(f"<g>{''.join(texts[a:b])}{loop.fade_in(moments[a], FADED)}</g>" for a, b in svg.stretches(moments))
 
 
-def _said(first: str, second: str) -> str:
+def _lines(first: str, second: str) -> str:
     return (
         f'<text x="14" y="28" font-size="17" font-weight="600" fill="{INK}">{escape(first)}</text>'
         f'<text x="14" y="51" font-size="14" fill="{INK}">{escape(second)}</text>'
@@ -217,20 +260,20 @@ def _said(first: str, second: str) -> str:
 
 def _words(cut: Sequence[Shot], loop: Loop) -> str:
     """The headline of each shot, and what each lane does in it; at the end the sum."""
-    stretches = runs([shot.frame.headline for shot in cut])
+    stretches = svg.stretches([shot.frame.headline for shot in cut])
     texts = []
     for first, last in stretches:
         frame = cut[first].frame
-        told = {"start": "One dialogue, read through different masks. A cell is a token in the KV cache.", "write": ""}
-        words = _said(frame.headline, told.get(frame.action, frame.deeds))
+        below = {"start": "One dialogue, read through different masks. A cell is a token in the KV cache.", "write": ""}
+        words = _lines(frame.headline, below.get(frame.action, frame.deeds))
         texts.append(f'<g visibility="hidden">{words}{loop.between(cut[first].start, cut[last - 1].stop)}</g>')
     return f"{''.join(texts)}<g>{_last_words(cut[-1].frame)}{loop.between(cut[-1].stop, loop.seconds)}</g>"
 
 
 def _last_words(end: Frame) -> str:
     thrown = {name: sum(cost.discarded for cost in lane.spent) for name, lane in end.lanes.items()}
-    told = [f"{name} threw away {count} and read them again" for name, count in thrown.items() if count]
+    parts = [f"{name} threw away {count} and read them again" for name, count in thrown.items() if count]
     kept = " and ".join(name for name, count in thrown.items() if not count)
     if kept:
-        told.append(f"{kept} kept everything")
-    return _said(f"After {end.turn} turns, tokens computed: {end.counts}.", "; ".join(told) + ".")
+        parts.append(f"{kept} kept everything")
+    return _lines(f"After {end.turn} turns, tokens computed: {end.counts}.", "; ".join(parts) + ".")

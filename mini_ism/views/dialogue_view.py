@@ -1,0 +1,120 @@
+"""A dialogue as pictures name it, token by token, and the view that writes it out in the colours of its roles."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+import tiktoken
+
+from mini_ism.dialogue import EncodedDialogue
+from mini_ism.segments import Segments
+from mini_ism.views.styles import ANSI, LIGHT
+
+
+@dataclass(frozen=True)
+class TokenizedDialogue:
+    """What stands along the sides of a picture of a dialogue. :func:`tokenized` makes one from an encoded dialogue.
+
+    Args:
+        labels: what to call each position, ``[T]``.
+        roles: ``"system"``, ``"user"`` or ``"assistant"``, ``[T]``.
+        ids: the segment of each position, ``[T]``; pictures draw a line where it changes.
+
+    Raises:
+        ValueError: the lengths differ, or there is a role that is none of the three.
+    """
+
+    labels: Sequence[str]
+    roles: Sequence[str]
+    ids: Sequence[int]
+
+    def __post_init__(self) -> None:
+        if not len(self.labels) == len(self.roles) == len(self.ids):
+            raise ValueError(
+                "a dialogue needs a label, a role and a segment id for each position, got "
+                f"{len(self.labels)} labels, {len(self.roles)} roles and {len(self.ids)} ids"
+            )
+        unknown = sorted(set(self.roles) - ANSI.keys())
+        if unknown:
+            raise ValueError(f"unknown role {unknown[0]!r}; roles are {', '.join(ANSI)}")
+
+    def __len__(self) -> int:
+        """T, the number of positions."""
+        return len(self.labels)
+
+    def name(self, position: int) -> str:
+        """A token in a sentence: ``Ada (4)``."""
+        return f"{self.labels[position]} ({position})"
+
+
+def tokenized(encoded: EncodedDialogue, tokenizer: tiktoken.Encoding) -> TokenizedDialogue:
+    """One encoded dialogue, ``[T]`` or a batch ``[1, T]`` of one row, as pictures take it.
+
+    A label has no space before it, markers stand in angle quotes, and nothing is invisible. Where several dialogues
+    share a row, the segments of each have ids of their own.
+
+    Raises:
+        ValueError: it is a batch of several rows.
+    """
+    shape = tuple(encoded.tokens.shape)
+    if shape[:-1] not in ((), (1,)):
+        raise ValueError(f"a picture needs one dialogue [T], got tokens of shape {shape}; take one row of the batch")
+    s = encoded.segments if len(shape) == 1 else encoded.segments.row(0)
+    ids = s.id if s.document is None else s.id + (int(s.id.max()) + 1) * s.document
+    labels = [_label(text) for text in _texts(encoded, tokenizer)]
+    return TokenizedDialogue(labels, token_roles(s), ids.tolist())
+
+
+def token_roles(segments: Segments) -> list[str]:
+    """``"system"``, ``"user"`` or ``"assistant"`` for each position ``[T]``."""
+    return [
+        "system" if system else "user" if query else "assistant"
+        for system, query in zip(segments.system.tolist(), segments.is_query.tolist(), strict=True)
+    ]
+
+
+def _texts(encoded: EncodedDialogue, tokenizer: tiktoken.Encoding) -> list[str]:
+    return [tokenizer.decode([token]) for token in encoded.tokens.flatten().tolist()]
+
+
+def _label(text: str) -> str:
+    text = re.sub(r"^<\|(\w+)\|>$", r"‹\1›", text.strip(" ")) or "␣"
+    return "".join(letter if letter.isprintable() else "�" for letter in text)
+
+
+# -- the whole dialogue ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class DialogueView:
+    """A dialogue's tokens in the colours of their roles: text in a terminal, HTML in a notebook; targets underlined.
+
+    Args:
+        pieces: (text, role, is a target) of each token.
+    """
+
+    pieces: tuple[tuple[str, str, bool], ...]
+
+    def __str__(self) -> str:
+        return "".join(f"\x1b[{'4;' if target else ''}{ANSI[role]}m{text}\x1b[0m" for text, role, target in self.pieces)
+
+    def __repr__(self) -> str:
+        return "".join(text for text, _, _ in self.pieces)
+
+    def _repr_html_(self) -> str:
+        # Plain colours, not CSS variables: JupyterLab strips those from outputs that it does not trust.
+        spans = (
+            f'<span title="{role}" style="border-bottom:{2 if target else 0}px solid currentColor;'
+            f'background:{LIGHT[role]}40;padding:1px 2px;margin-right:1px;border-radius:2px">{escape(text)}</span>'
+            for text, role, target in self.pieces
+        )
+        return f'<div style="font-family:monospace;line-height:1.9">{"".join(spans)}</div>'
+
+
+def show_dialogue(encoded: EncodedDialogue, tokenizer: tiktoken.Encoding) -> DialogueView:
+    """A coloured view of one encoded dialogue ``[T]``: system, user and assistant tokens, targets underlined."""
+    texts, roles = _texts(encoded, tokenizer), token_roles(encoded.segments)
+    return DialogueView(tuple(zip(texts, roles, encoded.loss_mask.tolist(), strict=True)))

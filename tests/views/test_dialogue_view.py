@@ -1,0 +1,64 @@
+"""A dialogue token by token: labels, roles, segments, and the coloured view."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mini_ism import encode_dialogue, show_dialogue
+from mini_ism.dialogue import EncodedDialogue, collate, pack
+from mini_ism.views import TokenizedDialogue, tokenized
+from mini_ism.views.styles import LIGHT
+from tests.views.drawn import TOKENIZER, messages_of, segmented
+
+
+def test_labels_name_markers_and_hide_nothing() -> None:
+    _, dialogue = segmented(["the  cup", "a\nb"])
+    labels = list(dialogue.labels)
+    assert labels[0] == "‹user›"
+    assert labels[-1] == "‹end›"
+    assert "‹assistant›" in labels
+    assert dialogue.roles[labels.index("‹assistant›")] == "user"
+    assert all(label and label.isprintable() for label in labels)
+    assert dialogue.name(0) == "‹user› (0)"
+
+
+def test_ids_are_the_segments_and_packed_dialogues_have_their_own() -> None:
+    encoded = encode_dialogue(messages_of(["the cup"]), TOKENIZER)
+    assert tokenized(encoded, TOKENIZER).ids == encoded.segments.id.tolist()
+    packed = pack([encoded, encoded], TOKENIZER, length=2 * len(encoded) + 1)
+    row = EncodedDialogue(packed.tokens[0], packed.segments.row(0), packed.loss_mask[0])
+    assert tokenized(row, TOKENIZER) == tokenized(packed, TOKENIZER)
+    ids = tokenized(row, TOKENIZER).ids
+    assert len(set(ids[: len(encoded)])) == len(set(ids[len(encoded) : -1])) == 1
+    assert len({ids[0], ids[len(encoded)], ids[-1]}) == 3  # padding, too
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [((["a"], ["user"], [0, 1]), "1 labels, 1 roles and 2 ids"), ((["a"], ["User"], [0]), "unknown role 'User'")],
+)
+def test_parts_that_do_not_fit_are_refused(parts: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TokenizedDialogue(*parts)
+
+
+def test_a_batch_is_refused() -> None:
+    with pytest.raises(ValueError, match="one dialogue"):
+        tokenized(collate([encode_dialogue(messages_of(["Hi."]), TOKENIZER)] * 2, TOKENIZER), TOKENIZER)
+
+
+@given(st.lists(st.text(alphabet="ab<&>", max_size=6), min_size=1, max_size=4))
+def test_a_coloured_view_says_all_and_escapes_it(texts: list[str]) -> None:
+    messages = [{"role": "system", "content": "<a>"}, *messages_of(texts)]
+    encoded = encode_dialogue(messages, TOKENIZER)
+    view = show_dialogue(encoded, TOKENIZER)
+    assert "".join(text for text, _, _ in view.pieces) == TOKENIZER.decode(encoded.tokens.tolist())
+    assert [target for _, _, target in view.pieces] == encoded.loss_mask.tolist()
+    roles = [messages[number]["role"] for number in encoded.segments.id.tolist()]
+    assert [role for _, role, _ in view.pieces] == roles
+    html = view._repr_html_()
+    assert html.count("<") == html.count(">") == 2 * (len(encoded) + 1)  # the page's own tags only
+    assert str(view).count("\x1b[0m") == len(encoded)
+    assert all(LIGHT[message["role"]] in html for message in messages)  # the same colours as in all pictures

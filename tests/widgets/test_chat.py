@@ -1,0 +1,153 @@
+"""The chat without a browser: what it says, who stands side by side, and that nothing a user types breaks it."""
+
+import html
+import re
+from typing import Any
+
+import pytest
+
+from mini_ism import GPT, get_mask, load_tokenizer
+from mini_ism.cost import plan, turn_costs
+from mini_ism.widgets import ChatWidget
+from tests.small_models import Models, three_models
+
+TOKENIZER = load_tokenizer()
+SCRIPT = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def models() -> Models:
+    return three_models()
+
+
+def test_enter_sends_to_every_model(models: Models) -> None:
+    chat = ChatWidget(models)
+    assert "Nobody has said anything" in chat.status
+    chat.text.value = "Where is the cup?"
+    assert all(session.turn == 0 for session in chat.sessions.values())
+    chat.text.value = "Where is the cup?\n"
+    assert chat.text.value == ""
+    chat.text.value = "Why"
+    chat.button.click()
+    for name, session in chat.sessions.items():
+        assert [m["content"] for m in session.messages if m["role"] == "user"] == [
+            "Where is the cup?",
+            "Why",
+        ]
+        cost = turn_costs(session.trace)[-1]
+        assert f"{name} kept {cost.reused} and read {cost.prefilled}" in chat.status
+        shown = html.unescape(re.sub(r"<style>.*?</style>|<[^>]*>", "", chat.columns[name].value))
+        assert f"kept {cost.reused} · read {cost.prefilled} · wrote {cost.decoded}" in shown
+        assert session.messages[-1]["content"] in shown
+        assert "▏" not in shown
+    assert chat.status.startswith("Turn 2: causal kept")
+    assert "prefix kept 0 and" in chat.status
+    expected = plan("ism", chat.sessions["ism"].segments)
+    assert [c.reused for c in turn_costs(expected)] == [c.reused for c in turn_costs(chat.sessions["ism"].trace)]
+
+
+@pytest.mark.parametrize(("text", "complaint"), [("", "empty"), ("  ", "empty"), ("cup " * 1250, "were left|are left")])
+def test_a_message_that_cannot_be_sent_is_told_in_place(text: str, complaint: str, models: Models) -> None:
+    chat = ChatWidget(models)
+    chat.text.value = text + "\n"
+    assert re.search(complaint, chat.error)
+    assert all(session.messages == [] for session in chat.sessions.values())
+    chat.text.value = "Hello.\n"
+    assert chat.error == ""
+    assert all(session.turn == 1 for session in chat.sessions.values())
+
+
+@pytest.mark.parametrize("text", [SCRIPT, "🦊🦊", "a < b & c > d", "<|assistant|>", "\x1b[31m"])
+def test_replies_and_messages_are_text_and_nothing_else(text: str, models: Models) -> None:
+    chat = ChatWidget(models)
+    chat.text.value = f"{text}\n"
+    assert chat.error == ""
+    for column in chat.columns.values():
+        assert "<script" not in column.value
+        assert html.escape(text) in column.value
+    chat.send("Why?")
+    assert all(session.turn == 2 for session in chat.sessions.values())
+
+
+def test_examples_start_over_and_reset_forgets(
+    models: Models,
+) -> None:
+    chat = ChatWidget(models, examples={"two": ["Hello.", "Why?"]})
+    chat.send("Something else.")
+    chat.examples["two"].click()
+    assert all(session.turn == 2 for session in chat.sessions.values())
+    chat.again.click()
+    assert all(session.messages == [] for session in chat.sessions.values())
+    assert "Nobody has said anything" in chat.status
+
+
+def test_stopping_leaves_a_chat_that_goes_on(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    chat = ChatWidget(models)
+    calls = 0
+    real = GPT.forward
+
+    def interrupted(self: GPT, *values: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 8:
+            raise KeyboardInterrupt
+        return real(self, *values, **named)
+
+    monkeypatch.setattr(GPT, "forward", interrupted)
+    chat.send("Where is the cup?")
+    assert "Stopped" in chat.error
+    chat.send("Why?")
+    assert chat.error == ""
+    assert all(session.messages[-1]["role"] == "assistant" for session in chat.sessions.values())
+
+
+def test_a_chat_needs_a_model() -> None:
+    with pytest.raises(ValueError, match="no model to chat with"):
+        ChatWidget({})
+
+
+def test_one_model_under_several_masks(models: Models) -> None:
+    chat = ChatWidget(models, masks=("causal", "prefix", "causal & sliding_window(8)"), weights="ism")
+    assert list(chat.columns) == ["causal", "prefix", "causal & sliding_window(8)"]
+    assert all(session.model is models["ism"][0] for session in chat.sessions.values())
+    chat.send("Where is the cup?")
+    chat.send("Why?")
+    assert "prefix kept 0 and read" in chat.status
+    for name, session in chat.sessions.items():
+        assert session.mask.name == get_mask(name).name
+        assert f"{html.escape(name)}: ism&#x27;s weights" in chat.columns[name].value
+    assert "1st token ms" in chat.bars.value
+    assert "Chat with ism's weights under causal, prefix" in chat.figure().alt
+
+
+def test_the_menu_changes_who_talks_and_repeats_what_was_said(models: Models) -> None:
+    chat = ChatWidget(models)
+    chat.send("Where is the cup?")
+    chat.line_up.value = "prefix"
+    assert list(chat.sessions) == ["causal", "prefix", "ism"]
+    assert all(session.model is models["prefix"][0] for session in chat.sessions.values())
+    for session in chat.sessions.values():
+        assert [m["content"] for m in session.messages if m["role"] == "user"] == ["Where is the cup?"]
+    chat.line_up.value = ""
+    assert [session.model for session in chat.sessions.values()] == [model for model, _ in models.values()]
+    chat.again.click()
+    assert chat.bars.value == ""
+    chat.line_up.value = "ism"  # with nothing to repeat
+    assert "Nobody has said anything" in chat.status
+
+
+def test_a_mask_that_leaves_a_row_empty_is_told_in_place(models: Models) -> None:
+    chat = ChatWidget(models, masks=("ism", "same_query"), weights="ism")
+    chat.send("Where is the cup?")
+    assert re.search("'same_query' leaves position .* nothing to attend to", chat.error)
+    chat.line_up.value = ""
+    assert chat.error == ""
+    chat.send("Why?")
+    assert all(session.messages[-1]["role"] == "assistant" for session in chat.sessions.values())
+
+
+def test_bad_line_ups_are_refused_at_once(models: Models) -> None:
+    with pytest.raises(ValueError, match="weights='gpt' names no model; models are causal, prefix, ism"):
+        ChatWidget(models, weights="gpt")
+    with pytest.raises(ValueError, match="unknown mask 'ims'"):
+        ChatWidget(models, masks=("ims",))
