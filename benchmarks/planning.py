@@ -12,8 +12,8 @@ import timeit
 import torch
 
 from mini_ism.chat import ChatSession
-from mini_ism.masks import unchanged_prefix
-from mini_ism.results import MASKS
+from mini_ism.results import SWEPT
+from mini_ism.reuse import unchanged_prefix
 from mini_ism.tokenizer import load_tokenizer
 from research.costs import ANSWER, QUERY, TURNS, endless_model, query
 
@@ -25,7 +25,7 @@ def main() -> None:
     torch.set_num_threads(1)
     tokenizer = load_tokenizer()
     model = endless_model("small", TURNS * (QUERY + ANSWER), tokenizer)
-    talks = [ChatSession(model, tokenizer, mask) for mask in MASKS]
+    talks = [ChatSession(model, tokenizer, mask) for mask in SWEPT]
     for _ in range(TURNS):
         for talk in talks:
             talk.send(query(QUERY, tokenizer), max_new_tokens=ANSWER - 1)

@@ -6,7 +6,6 @@ import argparse
 import io
 import json
 import os
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
@@ -15,18 +14,19 @@ from pathlib import Path
 
 import torch
 
-from mini_ism.chat import ChatSession, ContextFull
-from mini_ism.checkpoints import MODELS, load_model
+from mini_ism import __version__
+from mini_ism.chat import ChatSession, ContextFullError
+from mini_ism.checkpoints import load_model
+from mini_ism.config import PRESETS, GPTConfig
 from mini_ism.corpus import SPLITS, generate, load_split, skill_names
 from mini_ism.corpus.build import build
-from mini_ism.cost import turn_costs
 from mini_ism.devices import DEVICES, get_device
 from mini_ism.dialogue import encode_dialogue
 from mini_ism.evaluation import evaluate
-from mini_ism.masks import get_mask
-from mini_ism.model import GPT, PRESETS, GPTConfig
-from mini_ism.results import MASKS
+from mini_ism.masks import COURSE_MASKS, get_mask
+from mini_ism.model import GPT
 from mini_ism.tokenizer import load_tokenizer
+from mini_ism.trace import turn_costs
 from mini_ism.training import Run, TrainingConfig, train_with_progress
 from mini_ism.views.dialogue_view import show_dialogue
 from mini_ism.views.tables import cost_table
@@ -69,15 +69,15 @@ def _parser() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--device", choices=DEVICES, default="cpu", help="where to compute (default: cpu)")
     shared.add_argument("--threads", type=_count, default=0, metavar="N", help="CPU threads (default: PyTorch chooses)")
+    parser.add_argument("--version", action="version", version=f"mini-ism {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     train = commands.add_parser("train", parents=[shared], help="train a model from scratch, or go on where it stopped")
     train.set_defaults(run=_train)
-    descriptions = dict(re.findall(r"(?m)^ +(\w+): (.*(?:\n {12}.*)*)", TrainingConfig.__doc__ or ""))
     for field in fields(TrainingConfig):
-        text = " ".join(descriptions.get(field.name, "").replace("%", "%%").replace("`", "").split()).removesuffix(".")
-        kind = type(field.default)
-        train.add_argument(f"--{field.name}", type=kind, default=field.default, help=f"{text} (default: %(default)s)")
+        text = field.metadata["help"].replace("%", "%%")
+        kind, flag = type(field.default), "--" + field.name.replace("_", "-")
+        train.add_argument(flag, type=kind, default=field.default, help=f"{text} (default: %(default)s)")
     train.add_argument("--out", type=Path, metavar="FOLDER", help="default: runs/MASK-seedN")
     train.add_argument("--half", action="store_true", help="store the final weights as float16")
 
@@ -156,7 +156,7 @@ def _eval(options: argparse.Namespace) -> None:
 
 def _chat(options: argparse.Namespace) -> None:
     chats = {}
-    for mask in MODELS if options.mask == "all" else [options.mask]:
+    for mask in COURSE_MASKS if options.mask == "all" else [options.mask]:
         model, tokenizer = load_model(options.model or mask or "ism", options.device)
         rule = mask if options.model else None  # each shipped model has its own
         chats[mask or options.model or "ism"] = ChatSession(model, tokenizer, rule, system=options.system)
@@ -174,7 +174,7 @@ def _chat(options: argparse.Namespace) -> None:
             try:
                 for piece in chat.stream(text, temperature=options.temperature, seed=options.seed):
                     print(piece, end="", flush=True)
-            except ContextFull as error:  # the conversation is as before
+            except ContextFullError as error:  # the conversation is as before
                 print(f"({error})")
                 continue
             except KeyboardInterrupt:  # so it is if nothing was written yet; else what was written stays
@@ -193,7 +193,7 @@ def _bench(options: argparse.Namespace) -> None:
     config = GPTConfig.preset(options.preset, vocab_size=tokenizer.n_vocab, context=2048)
     model = GPT(config).to(get_device(options.device)).eval()
     traces = {}
-    for name in MASKS:
+    for name in COURSE_MASKS:
         for _ in range(2):  # the first round warms up
             chat = ChatSession(model, tokenizer, name)
             for _ in range(BENCH_TURNS):

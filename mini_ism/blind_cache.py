@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 
 from mini_ism.cache import KVCache
-from mini_ism.trace import Event
-from mini_ism.sampling import Sampler
 from mini_ism.cost import plan
 from mini_ism.dialogue import END, EncodedDialogue, Message, encode_dialogue
 from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT
+from mini_ism.sampling import Sampler
 from mini_ism.segments import Segments
+from mini_ism.trace import Event
 
 
 def blind_trace(trace: Iterable[Event], model: GPT) -> list[Event]:

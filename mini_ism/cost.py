@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import torch
 
@@ -13,7 +12,7 @@ from mini_ism.masks import get_mask
 from mini_ism.model import GPT
 from mini_ism.reuse import unchanged_prefix
 from mini_ism.segments import Segments
-from mini_ism.trace import Event, Phase, TurnCost, turn_costs
+from mini_ism.trace import Event, Phase
 
 
 def plan(mask: str | Mask, segments: Segments, model: GPT | GPTConfig | None = None) -> list[Event]:
@@ -24,7 +23,7 @@ def plan(mask: str | Mask, segments: Segments, model: GPT | GPTConfig | None = N
     cache keeps what the rule says is still right.
 
     Args:
-        mask: a name, an expression or a :class:`~mini_ism.masks.Mask`.
+        mask: a name, an expression or a :class:`~mini_ism.mask.Mask`.
         segments: of one dialogue, ``[T]``.
         model: whose FLOPs and bytes to count, a model or its shape. Default: ``GPTConfig()``.
 

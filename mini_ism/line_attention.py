@@ -12,7 +12,7 @@ from torch import Tensor
 from mini_ism.attention_stats import read_attention
 from mini_ism.corpus import Dialogue
 from mini_ism.dialogue import EncodedDialogue, encode_dialogue
-from mini_ism.masks import Mask
+from mini_ism.mask import Mask
 from mini_ism.model import GPT
 
 LINE = 4  # tokens of a line: "key", "in", "tin", "."

@@ -269,9 +269,11 @@ class GPT(nn.Module):
         """The forward itself, for callers who know that their arguments fit, such as the chat engine.
 
         Args:
-            tokens, cache, output_attentions: as for :meth:`forward`.
+            tokens: as for :meth:`forward`.
             mask: as for :meth:`forward`, but ``None`` = the whole chunk may see everything so far, itself included.
+            cache: as for :meth:`forward`.
             logits_at: as for :meth:`forward`, or a slice of the chunk's positions.
+            output_attentions: as for :meth:`forward`.
 
         Returns:
             As :meth:`forward`; ``[B, N, V]`` for a slice of N positions.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -149,6 +149,7 @@ def loss_on_answers(model: GPT, batch: EncodedDialogue, mask: Tensor) -> Tensor:
         batch: rows ``[B, T]``.
         mask: BoolTensor ``[B, T, T]``, True = may attend.
     """
+    model.train()
     predicts = batch.loss_mask.roll(-1, dims=1)  # position t - 1 predicts target t; no row starts with one
     logits = model(batch.tokens, mask, logits_at=predicts)  # (N, V)
     return F.cross_entropy(logits, batch.tokens[batch.loss_mask])
@@ -166,27 +167,33 @@ def make_optimizer(model: GPT, config: TrainingConfig) -> torch.optim.Optimizer:
 
 
 def training_step(
-    model: nn.Module, optimizer: torch.optim.Optimizer, loss: Callable[[], Tensor], *, lr: float, clip: float
+    models: Sequence[nn.Module],
+    optimizer: torch.optim.Optimizer,
+    loss: Callable[[], Tensor],
+    *,
+    lr: float | Sequence[float],
+    clip: float,
 ) -> Tensor:
     """One step of training; every training in this project takes its steps here.
 
     Args:
-        model: what is trained.
-        optimizer: of its parameters.
-        loss: computes the loss, a scalar, in the forward.
-        lr: the step's learning rate.
-        clip: largest norm of the gradient (1211.5063).
+        models: what is trained; usually one.
+        optimizer: of their parameters.
+        loss: the forward, which ends in a scalar.
+        lr: the step's learning rate, or one for each of the optimiser's groups.
+        clip: largest norm of a model's gradient (1211.5063).
 
     Returns:
         The loss before the step, detached.
     """
-    for group in optimizer.param_groups:
-        group["lr"] = lr
-    model.train()
+    groups = optimizer.param_groups
+    for group, rate in zip(groups, [lr] * len(groups) if isinstance(lr, float) else lr, strict=True):
+        group["lr"] = rate
     optimizer.zero_grad()
     value = loss()
     value.backward()
-    nn.utils.clip_grad_norm_(model.parameters(), clip)
+    for model in models:
+        nn.utils.clip_grad_norm_(model.parameters(), clip)
     optimizer.step()
     return value.detach()
 
@@ -269,7 +276,7 @@ class Run:
         batch = make_batch(dialogues, self.tokenizer, expand=self.expand).to(self.device)
         allowed = self.mask.dense(batch.segments)  # (B, T, T)
         loss = training_step(
-            self.model,
+            [self.model],
             self.optimizer,
             lambda: loss_on_answers(self.model, batch, allowed),
             lr=lr,

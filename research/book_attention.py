@@ -9,7 +9,7 @@ import tiktoken
 from mini_ism.corpus import Dialogue
 from mini_ism.dialogue import EncodedDialogue
 from mini_ism.line_attention import Pairs, line_attention, links
-from mini_ism.masks import Mask
+from mini_ism.mask import Mask
 from mini_ism.model import GPT
 
 

@@ -16,14 +16,15 @@ from typing import Any
 import tiktoken
 import torch
 
+from mini_ism.batching import make_batch, turns_independent
 from mini_ism.chat import ChatSession
+from mini_ism.config import GPTConfig
 from mini_ism.corpus import Dialogue, generate
-from mini_ism.cost import plan, turn_costs
+from mini_ism.cost import plan
 from mini_ism.dialogue import END, encode_message
-from mini_ism.evaluation import one_pass
 from mini_ism.masks import get_mask
-from mini_ism.model import GPT, GPTConfig
-from mini_ism.results import MASKS, Interval, Row
+from mini_ism.model import GPT
+from mini_ism.results import SWEPT, Interval, Row
 from mini_ism.results.costs import (
     CHAT,
     EPOCH,
@@ -38,8 +39,10 @@ from mini_ism.results.costs import (
 )
 from mini_ism.results.rows import Config, Result
 from mini_ism.tokenizer import load_tokenizer
-from mini_ism.training import TrainingConfig, make_batch, make_optimizer, prepare_step
+from mini_ism.trace import turn_costs
+from mini_ism.training import TrainingConfig, make_optimizer
 from mini_ism.views import Figure, seeds_figure
+from research.learning import batch_step
 from research.markdown import claims_table, markdown_table
 from research.registry import register_sweep
 from research.sweep import Sweep
@@ -108,7 +111,7 @@ class _Lane:
         self.mask, self.tokenizer, self.recipe = get_mask(mask), tokenizer, TrainingConfig(mask=mask)
         self.model = GPT(GPTConfig.preset(self.recipe.preset, vocab_size=tokenizer.n_vocab, mask=mask))
         self.optimizer = make_optimizer(self.model, self.recipe)
-        self.expand = not one_pass(self.mask, dialogues, tokenizer)
+        self.expand = not turns_independent(self.mask, dialogues, tokenizer)
         self.tokens = 0
         self.seconds: list[float] = []
 
@@ -116,8 +119,7 @@ class _Lane:
         """Train on a batch; the seconds it took."""
         clock = time.perf_counter()
         batch = make_batch(dialogues, self.tokenizer, expand=self.expand)
-        prepare_step(self.model, self.optimizer, batch, self.mask, lr=self.recipe.lr, clip=self.recipe.clip)
-        self.optimizer.step()
+        batch_step(self.model, self.optimizer, batch, self.mask, lr=self.recipe.lr, clip=self.recipe.clip)
         self.tokens += batch.token_count
         return time.perf_counter() - clock
 
@@ -331,7 +333,7 @@ def _beside_ism(parts: dict[int, dict[str, Row]], mask: str) -> list[tuple[tuple
 
 
 def _epochs(turns: Iterable[int], **sizes: int) -> list[Config]:
-    return [{"part": EPOCH, "mask": mask, "turns": count, **sizes} for count in turns for mask in MASKS]
+    return [{"part": EPOCH, "mask": mask, "turns": count, **sizes} for count in turns for mask in SWEPT]
 
 
 def _chats(masks: Iterable[str], **sizes: Any) -> list[Config]:
@@ -342,8 +344,8 @@ register_sweep(
     Sweep(
         "costs",
         run,
-        [*_chats((*MASKS, WINDOW), preset="small", repeats=9), *_epochs((2, 3, 4, 6, 8), dialogues=200, repeats=7)],
-        [*_chats(MASKS, preset="small", repeats=2), *_epochs((2, 4, 8), dialogues=32, repeats=5)],
+        [*_chats((*SWEPT, WINDOW), preset="small", repeats=9), *_epochs((2, 3, 4, 6, 8), dialogues=200, repeats=7)],
+        [*_chats(SWEPT, preset="small", repeats=2), *_epochs((2, 4, 8), dialogues=32, repeats=5)],
         title="What each mask costs",
         tables=tables,
         claims=claims,

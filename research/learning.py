@@ -6,12 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+from torch import Tensor
+
+from mini_ism.batching import make_batch, turns_independent
 from mini_ism.corpus import Dialogue
-from mini_ism.evaluation import Score, evaluate, one_pass
+from mini_ism.dialogue import EncodedDialogue
+from mini_ism.evaluation import Score, evaluate
+from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT
 from mini_ism.tokenizer import load_tokenizer
-from mini_ism.training import TrainingConfig, make_batch, make_optimizer, prepare_step
+from mini_ism.training import TrainingConfig, loss_on_answers, make_optimizer, training_step
 
 Scores = dict[str, Score]
 
@@ -31,6 +37,14 @@ class Learned:
     curve: list[dict[str, Any]]
     loss: float
     tokens: int
+
+
+def batch_step(
+    model: GPT, optimizer: torch.optim.Optimizer, batch: EncodedDialogue, mask: Mask, *, lr: float, clip: float
+) -> Tensor:
+    """One step on a batch of dialogues under a mask; the loss before it."""
+    allowed = mask.dense(batch.segments)  # (B, T, T)
+    return training_step([model], optimizer, lambda: loss_on_answers(model, batch, allowed), lr=lr, clip=clip)
 
 
 def learn(
@@ -53,12 +67,11 @@ def learn(
     """
     tokenizer, rule = load_tokenizer(), get_mask(recipe.mask)
     optimizer = make_optimizer(model, recipe)
-    expand = not one_pass(rule, validation[:8], tokenizer)
+    expand = not turns_independent(rule, validation[:8], tokenizer)
     tokens, losses, curve = 0, [], []
     for step in range(recipe.steps):
         batch = make_batch(draw(step), tokenizer, expand=expand)
-        loss = prepare_step(model, optimizer, batch, rule, lr=recipe.rate(step), clip=recipe.clip)
-        optimizer.step()
+        loss = batch_step(model, optimizer, batch, rule, lr=recipe.rate(step), clip=recipe.clip)
         tokens += batch.token_count
         losses.append(loss.item())
         if (step + 1) % every == 0 or step + 1 == recipe.steps:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mini_ism.results import MASKS, Claim, Interval, Row, by_seed, paired_difference
+from mini_ism.results import SWEPT, Claim, Interval, Row, by_seed, paired_difference
 from mini_ism.results.mismatch import ALL, by_training, intervals, key
 from mini_ism.views import Figure, interval_figure
 from research.markdown import claims_table, markdown_table
@@ -76,8 +76,8 @@ class Matrix:
             if {a, b} <= there:
                 own = ((a, "zero-shot", a), (b, "zero-shot", b))
                 made += [_claim(rows, *own, skill) for skill in (*self.skills, ALL)]
-        for trained in (mask for mask in MASKS if mask in there):
-            others = [mask for mask in MASKS if mask != trained]
+        for trained in (mask for mask in SWEPT if mask in there):
+            others = [mask for mask in SWEPT if mask != trained]
             for stage in STAGES:
                 for skill in (ALL, *self.shown):
                     made += [

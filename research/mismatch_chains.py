@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from mini_ism.corpus import Dialogue
 from mini_ism.evaluation import evaluate
 from mini_ism.model import GPT
-from mini_ism.results import MASKS, Row
+from mini_ism.results import SWEPT, Row
 from mini_ism.results.mismatch import ALL, key
 from mini_ism.results.rows import Config, Result
 from mini_ism.tokenizer import load_tokenizer
@@ -25,7 +25,7 @@ TASK = "chains, any"
 AHEAD = "3 links, ahead"
 LAST_STAGE = (0.0, 0.0)
 MATRIX = Matrix(
-    MASKS, MASKS, (AHEAD, "3 links, behind", "2 links", "1 link"), "three links", {AHEAD: "three links, last ahead"}
+    SWEPT, SWEPT, (AHEAD, "3 links, behind", "2 links", "1 link"), "three links", {AHEAD: "three links, last ahead"}
 )
 
 

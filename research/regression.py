@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from mini_ism.results import MASKS, Row, grouped, mean_interval
+from mini_ism.results import SWEPT, Row, grouped, mean_interval
 from mini_ism.results.regression import SETTING, best, by_setting, claims, differences, mean_error, value
 from mini_ism.results.rows import Config, Result
 from mini_ism.views import Figure, interval_figure
@@ -26,7 +26,7 @@ SOFTMAX_RATES = (4e-3, 2e-3, 8e-3, 1e-3)
 
 
 def configs(
-    *, layers: Sequence[int], masks: Sequence[str] = MASKS, seeds: Sequence[int], rates: Sequence[float], **same: Any
+    *, layers: Sequence[int], masks: Sequence[str] = SWEPT, seeds: Sequence[int], rates: Sequence[float], **same: Any
 ) -> list[Config]:
     """All combinations, ordered by depth and then by rate.
 

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mini_ism.masks import Mask, get_mask, reusable
+from mini_ism.mask import Mask
+from mini_ism.masks import get_mask
 from mini_ism.regression import draw_tasks, example_segments
+from mini_ism.reuse import reusable
 from mini_ism.segments import Segments
 
 

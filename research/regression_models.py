@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from mini_ism.model import Block, GPTConfig
+from mini_ism.config import GPTConfig
+from mini_ism.model import Block, LayerInputs, rotary_table
+from mini_ism.training import training_step
 from research.regression_dialogues import Dialogues, Layout, Shape, draw_dialogues, lay_out, ridge_answers
 
 TRAIN, VALIDATION, TEST = range(3)
@@ -85,19 +87,20 @@ class SoftmaxReader(nn.Module):
 
     def __init__(self, shape: Shape, layers: int, seed: int, width: int = 32, heads: int = 2) -> None:
         super().__init__()
-        config = GPTConfig(layers=layers, width=width, heads=heads, rotary=0.0)
+        config = GPTConfig(layers=layers, width=width, heads=heads, rotary_pct=0.0)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.embed = nn.Linear(shape.width + 2, width)
-            self.blocks = nn.ModuleList(Block(config) for _ in range(layers))
+            self.config, self.blocks = config, nn.ModuleList(Block(config, layer) for layer in range(layers))
             self.norm, self.answer = nn.RMSNorm(width), nn.Linear(width, 1)
 
     def forward(self, tokens: Tensor, asks: Tensor, layout: Layout) -> Tensor:
         """Laid-out tokens ``[B, P, d + 1]``, which of them ask ``[P]`` -> answers ``[B, turns]``."""
         x = self.embed(torch.cat([tokens, asks.to(tokens.dtype).expand(tokens.shape[:-1])[..., None]], -1))  # (B, P, C)
-        positions = torch.arange(tokens.shape[1])
-        for layer, block in enumerate(self.blocks):
-            x, _ = block(x, positions, layout.visible, None, layer, False)
+        rotary = rotary_table(torch.arange(tokens.shape[1]), self.config.head_dim, self.config.rotary_dim)
+        inputs = LayerInputs(rotary, layout.visible)
+        for block in self.blocks:
+            x = block(x, inputs)  # (B, P, C)
         answers: Tensor = self.answer(self.norm(x[:, layout.questions]))[..., 0]
         return answers
 
@@ -180,14 +183,13 @@ def train_readers(recipe: Recipe, runs: Sequence[tuple[int, float]]) -> list[Out
     optimizer = torch.optim.AdamW(groups, weight_decay=0.0)
     half = [math.nan] * len(runs)
     for step, batch in enumerate(_batches(recipe, [seed for seed, _ in runs])):
-        for group, (_, peak) in zip(optimizer.param_groups, runs, strict=True):
-            group["lr"] = peak * recipe.rate(step)
-        off = answers(batch.tokens) - batch.answers
-        optimizer.zero_grad()
-        off.square().mean((1, 2)).sum().backward()  # no model's gradient depends on another's loss
-        for model in models:
-            nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-        optimizer.step()
+
+        def loss(batch: Dialogues = batch) -> Tensor:
+            off = answers(batch.tokens) - batch.answers  # (R, B, turns)
+            return off.square().mean((1, 2)).sum()  # no model's gradient depends on another's loss
+
+        rates = [peak * recipe.rate(step) for _, peak in runs]
+        training_step(models, optimizer, loss, lr=rates, clip=recipe.clip)
         if step + 1 == recipe.steps // 2:
             half = _errors(answers, recipe, runs, TEST)[0]
     validation = _errors(answers, recipe, runs, VALIDATION)[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from mini_ism.files import write_together
+from mini_ism.files import write_atomically
 from mini_ism.results import Claim, Interval, Row, read_rows, results_dir
 from mini_ism.views import Figure, png_bytes
 from research.markdown import markdown_picture
@@ -83,7 +83,8 @@ def write_report(path: Path, folder: Path | None = None) -> list[Path]:
     """
     text, shown = page(folder or results_dir())
     files = {path: text.encode()} | {path.parent / file: png_bytes(figure, DPI) for file, figure in shown.items()}
-    write_together(files)
+    for file, content in files.items():
+        write_atomically(file, content)
     for picture in (path.parent / PICTURES).glob("*.png"):
         if picture not in files:
             picture.unlink()

@@ -12,11 +12,12 @@ from itertools import islice, product
 
 import torch
 
+from mini_ism.config import GPTConfig
 from mini_ism.corpus import Dialogue, generate
 from mini_ism.corpus.registry import ACK
 from mini_ism.evaluation import CONTROL_SKILLS, Score, evaluate
-from mini_ism.model import GPT, GPTConfig
-from mini_ism.results import MASKS
+from mini_ism.model import GPT
+from mini_ism.results import SWEPT
 from mini_ism.results.rows import Config, Result
 from mini_ism.results.skills import ALL, claims
 from mini_ism.tokenizer import load_tokenizer
@@ -151,7 +152,7 @@ def _register(name: str, full: list[Config], cut: list[Config], *, title: str, p
 _register("skills", CONFIGS, grid(2, seeds=TRIED, steps=200), title="Words: the package's control skills", place=35)
 _register(
     "skills-long",  # are those that are learned last learned in the end?
-    [*grid(2, steps=LONG), *grid(3, MASKS, steps=LONG)],
+    [*grid(2, steps=LONG), *grid(3, SWEPT, steps=LONG)],
     [],
     title="The same control skills, three times the steps",
     place=36,

@@ -11,11 +11,12 @@ from random import Random
 
 import torch
 
+from mini_ism.config import GPTConfig
 from mini_ism.corpus import Dialogue, chains
 from mini_ism.evaluation import Score, evaluate
 from mini_ism.line_attention import link_attention
-from mini_ism.model import GPT, GPTConfig
-from mini_ism.results import MASKS
+from mini_ism.model import GPT
+from mini_ism.results import SWEPT
 from mini_ism.results.rows import Config, Result
 from mini_ism.results.words import claims
 from mini_ism.tokenizer import load_tokenizer
@@ -187,7 +188,7 @@ CONFIGS = [
     *grid("codebook before", ["causal"], rates=RATES[1:2], heads=4, steps=LONG),
     *grid("codebook after", heads=4, steps=LONG),
     *grid("codebook after", ["causal"], rates=RATES[1:2], heads=4, steps=LONG),
-    *grid("codebook later", MASKS, rates=RATES[1:2], heads=4, steps=LONG),
+    *grid("codebook later", SWEPT, rates=RATES[1:2], heads=4, steps=LONG),
     *grid("codebook after", ["causal"], rates=RATES[1:2], layers=3, heads=4, steps=LONG),  # one layer more
 ]
 CUT = grid("chains, any", rates=RATES[1:2], seeds=TRIED)

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from mini_ism import GPT, GPTConfig, encode_dialogue, get_mask, load_tokenizer
 from mini_ism.attention_stats import (
     entropy,
-    even,
     look_ahead,
     look_ahead_share,
     may_look_ahead,
     read_attention,
+    uniform_attention,
 )
-from mini_ism.dialogue import EncodedDialogue, collate
+from mini_ism.batching import collate
+from mini_ism.dialogue import EncodedDialogue
 from mini_ism.widgets.panel import EXAMPLE
 
 TOKENIZER = load_tokenizer()
@@ -94,7 +95,7 @@ def test_statistics_against_loops(total: int, seed: int) -> None:
         assert look_ahead(weights)[head].tolist() == pytest.approx(shares, abs=1e-5)
         wanted = sum(rows) / len(rows) if rows else 0
         assert float(look_ahead_share(weights, allowed)[head]) == pytest.approx(wanted, abs=1e-5)
-    spread = even(allowed)
+    spread = uniform_attention(allowed)
     torch.testing.assert_close(spread.sum(-1), torch.ones(total))
     assert torch.equal(spread > 0, allowed)
 
@@ -103,8 +104,8 @@ def test_known_values() -> None:
     assert entropy(torch.tensor([[1.0, 0, 0, 0], [0.25] * 4])).tolist() == [0, 2]
     triangle = torch.ones(5, 5, dtype=torch.bool).tril()
     assert not bool(may_look_ahead(triangle).any())
-    assert look_ahead_share(even(triangle), triangle).item() == 0
+    assert look_ahead_share(uniform_attention(triangle), triangle).item() == 0
     square = torch.ones(4, 4, dtype=torch.bool)  # rows may put 3/4, 2/4, 1/4 ahead; the last may not look ahead
-    assert look_ahead_share(even(square), square).item() == pytest.approx(0.5)
+    assert look_ahead_share(uniform_attention(square), square).item() == pytest.approx(0.5)
     with pytest.raises(ValueError, match="all rows"):
         look_ahead(torch.ones(2, 5))

@@ -4,11 +4,12 @@ import pytest
 import torch
 
 from mini_ism.attention_stats import read_attention
+from mini_ism.config import GPTConfig
 from mini_ism.corpus import Dialogue
 from mini_ism.corpus.chains import guess_among_later, held_out
 from mini_ism.dialogue import encode_dialogue
 from mini_ism.line_attention import link_attention, links
-from mini_ism.model import GPT, GPTConfig
+from mini_ism.model import GPT
 from mini_ism.tokenizer import load_tokenizer
 
 

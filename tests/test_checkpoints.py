@@ -17,6 +17,7 @@ from mini_ism.checkpoints import CheckpointError, load_metrics, read_checkpoint,
 from mini_ism.corpus import load_split
 from mini_ism.evaluation import CONTROL_SKILLS, evaluate
 from mini_ism.files import fingerprint
+from mini_ism.metrics import Measurement
 from mini_ism.paths import data_dir
 from tests.strategies import random_model, random_tokens
 from tools.train_checkpoints import save_metrics
@@ -144,9 +145,7 @@ def test_a_model_that_there_is_not() -> None:
 
 def test_a_run_that_is_not_finished_says_how_to_go_on(tmp_path: Path) -> None:
     (tmp_path / "state.safetensors").touch()
-    with pytest.raises(
-        CheckpointError, match=r"model.safetensors is missing; .* not come to its end: give the same"
-    ):
+    with pytest.raises(CheckpointError, match=r"model.safetensors is missing; .* not come to its end: give the same"):
         load_model(tmp_path)
 
 
@@ -190,9 +189,9 @@ def test_shipped_models(name: str) -> None:
 # -- how they came about ----------------------------------------------------------------------------
 
 
-def steps(count: int, every: int) -> list[dict[str, Any]]:
+def steps(count: int, every: int) -> list[Measurement]:
     """The lines of a run that is scored now and then."""
-    lines: list[dict[str, Any]] = [
+    lines: list[Measurement] = [
         {"step": n, "seconds": n / 3, "tokens": 50 * n, "seen": 2 * n, "loss": 1 / n, "lr": 0.003 / n}
         for n in range(1, count + 1)
     ]

@@ -28,7 +28,7 @@ from mini_ism.corpus import (
 from mini_ism.corpus import registry as registry_module
 from mini_ism.corpus.card import write_card
 from mini_ism.corpus.dialogues import canonical
-from mini_ism.corpus.draws import below, pick, pick_weighted, shuffled
+from mini_ism.corpus.portable_random import below, pick, pick_weighted, shuffled
 from mini_ism.corpus.splits import draw_split, to_jsonl
 from mini_ism.dialogue import encode_dialogue
 from mini_ism.files import sha256

@@ -37,9 +37,9 @@ class EndsAfter(ChatSession):
 
     def _compute(self, phase):  # type: ignore[no-untyped-def]
         scores = super()._compute(phase)
-        written = sum(kind[0] == self._kinds[-1][0] and not kind[1] for kind in self._kinds)
         scores = scores.clone()
-        scores[self.tokenizer.encode_single_token("<|end|>")] = 1e9 if written >= self.answer else -1e9
+        over = (self._said.written or 0) >= self.answer
+        scores[self.tokenizer.encode_single_token("<|end|>")] = 1e9 if over else -1e9
         return scores
 
 

@@ -26,10 +26,8 @@ def test_agrees_with_chatting(half_trained: GPT, mask: str) -> None:
         texts = [m["content"] for m in dialogue.messages if m["role"] == "user"]
         answers = [m for m in dialogue.messages if m["role"] == "assistant"]
         for turn, (answer, skill) in enumerate(zip(answers, dialogue.skills, strict=True)):
-            chat = ChatSession(half_trained, tokenizer, mask, system=system)
-            for text, said in zip(texts[:turn], answers[:turn], strict=True):  # the true history
-                chat._add("user", text)
-                chat._add("assistant", said["content"])
+            history = dialogue.messages[: 2 * turn + (system is not None)]  # the true one
+            chat = ChatSession(half_trained, tokenizer, mask, messages=history)
             reply = chat.send(texts[turn], max_new_tokens=40)
             written = [*reply.tokens.tolist(), *([tokenizer.n_vocab] if reply.stopped != "end" else [])]
             right.setdefault(skill, []).append(written == encode_message(answer, tokenizer)[:-1])

@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+import mini_ism
 from tools.course import COURSE
 from tools.pack_colab import pack
 
@@ -140,7 +141,7 @@ def test_conda_environment_agrees_with_pyproject() -> None:
 
 def test_citation_names_this_version_and_the_paper() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    assert citation["version"] == project()["version"]
+    assert citation["version"] == mini_ism.__version__
     assert citation["repository-code"] == project()["urls"]["Repository"]
     assert any("2408.00539" in reference["url"] for reference in citation["references"])
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from mini_ism import encode_dialogue, load_tokenizer
-from mini_ism.cost import plan, turn_costs
+from mini_ism.cost import plan
+from mini_ism.trace import turn_costs
 from tools import make_pictures
 from tools.make_pictures import DIALOGUE, DRAWN, LANES, ONE_MORE_TURN, PICTURES
 

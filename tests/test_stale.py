@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from mini_ism import ChatSession, Mask, encode_dialogue, get_mask, load_model, load_tokenizer
-from mini_ism.chat import Event
+from mini_ism.blind_cache import answer_blindly, blind_trace, stale_positions
 from mini_ism.corpus import load_split
 from mini_ism.cost import as_model, plan
-from mini_ism.stale import answer_blindly, blind_trace, stale_positions
+from mini_ism.trace import Event
 from mini_ism.views import stale_proof
 from mini_ism.widgets.panel import EXAMPLE
 from tests.small_models import Models, small, three_models

@@ -19,6 +19,7 @@ from mini_ism import GPT, GPTConfig, encode_dialogue, get_mask, load_model, load
 from mini_ism.batching import collate, make_batch, turns_independent
 from mini_ism.checkpoints import CheckpointError
 from mini_ism.corpus import Dialogue
+from mini_ism.metrics import Measurement
 from mini_ism.training import Run, TrainingConfig, loss_on_answers, make_optimizer, training_step
 
 TINY: dict[str, Any] = {"steps": 6, "dialogues": 2, "validate": 3, "validation": 4, "save": 2}
@@ -34,12 +35,12 @@ def weights(run: Run) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in run.model.state_dict().items()}
 
 
-def without_seconds(metrics: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def without_seconds(metrics: list[Measurement]) -> list[dict[str, Any]]:
     return [{key: value for key, value in line.items() if key != "seconds"} for line in metrics]
 
 
 def stop_at(step: int) -> Any:
-    def report(line: dict[str, Any]) -> None:
+    def report(line: Measurement) -> None:
         if line["step"] == step:
             raise KeyboardInterrupt
 
@@ -67,7 +68,7 @@ def test_a_run_killed_without_warning_goes_on_from_its_last_save(tmp_path: Path)
     class Killed(BaseException):
         pass
 
-    def kill(line: dict[str, Any]) -> None:
+    def kill(line: Measurement) -> None:
         if line["step"] == 5:
             raise Killed
 
@@ -206,12 +207,12 @@ def test_the_loss_is_the_mean_over_answer_tokens_and_their_ends() -> None:
 
 @pytest.mark.parametrize(("scale", "norm"), [(100.0, 0.5), (1e-3, None)])
 def test_a_step_clips_the_gradient_and_nothing_else(scale: float, norm: float | None) -> None:
-    """With plain gradient descent at rate 1 the weights move by the gradient: clipped where it is long, as it is else."""
+    """With plain gradient descent at rate 1 the weights move by the gradient, clipped where it is long."""
     model = torch.nn.Linear(3, 2, bias=False)
     before, x = model.weight.detach().clone(), torch.randn(5, 3)
     gradient = torch.autograd.grad(model(x).square().sum() * scale, model.weight)[0]
     optimizer = torch.optim.SGD(model.parameters(), lr=9.0)
-    loss = training_step(model, optimizer, lambda: model(x).square().sum() * scale, lr=1.0, clip=0.5)
+    loss = training_step([model], optimizer, lambda: model(x).square().sum() * scale, lr=1.0, clip=0.5)
     moved = before - model.weight.detach()
     expected = gradient if norm is None else gradient / gradient.norm() * norm
     torch.testing.assert_close(moved, expected, atol=1e-5, rtol=1e-4)

@@ -12,11 +12,11 @@ from typing import Any
 
 import torch
 
-from mini_ism.masks import COURSE_MASKS
 from mini_ism.checkpoints import load_model, save_model
 from mini_ism.corpus import load_split
 from mini_ism.evaluation import CONTROL_SKILLS, Score, evaluate
 from mini_ism.files import write_atomically
+from mini_ism.masks import COURSE_MASKS
 from mini_ism.metrics import Measurement, write_metrics
 from mini_ism.paths import data_dir
 from mini_ism.training import Run, TrainingConfig, train_with_progress

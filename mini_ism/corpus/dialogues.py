@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from random import Random
 from typing import NamedTuple
 
-from mini_ism.corpus.draws import below, between, chance, pick, pick_weighted
+from mini_ism.corpus.portable_random import below, between, chance, pick, pick_weighted
 from mini_ism.corpus.registry import ACK, Entry, Turn, check_turns, get_entry, skill_names
 from mini_ism.corpus.world import COINED, JOBS, MANNERS, Guide, World
 
 Message = dict[str, str]
 
 
-class Shape(NamedTuple):
+class SplitSpec(NamedTuple):
     """How large a split's dialogues are, and which hash buckets (of 100) are its own."""
 
     buckets: range
@@ -26,11 +26,11 @@ class Shape(NamedTuple):
     words: int  # words and punctuation marks at most, a stand-in for tokens
 
 
-SPLITS: dict[str, Shape] = {
-    "train": Shape(range(0, 85), (1, 4), (2, 6), 8, 165),
-    "validation": Shape(range(85, 90), (1, 4), (2, 6), 8, 165),
-    "test": Shape(range(90, 95), (1, 4), (2, 6), 8, 165),
-    "long": Shape(range(95, 100), (2, 6), (8, 12), 12, 300),
+SPLITS: dict[str, SplitSpec] = {
+    "train": SplitSpec(range(0, 85), (1, 4), (2, 6), 8, 165),
+    "validation": SplitSpec(range(85, 90), (1, 4), (2, 6), 8, 165),
+    "test": SplitSpec(range(90, 95), (1, 4), (2, 6), 8, 165),
+    "long": SplitSpec(range(95, 100), (2, 6), (8, 12), 12, 300),
 }
 SYSTEM_SHARE = 0.25
 NOISE_SHARE = 0.05
@@ -102,17 +102,17 @@ def generate(
             nothing to draw from, or skills that make no dialogue of this split.
         TypeError: a skill returned something other than a list of turns.
     """
-    shape = get_shape(split)
+    spec = split_spec(split)
     entries = _choose(skills, weights)
     if start < 0:
         raise ValueError(f"start is {start}; give 0 or more")
     if not 0 <= coined <= 1:
         raise ValueError(f"coined is {coined}; give a share from 0 to 1")
-    return _draw_all(f"mini-ism/{split}/{seed}", shape, entries, start, coined)
+    return _draw_all(f"mini-ism/{split}/{seed}", spec, entries, start, coined)
 
 
-def get_shape(split: str) -> Shape:
-    """The shape of a split.
+def split_spec(split: str) -> SplitSpec:
+    """The spec of a split.
 
     Raises:
         ValueError: there is no such split; the message lists those there are.
@@ -142,29 +142,29 @@ def _choose(skills: Iterable[str] | None, weights: Mapping[str, float] | None) -
     return entries
 
 
-def _draw_all(seed: str, shape: Shape, entries: list[Entry], start: int, coined: float) -> Iterator[Dialogue]:
+def _draw_all(seed: str, spec: SplitSpec, entries: list[Entry], start: int, coined: float) -> Iterator[Dialogue]:
     index = start
     while True:
         rng = Random(f"{seed}/{index}")
         for _ in range(ATTEMPTS):
-            messages, labels = _draw(rng, World(rng, coined), shape, entries)
-            if len(labels) >= 2 and bucket(messages) in shape.buckets:
+            messages, labels = _draw(rng, World(rng, coined), spec, entries)
+            if len(labels) >= 2 and bucket(messages) in spec.buckets:
                 break
         else:
             names = ", ".join(entry.name for entry in entries)
             raise ValueError(
                 f"{ATTEMPTS} draws of {names} made no dialogue of this split with 2 to "
-                f"{shape.turns} user turns and at most {shape.words} words; add a skill, make its "
+                f"{spec.turns} user turns and at most {spec.words} words; add a skill, make its "
                 "turns shorter, or let it vary more"
             )
         yield Dialogue(_add_noise(rng, messages), labels)
         index += 1
 
 
-def _draw(rng: Random, world: World, shape: Shape, entries: list[Entry]) -> tuple[list[Message], list[str]]:
+def _draw(rng: Random, world: World, spec: SplitSpec, entries: list[Entry]) -> tuple[list[Message], list[str]]:
     """One dialogue, of whichever split its hash will say."""
     system = _system(rng, world) if chance(rng, SYSTEM_SHARE) else ""
-    turns = _interleave(rng, _threads(rng, world, shape, entries, _length(system)))
+    turns = _interleave(rng, _threads(rng, world, spec, entries, _length(system)))
     told_first = len(turns) > 2 and turns[0].skill == ACK
     # A system prompt has no "I" and no "my".
     if system and told_first and not _FIRST_PERSON.search(turns[0].user) and chance(rng, 0.5):
@@ -183,21 +183,21 @@ def _system(rng: Random, world: World) -> str:
     return pick(rng, _PERSONAS).format(name=guide.name, manner=pick(rng, MANNERS), job=guide.job)
 
 
-def _threads(rng: Random, world: World, shape: Shape, entries: list[Entry], used: int) -> list[list[Turn]]:
+def _threads(rng: Random, world: World, spec: SplitSpec, entries: list[Entry], used: int) -> list[list[Turn]]:
     """Threads that together keep within the split's turns and words, of two turns if possible."""
     weights = [entry.weight for entry in entries]
-    wanted = between(rng, *shape.threads)
+    wanted = between(rng, *spec.threads)
     threads: list[list[Turn]] = []
     turns = 0
     for _ in range(THREAD_ATTEMPTS):
         entry = pick_weighted(rng, entries, weights)
-        thread = check_turns(entry.name, entry.skill(rng, world, between(rng, *shape.sizes)))
+        thread = check_turns(entry.name, entry.skill(rng, world, between(rng, *spec.sizes)))
         length = sum(_length(turn.user) + _length(turn.assistant) for turn in thread)
-        if thread and turns + len(thread) <= shape.turns and used + length <= shape.words:
+        if thread and turns + len(thread) <= spec.turns and used + length <= spec.words:
             threads.append(thread)
             turns += len(thread)
             used += length
-        elif len(threads) >= shape.threads[0] and turns >= 2:
+        elif len(threads) >= spec.threads[0] and turns >= 2:
             break
         if len(threads) >= wanted and turns >= 2:
             break
@@ -218,7 +218,7 @@ def _interleave(rng: Random, threads: list[list[Turn]]) -> list[Turn]:
     while order:
         chosen = order.pop(below(rng, len(order)))
         mixed.append((chosen, queues[chosen].pop()))
-    mixed.sort(key=lambda item: item[1].when)  # stable: greetings first, farewells last
+    mixed.sort(key=lambda item: item[1].placement)  # stable: greetings first, farewells last
     turns: list[Turn] = []
     position = 0
     while position < len(mixed):
@@ -226,7 +226,7 @@ def _interleave(rng: Random, threads: list[list[Turn]]) -> list[Turn]:
         position += 1
         if turn.skill == ACK and total > 2 and position < len(mixed):
             other, following = mixed[position]
-            if other != thread and following.when == 0 and chance(rng, MERGE_SHARE):
+            if other != thread and following.placement == 0 and chance(rng, MERGE_SHARE):
                 text = f"{turn.user} {following.user}"
                 turn = Turn(text, following.assistant, following.skill)
                 position += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from mini_ism.corpus import phrases
-from mini_ism.corpus.draws import chance, pick
+from mini_ism.corpus.portable_random import chance, pick
 from mini_ism.corpus.registry import Turn
 from mini_ism.corpus.world import World
 

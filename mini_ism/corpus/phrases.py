@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from mini_ism.corpus.draws import pick_weighted
+from mini_ism.corpus.portable_random import pick_weighted
 
 UNKNOWN_ANSWER = "I do not know."
 

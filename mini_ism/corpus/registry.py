@@ -21,16 +21,16 @@ class Turn:
         user: what the user says.
         assistant: the one right answer.
         skill: the label under which the answer is scored.
-        when: -1 opens the dialogue, 1 closes it, 0 may stand anywhere.
+        placement: -1 opens the dialogue, 1 closes it, 0 may stand anywhere.
     """
 
     user: str
     assistant: str
     skill: str
-    when: int = 0
+    placement: int = 0
 
     @classmethod
-    def told(cls, text: str) -> Turn:
+    def statement(cls, text: str) -> Turn:
         """A turn that only tells something."""
         return cls(text, ACK_ANSWER, ACK)
 

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from mini_ism.corpus.dialogues import Dialogue, canonical, generate, get_shape
+from mini_ism.corpus.dialogues import Dialogue, canonical, generate, split_spec
 from mini_ism.files import sha256
 from mini_ism.paths import data_dir
 
@@ -52,7 +52,7 @@ def load_split(name: str, folder: str | Path | None = None) -> list[Dialogue]:
         FileNotFoundError: the split's file or the manifest is missing.
         ValueError: no such split; or a file is truncated, edited or malformed.
     """
-    get_shape(name)
+    split_spec(name)
     folder = data_dir() / "dialogues" if folder is None else Path(folder)
     path = folder / f"{name}.jsonl"
     content = _read(path)

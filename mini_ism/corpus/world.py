@@ -9,7 +9,7 @@ from __future__ import annotations
 from random import Random
 from typing import NamedTuple
 
-from mini_ism.corpus.draws import below, chance, pick
+from mini_ism.corpus.portable_random import below, chance, pick
 
 # fmt: off
 NAMES = ("Ada", "Ben", "Cora", "Dan", "Ella", "Finn", "Gina", "Hugo", "Iris", "Jack", "Kim",

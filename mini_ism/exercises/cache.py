@@ -10,15 +10,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mini_ism.cost import as_model, plan, turn_costs
+from mini_ism.config import GPTConfig
+from mini_ism.cost import as_model, plan
 from mini_ism.dialogue import EncodedDialogue
 from mini_ism.exercises.core import Verdict, exercise, right, wrong
 from mini_ism.exercises.dialogues import compare_flags
 from mini_ism.exercises.judging import Place, difference, places, sample_dialogues
-from mini_ism.masks import Mask, get_mask
-from mini_ism.model import GPT, GPTConfig
+from mini_ism.mask import Mask
+from mini_ism.masks import COURSE_MASKS, get_mask
+from mini_ism.model import GPT
 from mini_ism.segments import Segments
 from mini_ism.tokenizer import load_tokenizer
+from mini_ism.trace import turn_costs
 from mini_ism.views.picture import Picture
 from mini_ism.views.svg import bool_grid
 
@@ -292,7 +295,7 @@ def turn_flops(answer: Callable[[Any, int, int, int], Any]) -> Verdict:
     """Count the FLOPs of one turn, prefill and decode, with the help of model.flops."""
     model = as_model(None)
     for encoded in sample_dialogues(6):
-        for rule in ("causal", "ism", "prefix"):
+        for rule in COURSE_MASKS:
             for cost in turn_costs(plan(rule, encoded.segments)):
                 kept, read, written = cost.reused, cost.prefilled, cost.decoded
                 found = answer(model, kept, read, written)

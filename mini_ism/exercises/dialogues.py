@@ -9,17 +9,10 @@ from typing import Any
 import torch
 
 from mini_ism.corpus import Turn, World
-from mini_ism.dialogue import (
-    ASSISTANT,
-    END,
-    USER,
-    EncodedDialogue,
-    Message,
-    decode_dialogue,
-    encode_dialogue,
-)
+from mini_ism.dialogue import ASSISTANT, END, USER, EncodedDialogue, Message, decode_dialogue, encode_dialogue
 from mini_ism.exercises.core import Verdict, exercise, right, wrong
-from mini_ism.masks import Mask, get_mask
+from mini_ism.mask import Mask
+from mini_ism.masks import COURSE_MASKS, get_mask
 from mini_ism.segments import Segments
 from mini_ism.tokenizer import load_tokenizer
 from mini_ism.views.descriptions import ranges
@@ -97,7 +90,7 @@ def open_targets(answer: Callable[[torch.Tensor, int], Any]) -> Verdict:
     """Say which tokens reach their own predictor through a mask and so many layers, so that no loss may count them."""
     for encoded in (encode_dialogue(TALK[1:], load_tokenizer()), encode_dialogue(TALK, load_tokenizer())):
         words = tokenized(encoded, load_tokenizer()).labels
-        for mask in (*map(get_mask, ("causal", "ism", "prefix")), HIDING):
+        for mask in (*map(get_mask, COURSE_MASKS), HIDING):
             dense = mask.dense(encoded.segments)
             for layers in (1, 2, 3):
                 rows = [[j for j, may in enumerate(row) if may] for row in dense.tolist()]

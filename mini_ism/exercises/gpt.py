@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mini_ism.config import GPTConfig
 from mini_ism.exercises.core import Verdict, exercise, right, wrong
 from mini_ism.exercises.judging import difference, sample_dialogues
-from mini_ism.masks import get_mask
-from mini_ism.model import GPT, GPTConfig
+from mini_ism.masks import COURSE_MASKS, get_mask
+from mini_ism.model import GPT
 from mini_ism.views.dialogue_view import TokenizedDialogue
 from mini_ism.views.mask_map import mask_map
 from mini_ism.views.picture import Picture
@@ -57,7 +58,7 @@ def masked_softmax(answer: Any) -> Verdict:
 
     Exactly 0 where ``allowed`` is False; each row sums to 1.
     """
-    for rule in ("causal", "ism", "prefix"):
+    for rule in COURSE_MASKS:
         for number, size in ((0, 1.0), (1, 4.0), (2, 60.0)):  # large scores overflow a plain exponential
             allowed = _mask(rule, number)
             scores = size * _random(*allowed.shape, seed=number)
@@ -91,12 +92,12 @@ def _why_not_weights(found: Any, allowed: Tensor, target: Tensor) -> str:
 # -- rotary positions ------------------------------------------------------------------------------
 
 
-def slow_turn(x: Tensor, positions: Tensor, speeds: Tensor) -> Tensor:
+def slow_rotary(x: Tensor, positions: Tensor, inv_freq: Tensor) -> Tensor:
     """Pair by pair: channel c and channel c + D/2 are the two coordinates of a point that is turned."""
     turned, half = torch.zeros_like(x), x.shape[1] // 2
     for t in range(len(x)):
         for c in range(half):
-            angle = float(positions[t]) * float(speeds[c])
+            angle = float(positions[t]) * float(inv_freq[c])
             a, b = float(x[t, c]), float(x[t, c + half])
             turned[t, c] = a * math.cos(angle) - b * math.sin(angle)
             turned[t, c + half] = b * math.cos(angle) + a * math.sin(angle)
@@ -105,26 +106,26 @@ def slow_turn(x: Tensor, positions: Tensor, speeds: Tensor) -> Tensor:
 
 @exercise("rotary", difficulty=2)
 def rotary(answer: Any) -> Verdict:
-    """Write turn(x, positions, speeds): turn each pair of channels by position times speed, [T, D] -> [T, D].
+    """Write rotate(x, positions, inv_freq): turn each pair of channels by position times speed, [T, D] -> [T, D].
 
-    ``positions [T]``, ``speeds [D/2]``; channel c pairs up with channel c + D/2; counterclockwise.
+    ``positions [T]``, ``inv_freq [D/2]``; channel c pairs up with channel c + D/2; counterclockwise.
     """
     for seed, total, width in ((0, 4, 2), (1, 6, 8)):
-        x, speeds = _random(total, width, seed=seed), 0.5 ** torch.arange(width // 2).float()
+        x, inv_freq = _random(total, width, seed=seed), 0.5 ** torch.arange(width // 2).float()
         for positions in (torch.arange(total), torch.arange(3, 3 + total)):
-            target, found = slow_turn(x, positions, speeds), answer(x.clone(), positions.clone(), speeds.clone())
+            target, found = slow_rotary(x, positions, inv_freq), answer(x.clone(), positions.clone(), inv_freq.clone())
             message = difference(found, target, "the turned vectors", atol=1e-4)
             if message is not None:
-                return wrong(message + _why_not_turned(found, target, x, positions, speeds))
+                return wrong(message + _why_not_turned(found, target, x, positions, inv_freq))
     return right(_distances(answer))
 
 
-def _why_not_turned(found: Any, target: Tensor, x: Tensor, positions: Tensor, speeds: Tensor) -> str:
+def _why_not_turned(found: Any, target: Tensor, x: Tensor, positions: Tensor, inv_freq: Tensor) -> str:
     if not isinstance(found, Tensor) or found.shape != target.shape:
         return ""
-    if torch.allclose(found, slow_turn(x, -positions, speeds), atol=1e-4):
+    if torch.allclose(found, slow_rotary(x, -positions, inv_freq), atol=1e-4):
         return " You turn clockwise: the minus sign belongs to the first half's sine."
-    if torch.allclose(found, slow_turn(x, positions + 1, speeds), atol=1e-4):
+    if torch.allclose(found, slow_rotary(x, positions + 1, inv_freq), atol=1e-4):
         return " You count positions from 1; take them as they are given."
     longer = (found.norm(dim=1) - x.norm(dim=1)).abs() > 1e-3
     if bool(longer.any()):
@@ -136,13 +137,13 @@ def _why_not_turned(found: Any, target: Tensor, x: Tensor, positions: Tensor, sp
     return " The lengths are right, so these are turns: check which channels pair up, and each pair's speed."
 
 
-def _distances(turn: Any) -> str:
+def _distances(rotate: Any) -> str:
     q, k = _random(1, 8, seed=5), _random(1, 8, seed=6)
-    speeds = 0.5 ** torch.arange(4).float()
+    inv_freq = 0.5 ** torch.arange(4).float()
 
     def product(at: int, distance: int) -> float:
         here, there = torch.tensor([at]), torch.tensor([at - distance])
-        return float((turn(q, here, speeds) * turn(k, there, speeds)).sum())
+        return float((rotate(q, here, inv_freq) * rotate(k, there, inv_freq)).sum())
 
     return (
         f"two tokens 3 apart give the product {product(4, 3):.4f} at position 4 and {product(40, 3):.4f} at position "

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mini_ism.dialogue import EncodedDialogue, Message, encode_dialogue
 from mini_ism.exercises.core import Verdict, right, wrong
-from mini_ism.masks import Mask
+from mini_ism.mask import Mask
 from mini_ism.tokenizer import load_tokenizer
 from mini_ism.views.dialogue_view import tokenized
 from mini_ism.views.mask_map import mask_map
@@ -96,7 +96,7 @@ def compare_rule(
     praise: str = "it agrees with the definition on every pair of positions of several dialogues.",
     dialogues: Sequence[EncodedDialogue] | None = None,
 ) -> Verdict:
-    """Judge a rule, or a :class:`~mini_ism.masks.Mask`, pair by pair.
+    """Judge a rule, or a :class:`~mini_ism.mask.Mask`, pair by pair.
 
     Args:
         answer: ``rule(q, kv, s)``, or a mask.

@@ -10,7 +10,8 @@ from torch import Tensor
 from mini_ism.dialogue import ASSISTANT, SYSTEM, USER, EncodedDialogue, Message, encode_dialogue
 from mini_ism.exercises.core import Verdict, exercise, right, wrong
 from mini_ism.exercises.judging import Place, compare_rule, map_of, places, sample_dialogues
-from mini_ism.masks import Mask, reusable
+from mini_ism.mask import Mask
+from mini_ism.reuse import reusable
 from mini_ism.tokenizer import load_tokenizer
 from mini_ism.views.dialogue_view import show_dialogue
 from mini_ism.views.picture import Picture

@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 
-from mini_ism.cost import plan, turn_costs
+from mini_ism.cost import plan
 from mini_ism.evaluation import Score
 from mini_ism.exercises.core import Verdict, exercise, right, wrong
 from mini_ism.exercises.judging import difference
 from mini_ism.segments import Segments
+from mini_ism.trace import turn_costs
 
 Z = 1.959964
 COUNTS = ((7, 10), (0, 10), (20, 20), (50, 100), (485, 500), (1, 1))

@@ -14,7 +14,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mini_ism.masks import Mask, get_mask
+from mini_ism.mask import Mask
+from mini_ism.masks import get_mask
 from mini_ism.regression.stationary import stationary_weights
 from mini_ism.regression.tasks import Task
 from mini_ism.segments import Segments

@@ -12,8 +12,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mini_ism.masks import Mask, borders, get_mask
+from mini_ism.mask import Mask
+from mini_ism.masks import get_mask
 from mini_ism.regression.tasks import Task
+from mini_ism.reuse import borders
 from mini_ism.segments import Segments
 
 

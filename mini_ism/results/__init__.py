@@ -9,10 +9,10 @@ package: they are in ``research/`` of the repository.
 from mini_ism.results import costs, mismatch, regression, skills, words
 from mini_ism.results.grouping import at_best_rate, by_seed, grouped
 from mini_ism.results.intervals import Claim, Interval, mean_interval, paired_difference
-from mini_ism.results.rows import MASKS, Row, load_rows, read_rows, results_dir
+from mini_ism.results.rows import SWEPT, Row, load_rows, read_rows, results_dir
 
 __all__ = [
-    "MASKS",
+    "SWEPT",
     "Claim",
     "Interval",
     "Row",

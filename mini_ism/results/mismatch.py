@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mini_ism.results.intervals import Drawn, Interval, mean_interval
-from mini_ism.results.rows import MASKS, Row
+from mini_ism.results.rows import SWEPT, Row
 
 ALL = "all"
 """All skills together."""
@@ -29,7 +29,7 @@ def masks(rows: Sequence[Row], stage: str) -> list[str]:
 def intervals(rows: Sequence[Row], stage: str, skill: str = ALL) -> dict[str, dict[str, Interval]]:
     """The share right by the mask that weights were trained with, and by the mask that they ran under."""
     found = {}
-    for trained in MASKS:
+    for trained in SWEPT:
         mine = [row for row in rows if row.config["mask"] == trained]
         if mine:
             names = {mask: key(stage, mask, skill) for mask in masks(mine, stage)}

@@ -11,7 +11,7 @@ from functools import partial
 
 from mini_ism.results.grouping import at_best_rate, by_seed
 from mini_ism.results.intervals import Claim, Drawn, Interval, mean_interval, paired_difference
-from mini_ism.results.rows import MASKS, Row
+from mini_ism.results.rows import SWEPT, Row
 
 SETTING = ("layers", "mask")
 Group = tuple[int, str]
@@ -48,7 +48,7 @@ def mean_error(runs: Iterable[Row], turn: int | None = None) -> Interval:
 def best(rows: Iterable[Row]) -> dict[Group, list[Row]]:
     """Rows by layers and mask, each group at the rate that is best on validation draws."""
     chosen = at_best_rate(rows, SETTING, lambda row: row.result["validation"], lowest=True)
-    return dict(sorted(chosen.items(), key=lambda item: (item[0][0], MASKS.index(item[0][1]))))
+    return dict(sorted(chosen.items(), key=lambda item: (item[0][0], SWEPT.index(item[0][1]))))
 
 
 def differences(rows: Sequence[Row]) -> list[tuple[int, str, str, Interval, bool]]:

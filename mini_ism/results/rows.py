@@ -9,7 +9,7 @@ from typing import Any
 
 from mini_ism.paths import data_dir
 
-MASKS = ("causal", "ism", "prefix")
+SWEPT = ("causal", "ism", "prefix")
 """The three masks of the course, in the order in which tables list them."""
 
 Config = dict[str, Any]

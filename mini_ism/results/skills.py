@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from mini_ism.results.grouping import at_best_rate, by_seed
 from mini_ism.results.intervals import Claim, Drawn, mean_interval, paired_difference
-from mini_ism.results.rows import MASKS, Row
+from mini_ism.results.rows import SWEPT, Row
 
 SETTING = ("layers", "mask")
 Group = tuple[int, str]
@@ -26,7 +26,7 @@ def exact(row: Row, label: str = ALL, held_out: str = "test") -> float:
 def best(rows: Iterable[Row]) -> dict[Group, list[Row]]:
     """Rows by layers and mask, each group at the rate that is best on validation dialogues."""
     chosen = at_best_rate(rows, SETTING, lambda row: exact(row, held_out="validation"), lowest=False)
-    return dict(sorted(chosen.items(), key=lambda item: (item[0][0], MASKS.index(item[0][1]))))
+    return dict(sorted(chosen.items(), key=lambda item: (item[0][0], SWEPT.index(item[0][1]))))
 
 
 def labels(rows: Iterable[Row]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from mini_ism.results.grouping import at_best_rate, by_seed
 from mini_ism.results.intervals import Claim, Drawn, mean_interval, paired_difference
-from mini_ism.results.rows import MASKS, Row
+from mini_ism.results.rows import SWEPT, Row
 
 TASKS = (
     "chains, any",
@@ -55,7 +55,7 @@ def best(rows: Iterable[Row]) -> dict[Group, list[Row]]:
     """Rows by task, layers, heads, steps and mask, each group at the rate that is best on validation dialogues."""
     chosen = at_best_rate(rows, SETTING, lambda row: exact(row, held_out="validation"), lowest=False)
     return dict(
-        sorted(chosen.items(), key=lambda item: (TASKS.index(item[0][0]), *item[0][1:4], MASKS.index(item[0][4])))
+        sorted(chosen.items(), key=lambda item: (TASKS.index(item[0][0]), *item[0][1:4], SWEPT.index(item[0][4])))
     )
 
 

@@ -14,7 +14,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.text import Text
 from PIL import Image
 
-from mini_ism.cost import TurnCost
+from mini_ism.trace import TurnCost
 from mini_ism.views.axes import check_position, reach, short_label, shown_labels
 from mini_ism.views.cache_styles import HATCHES, shown_styles
 from mini_ism.views.dialogue_view import TokenizedDialogue
@@ -152,7 +152,7 @@ def turn_cost_figure(lanes: Mapping[str, Sequence[TurnCost]]) -> Figure:
     """Tokens computed in each turn, a bar for each mask.
 
     Args:
-        lanes: a name and its turns each, from :func:`~mini_ism.cost.turn_costs`.
+        lanes: a name and its turns each, from :func:`~mini_ism.trace.turn_costs`.
     """
     figure = Figure(figsize=(6.6, 3.2), layout="constrained")
     axes = figure.add_subplot()

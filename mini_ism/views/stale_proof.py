@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mini_ism.stale import StaleTurn
+from mini_ism.blind_cache import StaleTurn
 from mini_ism.views.picture import Picture
 from mini_ism.views.svg import FAINT, FONT, INK, STYLE, colour, escape
 
@@ -11,7 +11,7 @@ def stale_proof(turn: StaleTurn, name: str) -> Picture:
     """What a stale cache did to an answer: both answers side by side, and how far apart their logits were.
 
     Args:
-        turn: from :func:`~mini_ism.stale.answer_blindly`.
+        turn: from :func:`~mini_ism.blind_cache.answer_blindly`.
         name: the model's.
     """
     head = "".join(f'<th scope="col" style="{_CELL};color:{FAINT};font-weight:400">{n}</th>' for n in _numbers(turn))

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
-from mini_ism.chat import Event
-from mini_ism.cost import TurnCost, turn_costs
+from mini_ism.trace import Event, TurnCost, turn_costs
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from mini_ism.chat import Event, Phase
-from mini_ism.cost import TurnCost, turn_costs
+from mini_ism.trace import Event, Phase, TurnCost, turn_costs
 
 State = Literal["waiting", "reused", "computed", "decoded", "discarded", "stale"]
 BECOMES: dict[Phase, State] = {
@@ -17,7 +16,7 @@ BECOMES: dict[Phase, State] = {
     "discard": "discarded",
 }
 Stale = Mapping[str, Mapping[int, Collection[int]]]
-"""By lane and turn, the positions that are kept although they are no longer right (:mod:`mini_ism.stale`)."""
+"""By lane and turn, the positions that are kept although they are no longer right (:mod:`mini_ism.blind_cache`)."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mini_ism.cost import TurnCost
+from mini_ism.trace import TurnCost
 from mini_ism.views import svg
 from mini_ism.views.cache_styles import paint, patterns, scope_of
 from mini_ism.views.picture import Picture
@@ -32,7 +32,7 @@ def turn_bars(
     Seconds are shown only if there are any: a plan has none.
 
     Args:
-        lanes: a name and its turns each, from :func:`~mini_ism.cost.turn_costs`.
+        lanes: a name and its turns each, from :func:`~mini_ism.trace.turn_costs`.
         stale: of each lane and turn, the kept positions that were no longer right.
         turns: leave room for so many turns, so that a film does not jump; default, those there are.
         most: positions that a full bar stands for; default, the largest turn.

@@ -11,16 +11,17 @@ import tiktoken
 from torch import Tensor
 
 from mini_ism.attention_stats import (
-    Reading,
+    AttentionRecord,
     entropy,
-    even,
     look_ahead,
     look_ahead_share,
     may_look_ahead,
     read_attention,
+    uniform_attention,
 )
 from mini_ism.dialogue import EncodedDialogue, Message, check_messages, encode_dialogue
-from mini_ism.masks import Mask, get_mask
+from mini_ism.mask import Mask
+from mini_ism.masks import get_mask
 from mini_ism.model import GPT
 from mini_ism.views import Figure, difference_figure, tokenized
 from mini_ism.views.attention_maps import attention_heads, attention_map, attention_row
@@ -137,14 +138,14 @@ class AttentionExplorer(Panel):
             self.rule.value = PRESETS[self.preset.value]
 
     def _point_at_what_looks_ahead(self) -> None:
-        """Begin with the head that looks ahead most, and the row that most exceeds its even share there.
+        """Begin with the head that looks ahead most, and the row that most exceeds its uniform_attention share there.
 
         Where the mask lets nobody look ahead, begin with the last row, which sees most.
         """
         weights, allowed = self._own.weights, self._own.allowed
         shares = look_ahead_share(weights, allowed)  # (layers, H)
         layer, head = divmod(int(shares.argmax()), shares.shape[1])
-        excess = look_ahead(weights[layer, head]) - look_ahead(even(allowed))  # (T)
+        excess = look_ahead(weights[layer, head]) - look_ahead(uniform_attention(allowed))  # (T)
         self._quiet = True
         self.layer.value, self.head.value = layer + 1, head + 1
         self.row.value = int(excess.argmax()) if bool(may_look_ahead(allowed).any()) else len(excess) - 1
@@ -292,11 +293,11 @@ class AttentionExplorer(Panel):
         return figure
 
 
-def _ahead(reading: Reading, at: tuple[int, int]) -> str:
+def _ahead(reading: AttentionRecord, at: tuple[int, int]) -> str:
     if not bool(may_look_ahead(reading.allowed).any()):
         return "never (the mask forbids it)"
     share = float(look_ahead_share(reading.weights[at], reading.allowed))
-    spread = float(look_ahead_share(even(reading.allowed), reading.allowed))
+    spread = float(look_ahead_share(uniform_attention(reading.allowed), reading.allowed))
     return f"{share:.0%} (spread evenly: {spread:.0%})"
 
 

@@ -7,15 +7,17 @@ from collections.abc import Mapping, Sequence
 import ipywidgets as w
 import tiktoken
 
-from mini_ism.chat import ChatSession, Event
+from mini_ism.blind_cache import StaleTurn, answer_blindly, blind_trace, stale_positions
+from mini_ism.chat import ChatSession
 from mini_ism.checkpoints import CheckpointError, load_model, shipped_models
 from mini_ism.cost import as_model, plan
 from mini_ism.dialogue import Message, encode_dialogue
-from mini_ism.masks import Mask, get_mask
+from mini_ism.mask import Mask
+from mini_ism.masks import COURSE_MASKS, get_mask
 from mini_ism.model import GPT
 from mini_ism.segments import Segments
-from mini_ism.stale import StaleTurn, answer_blindly, blind_trace, stale_positions
 from mini_ism.tokenizer import load_tokenizer
+from mini_ism.trace import Event
 from mini_ism.views import Figure, TokenizedDialogue, stale_proof, tokenized, turn_bars
 from mini_ism.views.cache_strip import cache_strip
 from mini_ism.views.figures import cache_figure
@@ -24,7 +26,6 @@ from mini_ism.views.timeline import Frame, frames
 from mini_ism.widgets.panel import EXAMPLE, Panel, put
 
 MILLISECONDS = 450
-MASKS = ("causal", "prefix", "ism")
 
 
 class CachePlayer(Panel):
@@ -52,7 +53,7 @@ class CachePlayer(Panel):
         messages: Sequence[Message] | None = None,
         tokenizer: tiktoken.Encoding | None = None,
         *,
-        masks: Sequence[str] = MASKS,
+        masks: Sequence[str] = COURSE_MASKS,
         sessions: Mapping[str, ChatSession] | None = None,
         models: Mapping[str, tuple[GPT, tiktoken.Encoding]] | None = None,
         broken: bool = False,

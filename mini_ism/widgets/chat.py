@@ -10,9 +10,9 @@ import ipywidgets as w
 import tiktoken
 
 from mini_ism.chat import ChatSession
-from mini_ism.cost import TurnCost, turn_costs
-from mini_ism.masks import get_mask
+from mini_ism.masks import COURSE_MASKS, get_mask
 from mini_ism.model import GPT
+from mini_ism.trace import TurnCost, turn_costs
 from mini_ism.views import Figure, turn_bars, turn_cost_figure
 from mini_ism.views.svg import FAINT, FONT, INK, STYLE, colour
 from mini_ism.widgets.panel import Panel, put
@@ -29,7 +29,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "Who is next?",
     ),
 }
-MASKS = ("causal", "prefix", "ism")
 OWN = "models, each under its own mask"
 HELLO = "Nobody has said anything yet. Type a message and press Enter, or pick an example."
 
@@ -56,7 +55,7 @@ class ChatWidget(Panel):
         models: Mapping[str, tuple[GPT, tiktoken.Encoding]],
         examples: Mapping[str, Sequence[str]] | None = None,
         *,
-        masks: Sequence[str] = MASKS,
+        masks: Sequence[str] = COURSE_MASKS,
         weights: str | None = None,
     ) -> None:
         super().__init__("mi-chat")

@@ -13,7 +13,9 @@ from torch import Tensor
 
 from mini_ism.cost import as_model
 from mini_ism.dialogue import EncodedDialogue, Message, check_messages, encode_dialogue
-from mini_ism.masks import Mask, get_mask, unchanged_prefix
+from mini_ism.mask import Mask
+from mini_ism.masks import COURSE_MASKS, get_mask
+from mini_ism.reuse import unchanged_prefix
 from mini_ism.segments import Segments
 from mini_ism.tokenizer import load_tokenizer
 from mini_ism.views import (
@@ -37,7 +39,6 @@ from mini_ism.widgets.rule_panel import PRESETS, RulePanel
 from mini_ism.widgets.rule_text import directions, turned
 
 MOST_TOKENS = 512
-THREE = ("causal", "prefix", "ism")
 FIRST_ROW = 4
 
 
@@ -264,7 +265,7 @@ class MaskExplorer(Panel):
     @staticmethod
     def _three(shown: _Shown) -> str:
         cell = round(104 / len(shown.dialogue), 3)
-        maps = (bool_grid(shown.presets[name].numpy(), name, shown.dialogue.ids, cell) for name in THREE)
+        maps = (bool_grid(shown.presets[name].numpy(), name, shown.dialogue.ids, cell) for name in COURSE_MASKS)
         return f'<div style="display:flex;gap:14px">{"".join(maps)}</div>'
 
     # -- the picture to take away ---------------------------------------------------------------

@@ -13,14 +13,14 @@ import torch
 
 from mini_ism.checkpoints import CheckpointError
 from mini_ism.evaluation import CONTROL_SKILLS
-from mini_ism.masks import get_mask
+from mini_ism.masks import COURSE_MASKS, get_mask
+from mini_ism.metrics import Measurement
 from mini_ism.training import TrainingConfig
 from mini_ism.views.curves import AGAINST, curve_figure, curve_picture, curves
 from mini_ism.views.figures import Figure
 from mini_ism.widgets.panel import Panel, put
 from mini_ism.widgets.training_worker import TrainingWorker
 
-MASKS = ("causal", "prefix", "ism")
 REDRAW_SECONDS = 0.4  # between two redraws while it trains
 ANSWERS: dict[str, tuple[str, ...] | None] = {"control skills": CONTROL_SKILLS, "all skills": None}
 OPENINGS = {
@@ -65,7 +65,7 @@ class TrainingMonitor(Panel):
     ) -> None:
         super().__init__("mi-training")
         if configs is None:
-            configs = {mask: TrainingConfig(mask=mask, steps=60, dialogues=8, validate=20) for mask in MASKS}
+            configs = {mask: TrainingConfig(mask=mask, steps=60, dialogues=8, validate=20) for mask in COURSE_MASKS}
         if not configs:
             raise ValueError('nothing to train; give some runs by name: {"ism": TrainingConfig(mask="ism")}')
         for config in configs.values():
@@ -162,7 +162,7 @@ class TrainingMonitor(Panel):
         self._refresh()
 
     @property
-    def metrics(self) -> dict[str, list[dict[str, Any]]]:
+    def metrics(self) -> dict[str, list[Measurement]]:
         """What was measured so far, for :func:`~mini_ism.views.curves.curve_figure`."""
         return self.worker.metrics
 

@@ -8,16 +8,18 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 
+from mini_ism.checkpoints import MODEL
+from mini_ism.metrics import Measurement
 from mini_ism.training import Run, TrainingConfig
 
 State = Literal["ready", "running", "paused", "stopped", "done", "failed"]
 Wish = Literal["run", "pause", "stop"]
 
-FILES = ("state.safetensors", "metrics.jsonl", "config.json", "model.safetensors")
+FILES = ("state.safetensors", "metrics.jsonl", "model.safetensors")
 """What a run leaves in its folder."""
 
 
@@ -80,7 +82,7 @@ class TrainingWorker:
             self.state = "done"
 
     @property
-    def metrics(self) -> dict[str, list[dict[str, Any]]]:
+    def metrics(self) -> dict[str, list[Measurement]]:
         """What was measured so far, by run."""
         return {name: list(run.metrics) for name, run in self.runs.items()}
 
@@ -193,7 +195,7 @@ class TrainingWorker:
     def _train_a_turn(self, run: Run) -> None:
         goal = (run.progress.step // self.turn + 1) * self.turn
 
-        def report(line: dict[str, Any]) -> None:
+        def report(line: Measurement) -> None:
             self.changed()
             if line["step"] < run.config.steps and (line["step"] >= goal or self.wish != "run"):
                 raise _TurnIsOver
@@ -204,4 +206,4 @@ class TrainingWorker:
 
 def _finished(run: Run) -> bool:
     """All steps are done, and the model is written."""
-    return run.progress.step >= run.config.steps and (run.folder / "config.json").exists()
+    return run.progress.step >= run.config.steps and (run.folder / MODEL).exists()

@@ -13,7 +13,7 @@ from mini_ism import GPT, GPTConfig, get_mask, load_tokenizer
 from mini_ism.exercises import check
 from mini_ism.exercises.cache import _ways
 from mini_ism.exercises.judging import sample_dialogues
-from mini_ism.masks import borders, unchanged_prefix
+from mini_ism.reuse import borders, unchanged_prefix
 
 
 def cuts(dense: Tensor) -> list[int]:

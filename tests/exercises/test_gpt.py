@@ -10,8 +10,8 @@ from torch import Tensor
 
 from mini_ism import GPTConfig
 from mini_ism.exercises import check
-from mini_ism.exercises.gpt import slow_turn
-from mini_ism.model import rotate
+from mini_ism.exercises.gpt import slow_rotary
+from mini_ism.model import apply_rotary, rotary_table
 
 Answer = Callable[..., Any]
 
@@ -20,8 +20,8 @@ def weigh(scores: Tensor, allowed: Tensor) -> Tensor:
     return scores.masked_fill(~allowed, -torch.inf).softmax(-1)
 
 
-def turn(x: Tensor, positions: Tensor, speeds: Tensor, sign: int = 1, swap: int = 1) -> Tensor:
-    angles = positions[:, None] * speeds
+def turn(x: Tensor, positions: Tensor, inv_freq: Tensor, sign: int = 1, swap: int = 1) -> Tensor:
+    angles = positions[:, None] * inv_freq
     left, right = x.chunk(2, dim=-1)
     return torch.cat(
         [left * angles.cos() - sign * right * angles.sin(), right * angles.cos() + swap * sign * left * angles.sin()],
@@ -106,7 +106,8 @@ def test_a_stub_is_not_done(name: str) -> None:
     assert check(name, lambda *_: ...).state == "todo"
 
 
-def test_the_slow_turn_is_the_model_s() -> None:
+def test_the_slow_rotary_is_the_model_s() -> None:
     x, positions = torch.randn(5, 8), torch.arange(2, 7)
-    speeds = 100.0 ** (-torch.arange(4) / 4)
-    torch.testing.assert_close(rotate(x[None, None], positions, 100.0)[0, 0], slow_turn(x, positions, speeds))
+    inv_freq = 100.0 ** (-torch.arange(4) / 4)
+    table = rotary_table(positions, head_dim=8, theta=100.0)
+    torch.testing.assert_close(apply_rotary(x, table), slow_rotary(x, positions, inv_freq))

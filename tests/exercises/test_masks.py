@@ -73,7 +73,7 @@ WRONG = [
     ("marker-segment", lambda tokens: segments(tokens, end_opens=True), r"<\|end\|>.*belongs to segment 1, but .* 2"),
     ("marker-segment", lambda tokens: [0] * len(tokens), "It is the answer's first word"),
     ("strangers", causal & ~same_segment, "position 0 with nothing to attend to"),
-    ("strangers", (causal & ~same_segment) | sink(1), "in its own segment, but your rule lets it"),
+    ("strangers", (causal & ~same_segment) | sink.with_options(n=1), "in its own segment, but your rule lets it"),
     ("strangers", causal & (~same_segment | itself) | same_segment, "in its own segment, but your rule lets it"),
     ("half-cache", ism, r"keeps 37 of 37 .*more than about half"),
     ("half-cache", prefix, r"keeps 0 of 37 .*‹user› \(0\) already looks at the new question"),

@@ -7,13 +7,14 @@ import pytest
 import torch
 
 from mini_ism import encode_dialogue, load_tokenizer
-from mini_ism.cost import plan, turn_costs
+from mini_ism.config import PRESETS, GPTConfig
+from mini_ism.cost import plan
 from mini_ism.dialogue import encode_message
-from mini_ism.model import PRESETS, GPTConfig
-from mini_ism.results import MASKS, Row
+from mini_ism.results import SWEPT, Row
 from mini_ism.results.costs import claims, first_tokens, medians, ratios
 from mini_ism.results.rows import Config
 from mini_ism.segments import Segments
+from mini_ism.trace import turn_costs
 from research.costs import WINDOW, break_even, epochs, figures, query, rotated, run, tables, with_turns
 from research.registry import get_sweep
 
@@ -49,7 +50,7 @@ def by_hand(turn: int, again: bool) -> dict[str, int]:
 
 
 def test_a_chat_costs_what_its_lengths_say() -> None:
-    rows = measured(CHAT, *MASKS, WINDOW)
+    rows = measured(CHAT, *SWEPT, WINDOW)
     for row in rows:
         again = row.config["mask"] == "prefix"
         wanted = [by_hand(turn, again) for turn in range(1, TURNS + 1)]
@@ -72,7 +73,7 @@ def test_a_query_has_the_length_asked_for() -> None:
 
 
 def test_an_epoch_computes_what_the_messages_hold() -> None:
-    rows = measured(EPOCH, *MASKS)
+    rows = measured(EPOCH, *SWEPT)
     tokenizer = load_tokenizer()
     once = triplets = 0
     dialogues = with_turns(3, 18)

@@ -9,7 +9,7 @@ import torch
 from mini_ism import GPT, GPTConfig, load_model
 from mini_ism.corpus import load_split
 from mini_ism.evaluation import CONTROL_SKILLS, evaluate
-from mini_ism.results import MASKS, Row
+from mini_ism.results import SWEPT, Row
 from mini_ism.results.rows import Config, Result
 from mini_ism.tokenizer import load_tokenizer
 from mini_ism.training import Run
@@ -125,7 +125,7 @@ def test_whole_pairs_of_seeds_come_first() -> None:
     order = [(config["seed"], config["mask"]) for config in sweep.configs]
     assert order[:4] == [(0, "causal"), (0, "ism"), (1, "causal"), (1, "ism")]
     assert sorted(order[10:]) == [(seed, "prefix") for seed in range(5)]
-    assert {mask for _, mask in order} == set(MASKS)
+    assert {mask for _, mask in order} == set(SWEPT)
 
 
 @pytest.mark.slow
@@ -142,10 +142,10 @@ def test_chains_are_asked_under_every_mask_and_taught_further_under_each(monkeyp
     config = {**get_sweep("mismatch-chains").configs[0], "steps": 2, "every": 2, "tune": 1, "batch": 1}
     result = mismatch_chains.run(config)
     assert {(stage, mask) for stage, mask, *_ in (key.split(" ", 2) for key in result if key != "tokens")} == {
-        (stage, mask) for stage in ("zero-shot", "tuned") for mask in MASKS
+        (stage, mask) for stage in ("zero-shot", "tuned") for mask in SWEPT
     }
     assert {f"tuned prefix {skill}" for skill in (*mismatch_chains.MATRIX.skills, "all")} <= result.keys()
-    assert [(c["mask"], c["steps"], ends) for c, ends in taught] == [(mask, 1, (0.0, 0.0)) for mask in MASKS]
+    assert [(c["mask"], c["steps"], ends) for c, ends in taught] == [(mask, 1, (0.0, 0.0)) for mask in SWEPT]
     assert all(c["seed"] >= OTHER_SEED and c["lr"] == config["lr"] for c, _ in taught)
     page = mismatch_chains.tables([Row(config, result, 1.0, {})])
     assert "| three links, last ahead; trained with | seeds | under causal | under ism | under prefix |" in page

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from mini_ism.results import MASKS, Row, load_rows
+from mini_ism.results import SWEPT, Row, load_rows
 from mini_ism.results.regression import best, claims, differences, mean_error
 from mini_ism.results.rows import Config
 from research.regression import LINEAR, SOFTMAX, figures, tables
@@ -41,7 +41,7 @@ def test_tables_and_claims() -> None:
     assert "| 2 | causal |  | 2.42 (5)\\* | diverged (1) |" in text
     assert claims(rows[:3]) == []  # a sweep that has only just begun
     none = [
-        made_up(mask, seed, 0.02, 2.0 if seed == turn else None) for turn, mask in enumerate(MASKS) for seed in (0, 1)
+        made_up(mask, seed, 0.02, 2.0 if seed == turn else None) for turn, mask in enumerate(SWEPT) for seed in (0, 1)
     ]
     assert {claim.difference.verdict for claim in claims(none)} == {"diverged"}
     assert "| 2 | causal - ism | all | diverged | diverged | no |" in tables(none, task="A task.")
@@ -87,7 +87,7 @@ def test_one_layer_ties_and_two_gain_in_the_first_turn() -> None:
     ("early", "late", "depth"), [("linear", "linear-long", 2), ("linear-long", "linear-longest", 4)]
 )
 def test_linear_attention_has_converged(early: str, late: str, depth: int) -> None:
-    for mask in MASKS:
+    for mask in SWEPT:
         runs = (best(committed(name))[depth, mask] for name in (early, late))
         before, after = (mean_error(same).mean for same in runs)
         assert after == pytest.approx(before, rel=0.01)

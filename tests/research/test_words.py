@@ -12,13 +12,14 @@ import pytest
 import torch
 
 from mini_ism.attention_stats import read_attention
+from mini_ism.config import GPTConfig
 from mini_ism.corpus import Dialogue
 from mini_ism.corpus.chains import CHAINS, QUESTIONS, STAGES, first_question
 from mini_ism.corpus.world import PLACES, ROOMS
 from mini_ism.dialogue import encode_dialogue
 from mini_ism.evaluation import Score
 from mini_ism.line_attention import links
-from mini_ism.model import GPT, GPTConfig
+from mini_ism.model import GPT
 from mini_ism.results import Row, load_rows, words
 from mini_ism.results.words import best, claims
 from mini_ism.tokenizer import load_tokenizer

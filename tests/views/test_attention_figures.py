@@ -5,10 +5,7 @@ import re
 import torch
 
 from mini_ism import GPT
-from mini_ism.attention_stats import (
-    look_ahead_share,
-    read_attention,
-)
+from mini_ism.attention_stats import look_ahead_share, read_attention
 from mini_ism.dialogue import EncodedDialogue
 from mini_ism.views import (
     Figure,

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mini_ism import encode_dialogue, show_dialogue
-from mini_ism.dialogue import EncodedDialogue, collate, pack
+from mini_ism.batching import collate, pack
+from mini_ism.dialogue import EncodedDialogue
 from mini_ism.views import TokenizedDialogue, tokenized
 from mini_ism.views.styles import LIGHT
 from tests.views.drawn import TOKENIZER, messages_of, segmented

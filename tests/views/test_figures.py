@@ -9,7 +9,8 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from mini_ism import get_mask
-from mini_ism.cost import plan, turn_costs
+from mini_ism.cost import plan
+from mini_ism.trace import turn_costs
 from mini_ism.views import Figure, mask_figure, png_bytes, turn_cost_figure
 from mini_ism.views.figures import cache_figure
 from mini_ism.views.timeline import frames

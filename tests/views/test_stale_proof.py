@@ -1,6 +1,6 @@
 """A question answered twice, side by side."""
 
-from mini_ism.stale import answer_blindly
+from mini_ism.blind_cache import answer_blindly
 from mini_ism.views import stale_proof
 from mini_ism.widgets.panel import EXAMPLE
 from tests.small_models import small

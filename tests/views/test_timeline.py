@@ -2,7 +2,8 @@
 
 import pytest
 
-from mini_ism.cost import plan, turn_costs
+from mini_ism.cost import plan
+from mini_ism.trace import turn_costs
 from mini_ism.views.timeline import frames
 from tests.strategies import segments_of
 from tests.views.drawn import LAYOUT, film, segmented

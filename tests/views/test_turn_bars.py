@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from mini_ism.cost import plan, turn_costs
+from mini_ism.cost import plan
+from mini_ism.trace import turn_costs
 from mini_ism.views import turn_bars
 from tests.strategies import segments_of
 from tests.views.drawn import LAYOUT

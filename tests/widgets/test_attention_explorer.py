@@ -9,9 +9,7 @@ import torch
 from torch import Tensor
 
 from mini_ism import GPT, GPTConfig, encode_dialogue, load_tokenizer
-from mini_ism.attention_stats import (
-    read_attention,
-)
+from mini_ism.attention_stats import read_attention
 from mini_ism.views import describe_attention, tokenized
 from mini_ism.views.descriptions import describe_difference
 from mini_ism.views.picture import WIDGET_VIEW

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from mini_ism import ChatSession, encode_dialogue, load_tokenizer
-from mini_ism.cost import turn_costs
 from mini_ism.dialogue import encode_message
+from mini_ism.trace import turn_costs
 from mini_ism.widgets import CachePlayer
 from mini_ism.widgets.panel import EXAMPLE
 from tests.small_models import Models, three_models

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from mini_ism import GPT, get_mask, load_tokenizer
-from mini_ism.cost import plan, turn_costs
+from mini_ism.cost import plan
+from mini_ism.trace import turn_costs
 from mini_ism.widgets import ChatWidget
 from tests.small_models import Models, three_models
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from random import Random
 
 from mini_ism.corpus import phrases
-from mini_ism.corpus.draws import pick, pick_weighted, shuffled
+from mini_ism.corpus.portable_random import pick, pick_weighted, shuffled
 from mini_ism.corpus.registry import Turn, register_skill
 from mini_ism.corpus.world import World
 
@@ -66,4 +66,4 @@ def codebook_after(rng: Random, world: World, size: int) -> list[Turn]:
 def codebook_later(rng: Random, world: World, size: int) -> list[Turn]:
     """Red is in the box. -> Okay. | Red means the key. Where is the key? -> In the box."""
     facts, book, question, answer = _draw(rng, world, size)
-    return [Turn.told(facts), Turn(f"{book} {question}", answer, "codebook_later")]
+    return [Turn.statement(facts), Turn(f"{book} {question}", answer, "codebook_later")]

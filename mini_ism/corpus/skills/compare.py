@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from random import Random
 
-from mini_ism.corpus.draws import chance, pick, shuffled
-from mini_ism.corpus.layout import lay_out, question_count
+from mini_ism.corpus.portable_random import chance, pick, shuffled
 from mini_ism.corpus.registry import Turn, register_skill
+from mini_ism.corpus.threads import lay_out, question_count
 from mini_ism.corpus.world import World
 
 LARGEST = 20

@@ -5,9 +5,9 @@ from __future__ import annotations
 from random import Random
 
 from mini_ism.corpus import phrases
-from mini_ism.corpus.draws import pick, shuffled
-from mini_ism.corpus.layout import lay_out, question_count
+from mini_ism.corpus.portable_random import pick, shuffled
 from mini_ism.corpus.registry import Turn, register_skill
+from mini_ism.corpus.threads import lay_out, question_count
 from mini_ism.corpus.world import World
 
 NUMBERS = ("None", "One", "Two", "Three", "Four", "Five")

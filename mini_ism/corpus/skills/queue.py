@@ -5,9 +5,9 @@ from __future__ import annotations
 from random import Random
 
 from mini_ism.corpus import phrases
-from mini_ism.corpus.draws import below, chance, pick
-from mini_ism.corpus.layout import lay_out
+from mini_ism.corpus.portable_random import below, chance, pick
 from mini_ism.corpus.registry import Turn, register_skill
+from mini_ism.corpus.threads import lay_out
 from mini_ism.corpus.world import World
 
 QUEUES = ("{} are in the queue in that order.", "In the queue are {}.")

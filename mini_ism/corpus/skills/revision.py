@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from random import Random
 
-from mini_ism.corpus.draws import chance, pick, pick_weighted
 from mini_ism.corpus.facts import Facts
-from mini_ism.corpus.layout import lay_out, question_count
+from mini_ism.corpus.portable_random import chance, pick, pick_weighted
 from mini_ism.corpus.registry import Turn, register_skill
 from mini_ism.corpus.skills.queue import ask_neighbour, tell_queue
+from mini_ism.corpus.threads import lay_out, question_count
 from mini_ism.corpus.world import World
 
 CORRECTIONS = ("I was wrong. The {} is in the {}.", "I was wrong: the {} is in the {}.")
@@ -45,14 +45,14 @@ def _first_turn(rng: Random, facts: Facts) -> Turn:
     """All facts in one turn, sometimes with a question that the change comes after."""
     told = " ".join(facts.tell(rng))
     if chance(rng, 0.7):
-        return Turn.told(told)
+        return Turn.statement(told)
     question = facts.ask(rng)
     return Turn(f"{told} {question.user}", question.assistant, question.skill)
 
 
 def _revise_line(rng: Random, world: World, size: int) -> list[Turn]:
     line = [world.name() for _ in range(max(3, size))]
-    told = Turn.told(tell_queue(rng, line))
+    told = Turn.statement(tell_queue(rng, line))
     index = int(rng.random() * len(line))
     old, line[index] = line[index], world.name()
     change = f"I was wrong: {line[index]} is in the queue, not {old}."

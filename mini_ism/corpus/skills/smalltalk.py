@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from random import Random
 
-from mini_ism.corpus.draws import pick
+from mini_ism.corpus.portable_random import pick
 from mini_ism.corpus.registry import Turn, register_skill
 from mini_ism.corpus.skills.persona import ask_guide
 from mini_ism.corpus.world import World
 
-# queries, answer, when (see `Turn`)
+# queries, answer, placement (see `Turn`)
 TALK = (
     (("Hello.", "Hi.", "Good morning."), "Hello.", -1),
     (("How are you?",), "I am well, thank you.", 0),
@@ -28,5 +28,5 @@ def smalltalk(rng: Random, world: World, size: int) -> list[Turn]:
         if world.guide is not None:
             return [ask_guide(rng, world.guide)]
         return [Turn(*pick(rng, NOBODY), "smalltalk")]
-    queries, answer, when = TALK[index]
-    return [Turn(pick(rng, queries), answer, "smalltalk", when)]
+    queries, answer, placement = TALK[index]
+    return [Turn(pick(rng, queries), answer, "smalltalk", placement)]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from random import Random
 
 from mini_ism.corpus import phrases
-from mini_ism.corpus.draws import below, chance, pick
 from mini_ism.corpus.facts import Facts
-from mini_ism.corpus.layout import lay_out, question_count
+from mini_ism.corpus.portable_random import below, chance, pick
 from mini_ism.corpus.registry import Turn, register_skill
 from mini_ism.corpus.skills.persona import ASK_USER
+from mini_ism.corpus.threads import lay_out, question_count
 from mini_ism.corpus.world import World
 
 # slot of the dialogue -> questions that have no answer while nobody fills it

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from random import Random
 
-from mini_ism.corpus.draws import chance, pick
 from mini_ism.corpus.facts import Facts
-from mini_ism.corpus.layout import lay_out, question_count
+from mini_ism.corpus.portable_random import chance, pick
 from mini_ism.corpus.registry import Turn, register_skill
 from mini_ism.corpus.skills.persona import ASK_USER, TELL_USER
+from mini_ism.corpus.threads import lay_out, question_count
 from mini_ism.corpus.world import World
 
 MOVES = ("The {thing} is now in the {value}.", "I moved the {thing} to the {value}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
-from mini_ism.corpus.draws import between, pick_weighted
+from mini_ism.corpus.portable_random import between, pick_weighted
 from mini_ism.corpus.registry import Turn
 
 
@@ -24,9 +24,9 @@ def lay_out(rng: Random, statements: Sequence[str], questions: Sequence[Turn]) -
         cut = between(rng, 1, len(statements) - 1)
     else:
         cut = 0 if shape == "together" else len(statements)
-    turns = [Turn.told(" ".join(statements[:cut]))] if cut else []
+    turns = [Turn.statement(" ".join(statements[:cut]))] if cut else []
     first = questions[0]
     text = " ".join((*statements[cut:], first.user))
-    turns.append(Turn(text, first.assistant, first.skill, first.when))
+    turns.append(Turn(text, first.assistant, first.skill, first.placement))
     turns.extend(questions[1:])
     return turns
