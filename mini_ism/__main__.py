@@ -25,9 +25,10 @@ from mini_ism.dialogue import encode_dialogue
 from mini_ism.evaluation import evaluate
 from mini_ism.masks import COURSE_MASKS, get_mask
 from mini_ism.model import GPT
+from mini_ism.progress import train_with_progress
 from mini_ism.tokenizer import load_tokenizer
 from mini_ism.trace import turn_costs
-from mini_ism.training import Run, TrainingConfig, train_with_progress
+from mini_ism.training import Run, TrainingConfig
 from mini_ism.views.dialogue_view import show_dialogue
 from mini_ism.views.tables import cost_table
 

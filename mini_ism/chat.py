@@ -4,21 +4,19 @@ The engine knows no mask by name. Before each forward it asks the rule which of 
 (:class:`~mini_ism.planner.Planner`), throws the others away, and computes what is missing. So chatting with a cache
 equals one uncached forward for *any* rule, by construction.
 
-Every change is all or nothing. What was said is one immutable :class:`Transcript`, replaced by a single assignment;
-tensors are written only past the end of what it counts. So an exception or Ctrl-C at any line leaves a conversation
-that can go on: at worst it computes again what it had computed already.
+Every change is all or nothing. What was said is one immutable :class:`~mini_ism.transcript.Transcript`, replaced by a
+single assignment. So an exception or Ctrl-C at any line leaves a conversation that can go on: at worst it computes
+again what it had computed already.
 """
 
 from __future__ import annotations
 
-import codecs
 import copy
 import time
 import weakref
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 import tiktoken
 import torch
@@ -29,66 +27,20 @@ from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT
 from mini_ism.planner import Plan, Planner
+from mini_ism.replies import AnswerWriter, Reply, Stopped
 from mini_ism.reuse import borders
 from mini_ism.sampling import Sampler, whole_number
 from mini_ism.segments import Segments
 from mini_ism.trace import Event, Phase
+from mini_ism.transcript import Conversation, Transcript
 
-Stopped = Literal["end", "length", "context", "stop", "interrupted"]
 SHORTEST_ANSWER = 2  # one token, and the end
 SHORTEST_TURN = 3 + SHORTEST_ANSWER  # two markers and a token between them
 FORESIGHT = 64  # tokens of an answer that the rule is asked about at once
 
 
-@dataclass(frozen=True, eq=False)
-class Reply:
-    """What the model answered.
-
-    Args:
-        text: the answer, without the stop string that may have ended it.
-        tokens: LongTensor ``[N]``, its tokens without the end marker.
-        logits: ``[N or N + 1, V]`` on the CPU, the scores each token (and the end marker) was picked from.
-        stopped: why it ended: ``"end"`` the model said so, ``"length"`` after ``max_new_tokens``, ``"context"`` no
-            room was left, ``"stop"`` it wrote a stop string, ``"interrupted"`` nobody wanted to hear more.
-    """
-
-    text: str
-    tokens: Tensor
-    logits: Tensor
-    stopped: Stopped
-
-    def __str__(self) -> str:
-        return self.text
-
-
 class ContextFullError(ValueError):
     """The message does not fit into what is left of the model's context. Nothing was changed."""
-
-
-@dataclass(frozen=True)
-class Transcript:
-    """All that was said, as one value.
-
-    Args:
-        messages: role and text of each.
-        ends: one past each message's last token.
-        written: tokens of an answer that is still open, ``None`` if there is none. They count in the last ``ends``.
-        reply: the latest.
-    """
-
-    messages: tuple[tuple[str, str], ...] = ()
-    ends: tuple[int, ...] = ()
-    written: int | None = None
-    reply: Reply | None = None
-
-    @property
-    def length(self) -> int:
-        """T, the tokens of all messages."""
-        return self.ends[-1] if self.ends else 0
-
-    def first(self, count: int) -> Transcript:
-        """The first messages only."""
-        return replace(self, messages=self.messages[:count], ends=self.ends[:count], written=None)
 
 
 class ChatSession:
@@ -129,10 +81,7 @@ class ChatSession:
         self.model, self.tokenizer = model.eval(), tokenizer
         self.mask = get_mask(model.config.mask if mask is None else mask)
         self.trace: list[Event] = []
-        self._said = Transcript()
-        self._tokens = torch.zeros(context, dtype=torch.long)
-        self._segment = torch.zeros(context, dtype=torch.long)
-        self._is_query, self._is_system = (torch.zeros(context, dtype=torch.bool) for _ in range(2))
+        self._talk = Conversation(tokenizer, context)
         self._cache, self._planner = model.new_cache(), Planner(self.mask, context)
         self._weights: object = None  # by which it is seen that the model was trained further
         self._writing: Callable[[], Generator[str] | None] = lambda: None  # a weak reference
@@ -141,12 +90,16 @@ class ChatSession:
             given = [*opening, *messages]
             check_messages([*given, {"role": "user", "content": "?"}])  # an answer, or a system prompt, comes last
             for message in given:
-                self._said = self._with(message["role"], message["content"])
+                self._talk.said = self._talk.with_message(message["role"], message["content"])
             if self.room < SHORTEST_TURN:
                 raise ContextFullError(
                     f"the conversation has {self._said.length} tokens, which leaves no room for a turn in the "
                     f"model's context of {context}; shorten its system prompt or its messages"
                 )
+
+    @property
+    def _said(self) -> Transcript:
+        return self._talk.said
 
     # -- the conversation --------------------------------------------------------------------------
 
@@ -163,12 +116,12 @@ class ChatSession:
     @property
     def tokens(self) -> Tensor:
         """All tokens so far, LongTensor ``[T]``."""
-        return self._tokens[: self._said.length].clone()
+        return self._talk.tokens[: self._said.length].clone()
 
     @property
     def segments(self) -> Segments:
         """Their segments, ``[T]``."""
-        return self._segments(self._said.length)
+        return self._talk.segments(self._said.length)
 
     @property
     def turn(self) -> int:
@@ -242,18 +195,16 @@ class ChatSession:
 
     def _answer(self, text: str, longest: int, sampler: Sampler, stops: tuple[str, ...]) -> Generator[str]:
         end = self.tokenizer.encode_single_token(END)
-        writer = _Writer(self.tokenizer, stops)
+        writer = AnswerWriter(self.tokenizer, stops)
         stopped: Stopped = "interrupted"
         finished = False
         try:
-            said = self._with("user", text)
-            self._said = replace(
-                said, messages=(*said.messages, ("assistant", "")), ends=(*said.ends, said.length), written=0
-            )
+            said = self._talk.with_message("user", text)
+            self._talk.said = said.with_open_answer()
             writer.logits.append(self._compute("prefill"))
             while (token := sampler.pick(writer.logits[-1])) != end:
                 piece = writer.add(token)
-                self._say(token)
+                self._talk.add_token(token)
                 yield piece
                 full = self._said.written == longest or self.room == 1
                 if writer.stopped_at is not None or full:
@@ -267,7 +218,7 @@ class ChatSession:
             finished = True
         finally:
             if writer.tokens or finished:
-                self._close(writer.reply(stopped), end)
+                self._talk.close(writer.reply(stopped), end)
                 self._compute("decode")  # the end is read at once, so that the next turn starts with its query
             else:
                 self._settle_open()
@@ -288,53 +239,12 @@ class ChatSession:
         """An independent copy, cache and all, for a what-if."""
         self._settle()
         twin = copy.copy(self)
-        for name in ("_tokens", "_segment", "_is_query", "_is_system", "_cache", "_planner"):
+        for name in ("_talk", "_cache", "_planner"):
             setattr(twin, name, getattr(self, name).clone())
         twin.trace = [*self.trace]
         return twin
 
     # -- what is said ------------------------------------------------------------------------------
-
-    def _segments(self, stop: int) -> Segments:
-        return Segments(self._segment[:stop], self._is_query[:stop], self._is_system[:stop])
-
-    def _write(self, start: int, tokens: Sequence[int], message: int, role: str) -> int:
-        """Put tokens past the end of what is said; they count once the transcript says so."""
-        stop = start + len(tokens)
-        if stop <= len(self._tokens):
-            self._tokens[start:stop] = torch.tensor(tokens, dtype=torch.long)
-            self._segment[start:stop] = message
-            self._is_query[start:stop] = role != "assistant"
-            self._is_system[start:stop] = role == "system"
-        return stop
-
-    def _with(self, role: str, text: str) -> Transcript:
-        """The transcript with a message more."""
-        said = self._said
-        tokens = encode_message({"role": role, "content": text}, self.tokenizer)
-        stop = self._write(said.length, tokens, len(said.messages), role)
-        return replace(said, messages=(*said.messages, (role, text)), ends=(*said.ends, stop))
-
-    def _say(self, token: int) -> None:
-        """The open answer is a token longer."""
-        said = self._said
-        assert said.written is not None
-        stop = self._write(said.length, [token], len(said.messages) - 1, "assistant")
-        self._said = replace(said, ends=(*said.ends[:-1], stop), written=said.written + 1)
-
-    def _close(self, reply: Reply, end: int) -> None:
-        """The open answer is finished; a stop string at its end is taken back."""
-        said = self._said
-        start = said.ends[-2]
-        tokens = [*reply.tokens.tolist(), end]
-        if reply.stopped == "stop":  # spelled anew without the stop string, which may begin inside a token
-            spelled = (
-                encode_message({"role": "assistant", "content": reply.text}, self.tokenizer) if reply.text else [end]
-            )
-            tokens = spelled if start + len(spelled) <= len(self._tokens) else tokens
-        stop = self._write(start, tokens, len(said.messages) - 1, "assistant")
-        messages = (*said.messages[:-1], ("assistant", reply.text))
-        self._said = Transcript(messages, (*said.ends[:-1], stop), None, reply)
 
     def _settle(self) -> None:
         """End an answer that is still being written, as if it had been interrupted."""
@@ -347,17 +257,19 @@ class ChatSession:
         said = self._said
         if said.written is None:
             return
-        tokens = self._tokens[said.ends[-2] : said.length]
+        tokens = self._talk.tokens[said.ends[-2] : said.length]
         if said.written == 0:
             self._cut(len(said.messages) - 2)
         else:
             text = self.tokenizer.decode(tokens.tolist()).removeprefix(" ")
             logits = torch.zeros(0, self.model.config.vocab_size)  # they went with whoever was writing
-            self._close(Reply(text, tokens.clone(), logits, "interrupted"), self.tokenizer.encode_single_token(END))
+            self._talk.close(
+                Reply(text, tokens.clone(), logits, "interrupted"), self.tokenizer.encode_single_token(END)
+            )
 
     def _cut(self, messages: int) -> None:
         """Go back to the first messages, and drop what the cache holds of the others."""
-        self._said = self._said.first(messages)
+        self._talk.said = self._said.first(messages)
         self._revise(self.turn)
 
     # -- the engine --------------------------------------------------------------------------------
@@ -373,7 +285,7 @@ class ChatSession:
             self._note("reuse", 0, plan.kept, 0.0, 0)
         for start, stop in self._chunks(plan):
             mask = None if plan.sees_all else self._planner.rows(start, stop)  # (chunk, stop)
-            tokens = self._tokens[None, start:stop].to(self.model.device)  # (1, chunk)
+            tokens = self._talk.tokens[None, start:stop].to(self.model.device)  # (1, chunk)
             logits = self.model.compute(tokens, mask, self._cache, logits_at=slice(-1, None))  # (1, 1, V)
             self._planner.computed(stop)
             scores: Tensor = logits[0, -1].float().cpu()  # waits for the device, so that the clock is honest
@@ -389,10 +301,7 @@ class ChatSession:
             return None
         plan = planner.step()
         if plan is None:
-            stop = min(length + FORESIGHT, len(self._tokens))
-            for field in (self._segment, self._is_query, self._is_system):
-                field[length:stop] = field[length - 1]  # as if the answer went on so long
-            planner.foresee(self._segments(stop))
+            planner.foresee(self._talk.foresee(FORESIGHT))
             plan = planner.step()
         return plan
 
@@ -403,9 +312,9 @@ class ChatSession:
             planner.keep(0)
             self._weights = weights
         common = min(planner.length, length, held)
-        same = self._cache.tokens[0, :common].cpu() == self._tokens[:common]  # compared, never trusted
+        same = self._cache.tokens[0, :common].cpu() == self._talk.tokens[:common]  # compared, never trusted
         planner.keep_right(int(same.long().cumprod(0).sum()))
-        plan = planner.plan(self._segments(length)) if length else Plan(0, 0, True)
+        plan = planner.plan(self._talk.segments(length)) if length else Plan(0, 0, True)
         self._cache.truncate(min(planner.length, held))
         if held > planner.length:
             self._note("discard", planner.length, held, 0.0, 0, turn)
@@ -430,49 +339,6 @@ class ChatSession:
     def _note(self, phase: Phase, start: int, stop: int, seconds: float, flops: int, turn: int | None = None) -> None:
         kv_bytes = self.model.kv_bytes(self._cache.length)
         self.trace.append(Event(self.turn if turn is None else turn, phase, start, stop, seconds, flops, kv_bytes))
-
-
-class _Writer:
-    """An answer as it is written: its tokens, the scores they were picked from, and what may be shown of its text."""
-
-    def __init__(self, tokenizer: tiktoken.Encoding, stops: tuple[str, ...]) -> None:
-        self.tokenizer, self.stops = tokenizer, stops
-        self.tokens: list[int] = []
-        self.logits: list[Tensor] = []
-        self.text = ""
-        self.stopped_at: int | None = None  # where a stop string begins
-        self._shown = 0
-        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")  # a character may be several tokens
-
-    def add(self, token: int) -> str:
-        """Take a token; what may be shown of the text by now."""
-        piece = self._utf8.decode(self.tokenizer.decode_single_token_bytes(token))
-        self.text += piece if self.tokens else piece.removeprefix(" ")
-        self.tokens.append(token)
-        found = [place for stop in self.stops if (place := self.text.find(stop)) >= 0]
-        self.stopped_at = min(found, default=None)
-        return self._show(len(self.text) - self._held_back() if self.stopped_at is None else self.stopped_at)
-
-    def tail(self) -> str:
-        """What is left to be shown when the answer is over."""
-        self.text += self._utf8.decode(b"", final=True)  # a character that was never finished
-        return self._show(len(self.text) if self.stopped_at is None else self.stopped_at)
-
-    def reply(self, stopped: Stopped) -> Reply:
-        """The answer as it stands."""
-        text = self.tokenizer.decode(self.tokens).removeprefix(" ")
-        logits = torch.stack(self.logits) if self.logits else torch.zeros(0, 0)
-        return Reply(text[: self.stopped_at], torch.tensor(self.tokens, dtype=torch.long), logits, stopped)
-
-    def _held_back(self) -> int:
-        """How many letters at the end may be the beginning of a stop string."""
-        sizes = (size for stop in self.stops for size in range(1, len(stop)) if self.text.endswith(stop[:size]))
-        return max(sizes, default=0)
-
-    def _show(self, stop: int) -> str:
-        piece = self.text[self._shown : stop]
-        self._shown = max(self._shown, stop)
-        return piece
 
 
 def _version(model: GPT) -> object:

@@ -149,7 +149,7 @@ def read_checkpoint(name: str | Path) -> Checkpoint:
                     f"{remedy}"
                 )
             config = GPTConfig(**json.loads(about["model"]))
-            shapes = {key: tuple(content.get_slice(key).split_spec()) for key in content.keys()}  # noqa: SIM118
+            shapes = {key: tuple(content.get_slice(key).get_shape()) for key in content.keys()}  # noqa: SIM118
             if mismatches := _mismatches(config, shapes):
                 raise ValueError(f"its weights do not fit its shape: {', '.join(mismatches[:4])}")
             weights = {key: content.get_tensor(key) for key in shapes}

@@ -49,7 +49,7 @@ def dialogue() -> EncodedDialogue:
 def test_scores_masked_and_softmaxed_are_the_model_s_weights(
     rule: str, rotary: float, dialogue: EncodedDialogue
 ) -> None:
-    reading = read_attention(tiny(rotary=rotary), dialogue, rule)
+    reading = read_attention(tiny(rotary_pct=rotary), dialogue, rule)
     spelled_out = reading.scores.masked_fill(~reading.allowed, -torch.inf).softmax(-1)
     torch.testing.assert_close(spelled_out, reading.weights, atol=1e-6, rtol=0)
     assert torch.equal(reading.allowed, get_mask(rule).dense(dialogue.segments))

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mini_ism import GPT, ChatSession, Mask, encode_dialogue, get_mask, load_tokenizer
-from mini_ism.chat import ContextFullError, Reply
+from mini_ism.chat import ContextFullError
+from mini_ism.replies import Reply
 from mini_ism.sampling import Sampler
 from mini_ism.trace import Event
 from tests.strategies import NONEMPTY, SHAPES, any_mask, build, random_model, tables

@@ -13,28 +13,33 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("paths", "files", "devices", "interrupts", "segments"),
     ("mask", "metrics", "tokenizer"),
     ("masks",),
-    ("reuse",),
-    ("dialogue", "cache", "config"),
-    ("model",),
-    ("sampling", "trace"),
+    ("reuse", "rule_reads"),
+    ("dialogue", "cache", "config", "planner"),
+    ("model", "sampling"),
+    ("trace", "replies"),
+    ("transcript",),
     ("chat",),
-    ("cost", "blind_cache"),
-    ("corpus",),
+    ("cost",),
+    ("corpus", "blind_cache"),
     ("batching",),
     ("evaluation", "attention_stats"),
+    ("line_attention",),
     ("checkpoints",),
     ("run_files",),
     ("training",),
+    ("progress",),
     ("regression", "results"),
     ("views",),
     ("exercises", "widgets"),
-    ("__init__", "__main__"),
+    ("__init__",),
+    ("__main__",),
 )
 """Rooms from the ground up: a room imports from floors below its own, and from itself."""
 
 LATE = {
     ("mini_ism", "mini_ism.views"),  # names that are looked up when they are first used
     ("mini_ism.mask", "mini_ism.views"),  # a mask shows itself in a notebook
+    ("mini_ism.views", "mini_ism.views"),  # an SVG needs no matplotlib
 }
 """The imports that wait inside a function, so that the core loads no picture: one for each thing that shows itself."""
 

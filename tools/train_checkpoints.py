@@ -19,7 +19,8 @@ from mini_ism.files import write_atomically
 from mini_ism.masks import COURSE_MASKS
 from mini_ism.metrics import Measurement, write_metrics
 from mini_ism.paths import data_dir
-from mini_ism.training import Run, TrainingConfig, train_with_progress
+from mini_ism.progress import train_with_progress
+from mini_ism.training import Run, TrainingConfig
 
 # Where a mask's recipe is not the default. Prefix masters the control skills in half of the steps, each of which costs
 # it three times the tokens, a sample a turn.

@@ -85,7 +85,7 @@ def test_examples_start_over_and_reset_forgets(
 def test_stopping_leaves_a_chat_that_goes_on(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
     chat = ChatWidget(models)
     calls = 0
-    real = GPT.forward
+    real = GPT.compute
 
     def interrupted(self: GPT, *values: Any, **named: Any) -> Any:
         nonlocal calls
@@ -94,7 +94,7 @@ def test_stopping_leaves_a_chat_that_goes_on(models: Models, monkeypatch: pytest
             raise KeyboardInterrupt
         return real(self, *values, **named)
 
-    monkeypatch.setattr(GPT, "forward", interrupted)
+    monkeypatch.setattr(GPT, "compute", interrupted)
     chat.send("Where is the cup?")
     assert "Stopped" in chat.error
     chat.send("Why?")

@@ -1,0 +1,41 @@
+"""How a training run shows itself on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+
+from tqdm.auto import tqdm
+
+from mini_ism.evaluation import CONTROL_SKILLS
+from mini_ism.metrics import Measurement
+from mini_ism.model import GPT
+from mini_ism.training import Run
+
+
+def summary(exact: Mapping[str, list[int]]) -> str:
+    """Scores of some skills in one line: the control skills together, then all others together."""
+    control = [exact[name] for name in exact if name in CONTROL_SKILLS]
+    others = [exact[name] for name in exact if name not in CONTROL_SKILLS]
+    parts = (("control", control), ("others", others))
+    return ", ".join(
+        f"{name} {sum(r for r, _ in scores) / sum(t for _, t in scores):.1%}" for name, scores in parts if scores
+    )
+
+
+def train_with_progress(run: Run) -> GPT:
+    """Train with a progress bar, or a plain line now and then where the output is no terminal."""
+    total, live = run.config.steps, sys.stderr.isatty()
+    with tqdm(total=total, initial=run.progress.step, desc=run.mask.name, unit="step", disable=not live) as bar:
+
+        def report(line: Measurement) -> None:
+            bar.update()
+            if live:
+                bar.set_postfix(loss=f"{line['loss']:.3f}", refresh=False)
+            if "exact" in line or (not live and line["step"] % 100 == 0):
+                message = (
+                    f"{run.mask.name}: step {line['step']}/{total}  {line['seconds']:.0f} s  loss {line['loss']:.3f}"
+                )
+                bar.write(message + (f"  {summary(line['exact'])}" if "exact" in line else ""), file=sys.stderr)
+
+        return run.train(report)

@@ -1,0 +1,122 @@
+"""What was said in a conversation, as one value that is replaced whole."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import tiktoken
+import torch
+
+from mini_ism.dialogue import encode_message
+from mini_ism.replies import Reply
+from mini_ism.segments import Segments
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """All that was said, as one value.
+
+    Args:
+        messages: role and text of each.
+        ends: one past each message's last token.
+        written: tokens of an answer that is still open, ``None`` if there is none. They count in the last ``ends``.
+        reply: the latest.
+    """
+
+    messages: tuple[tuple[str, str], ...] = ()
+    ends: tuple[int, ...] = ()
+    written: int | None = None
+    reply: Reply | None = None
+
+    @property
+    def length(self) -> int:
+        """T, the tokens of all messages."""
+        return self.ends[-1] if self.ends else 0
+
+    def with_open_answer(self) -> Transcript:
+        """The same, and an answer of which nothing is written yet."""
+        return replace(self, messages=(*self.messages, ("assistant", "")), ends=(*self.ends, self.length), written=0)
+
+    def first(self, count: int) -> Transcript:
+        """The first messages only."""
+        return replace(self, messages=self.messages[:count], ends=self.ends[:count], written=None)
+
+
+class Conversation:
+    """A transcript, and the tokens and segments of what it counts.
+
+    Tensors are written only past the transcript's end, and :attr:`said` is replaced by one assignment, so that an
+    interrupt at any line leaves either the old state or the new one.
+
+    Args:
+        tokenizer: of the model.
+        capacity: tokens that there is room for.
+
+    Attributes:
+        said: the transcript.
+        tokens, segment, is_query, is_system: ``[capacity]``; what lies past the transcript's end is meaningless.
+    """
+
+    def __init__(self, tokenizer: tiktoken.Encoding, capacity: int) -> None:
+        self.tokenizer, self.said = tokenizer, Transcript()
+        self.tokens, self.segment = (torch.zeros(capacity, dtype=torch.long) for _ in range(2))
+        self.is_query, self.is_system = (torch.zeros(capacity, dtype=torch.bool) for _ in range(2))
+
+    def segments(self, stop: int) -> Segments:
+        """The segments of the first tokens, as views."""
+        return Segments(self.segment[:stop], self.is_query[:stop], self.is_system[:stop])
+
+    def _write(self, start: int, tokens: Sequence[int], message: int, role: str) -> int:
+        """Put tokens past the end of what is said; they count once the transcript says so."""
+        stop = start + len(tokens)
+        if stop <= len(self.tokens):
+            self.tokens[start:stop] = torch.tensor(tokens, dtype=torch.long)
+            self.segment[start:stop] = message
+            self.is_query[start:stop] = role != "assistant"
+            self.is_system[start:stop] = role == "system"
+        return stop
+
+    def with_message(self, role: str, text: str) -> Transcript:
+        """The transcript with a message more."""
+        said = self.said
+        tokens = encode_message({"role": role, "content": text}, self.tokenizer)
+        stop = self._write(said.length, tokens, len(said.messages), role)
+        return replace(said, messages=(*said.messages, (role, text)), ends=(*said.ends, stop))
+
+    def add_token(self, token: int) -> None:
+        """The open answer is a token longer."""
+        said = self.said
+        assert said.written is not None
+        stop = self._write(said.length, [token], len(said.messages) - 1, "assistant")
+        self.said = replace(said, ends=(*said.ends[:-1], stop), written=said.written + 1)
+
+    def close(self, reply: Reply, end: int) -> None:
+        """The open answer is finished; a stop string at its end is taken back."""
+        said = self.said
+        start = said.ends[-2]
+        tokens = [*reply.tokens.tolist(), end]
+        if reply.stopped == "stop":  # spelled anew without the stop string, which may begin inside a token
+            spelled = (
+                encode_message({"role": "assistant", "content": reply.text}, self.tokenizer) if reply.text else [end]
+            )
+            tokens = spelled if start + len(spelled) <= len(self.tokens) else tokens
+        stop = self._write(start, tokens, len(said.messages) - 1, "assistant")
+        messages = (*said.messages[:-1], ("assistant", reply.text))
+        self.said = Transcript(messages, (*said.ends[:-1], stop), None, reply)
+
+    def foresee(self, count: int) -> Segments:
+        """The segments as if the last message went on for so many tokens, or as far as there is room."""
+        length = self.said.length
+        stop = min(length + count, len(self.tokens))
+        for field in (self.segment, self.is_query, self.is_system):
+            field[length:stop] = field[length - 1]
+        return self.segments(stop)
+
+    def clone(self) -> Conversation:
+        """An independent copy, for a what-if."""
+        twin = copy.copy(self)
+        for name in ("tokens", "segment", "is_query", "is_system"):
+            setattr(twin, name, getattr(self, name).clone())
+        return twin
