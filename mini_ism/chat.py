@@ -22,6 +22,7 @@ import tiktoken
 import torch
 from torch import Tensor
 
+from mini_ism.checks import whole_number
 from mini_ism.dialogue import END, Message, check_messages, encode_message
 from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
@@ -29,7 +30,7 @@ from mini_ism.model import GPT
 from mini_ism.planner import Plan, Planner
 from mini_ism.replies import AnswerWriter, Reply, Stopped
 from mini_ism.reuse import borders
-from mini_ism.sampling import Sampler, whole_number
+from mini_ism.sampling import Sampler
 from mini_ism.segments import Segments
 from mini_ism.trace import Event, Phase
 from mini_ism.transcript import Conversation, Transcript
@@ -158,9 +159,8 @@ class ChatSession:
     ) -> Iterator[str]:
         """Say something and get the reply piece by piece; :attr:`reply` has it whole afterwards.
 
-        Interrupted (Ctrl-C, or the iterator is dropped, or something else is asked of the session before it is
-        exhausted), the session keeps the part of the answer that was written, and forgets the turn if there is none:
-        it can go on either way.
+        Interrupted (by Ctrl-C, by dropping the iterator, or by asking something else of the session), the session
+        keeps what was written of the answer, or forgets the turn if that is nothing.
 
         Args:
             text: the user's message.

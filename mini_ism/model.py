@@ -122,8 +122,7 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Change each position by itself: ``[B, T, C]`` -> ``[B, T, C]``."""
-        changed: Tensor = self.down(F.relu(self.up(x)).square())
-        return changed
+        return self.down(F.relu(self.up(x)).square())  # type: ignore[no-any-return]
 
 
 class Block(nn.Module):
@@ -137,16 +136,15 @@ class Block(nn.Module):
     def forward(self, x: Tensor, inputs: LayerInputs) -> Tensor:
         """``[B, T, C]`` -> ``[B, T, C]``."""
         x = x + self.attention(self.norm1(x), inputs)
-        x = x + self.mlp(self.norm2(x))
-        return x
+        return x + self.mlp(self.norm2(x))
 
 
 class TokenShift(nn.Module):
     """Each token also hears, through a learned map, of the tokens just before it, *where the mask lets it see them*.
 
-    A cousin of RWKV's token shift (2305.13048) and of Canon layers (2512.17351), which reach as far. "The key is in the
-    box": *box* learns of *key* before any attention, which makes look-ups by neighbour easy to learn. Since the mask
-    gates it, it opens no path that attention does not have.
+    A cousin of RWKV's token shift (2305.13048) and of Canon layers (2512.17351). "The key is in the box": *box* learns
+    of *key* before any attention, so that look-ups by neighbour are easy to learn. Gated by the mask, it opens no path
+    that attention does not have.
     """
 
     def __init__(self, config: GPTConfig) -> None:
@@ -199,9 +197,8 @@ class GPT(nn.Module):
         """Embeddings N(0, 1), maps N(0, 1 / fan-in), and head starts that make copying easy to learn.
 
         Embeddings are large, so that the first steps, which mostly learn how often each token is written, do not wash
-        out which token is which; the output scales them back. Attention starts by looking for what resembles the
-        reader, and by handing on what it finds (mimetic initialisation, 2305.09828). A shifted token starts half
-        as itself, so that it resembles itself, too.
+        out which token is which; the output scales them back. Attention starts by looking for what resembles the reader
+        and handing it on (mimetic initialisation, 2305.09828). A shifted token starts half as itself.
         """
         if isinstance(module, nn.Embedding):
             nn.init.normal_(module.weight)
@@ -299,11 +296,9 @@ class GPT(nn.Module):
 
     def new_cache(self, batch: int = 1, capacity: int | None = None) -> KVCache:
         """An empty cache for this model, by default with room for its whole context."""
-        c, weight = self.config, self.embed.weight
-        capacity = c.context if capacity is None else capacity
-        return KVCache(
-            c.layers, c.heads, c.head_dim, batch=batch, capacity=capacity, device=weight.device, dtype=weight.dtype
-        )
+        c, room = self.config, self.config.context if capacity is None else capacity
+        dtype = self.embed.weight.dtype
+        return KVCache(c.layers, c.heads, c.head_dim, batch=batch, capacity=room, device=self.device, dtype=dtype)
 
     def flops(self, tokens: int, pairs: int, logits: int = 1) -> int:
         """Floating-point operations of a forward, a multiply and an add counted as two; norms and softmax are left out.

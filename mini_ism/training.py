@@ -31,7 +31,7 @@ from mini_ism.interrupts import uninterrupted
 from mini_ism.masks import get_mask
 from mini_ism.metrics import Measurement
 from mini_ism.model import GPT
-from mini_ism.run_files import METRICS, STATE, Progress, resume_run, save_run
+from mini_ism.run_files import STATE, Progress, resume_run, save_run
 from mini_ism.tokenizer import load_tokenizer
 
 EASY_WEIGHTS = {"recall": 4.0, "persona": 1.0, "queue": 1.0}
@@ -224,20 +224,10 @@ class Run:
         self.optimizer = make_optimizer(self.model, config)
         self.expand = not turns_independent(self.mask, config.draw(config.steps - 1), self.tokenizer)
         self.progress, self.metrics = Progress(), list[Measurement]()
-        if self.state_file.exists():
+        if (self.folder / STATE).exists():
             self.progress, self.metrics = resume_run(
                 self.folder, self.model, self.optimizer, config=asdict(self.config)
             )
-
-    @property
-    def state_file(self) -> Path:
-        """What the run resumes from."""
-        return self.folder / STATE
-
-    @property
-    def metrics_file(self) -> Path:
-        """What the run measured, a line per step."""
-        return self.folder / METRICS
 
     def train(self, report: Callable[[Measurement], None] = lambda line: None) -> GPT:
         """Train to the end. Ctrl-C saves first, so that nothing is lost; no step is ever saved half done.

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("paths", "files", "devices", "interrupts", "segments"),
+    ("paths", "checks", "files", "devices", "interrupts", "segments"),
     ("mask", "metrics", "tokenizer"),
     ("masks",),
     ("reuse", "rule_reads"),
@@ -146,14 +146,18 @@ def test_the_core_loads_nothing_that_draws() -> None:
 
 
 PATH = (
-    *("segments", "mask", "masks", "reuse", "dialogue", "tokenizer", "cache", "config", "model"),
+    *("segments", "mask", "masks", "reuse", "dialogue", "tokenizer", "cache", "model"),
     *("sampling", "trace", "chat", "batching", "training"),
 )
 """The afternoon path, in reading order."""
+BESIDE = ("config", "replies", "transcript", "planner", "rule_reads")
+"""What the path leans on, for a second afternoon."""
 
 
 def test_the_afternoon_path_stays_short() -> None:
-    lines = {name: len((ROOT / "mini_ism" / f"{name}.py").read_text(encoding="utf-8").splitlines()) for name in PATH}
+    names = (*PATH, *BESIDE)
+    lines = {name: len((ROOT / "mini_ism" / f"{name}.py").read_text(encoding="utf-8").splitlines()) for name in names}
     assert max(lines.values()) <= 360, lines
     assert lines["model"] <= 320
-    assert sum(lines.values()) <= 2400, lines
+    assert sum(lines[name] for name in PATH) <= 2400, lines
+    assert sum(lines.values()) <= 3050, lines
