@@ -122,7 +122,8 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Change each position by itself: ``[B, T, C]`` -> ``[B, T, C]``."""
-        return self.down(F.relu(self.up(x)).square())  # type: ignore[no-any-return]
+        changed: Tensor = self.down(F.relu(self.up(x)).square())
+        return changed
 
 
 class Block(nn.Module):
@@ -297,8 +298,8 @@ class GPT(nn.Module):
     def new_cache(self, batch: int = 1, capacity: int | None = None) -> KVCache:
         """An empty cache for this model, by default with room for its whole context."""
         c, room = self.config, self.config.context if capacity is None else capacity
-        dtype = self.embed.weight.dtype
-        return KVCache(c.layers, c.heads, c.head_dim, batch=batch, capacity=room, device=self.device, dtype=dtype)
+        weight = self.embed.weight
+        return KVCache(c.layers, c.heads, c.head_dim, batch=batch, capacity=room, device=self.device, dtype=weight.dtype)
 
     def flops(self, tokens: int, pairs: int, logits: int = 1) -> int:
         """Floating-point operations of a forward, a multiply and an add counted as two; norms and softmax are left out.

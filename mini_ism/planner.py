@@ -73,7 +73,7 @@ class Planner:
     def __init__(self, mask: Mask, capacity: int) -> None:
         self.mask, self.length = mask, 0
         self._allowed = torch.zeros(capacity, capacity, dtype=torch.bool)
-        self._seen_fields: dict[str, Tensor] = {}  # the fields that the rule reads, as they were when it was last asked
+        self._asked: tuple[object, dict[str, Tensor]] = (None, {})  # the rule's constants and fields when it was asked
         self._reads = Reads(mask)
         self._foreseen = NOTHING
 
@@ -108,7 +108,7 @@ class Planner:
             self.keep(kept)
             self._allowed[:held, held:stop] = columns
             self._allowed[held:stop, :stop] = rows
-        self._seen_fields = {name: getattr(segments, name).clone() for name in fields or ()}
+        self._remember(segments, fields or frozenset())
         return Plan(kept, stop, bool(self._allowed[kept:stop, :stop].all()))
 
     def _border(self, length: int) -> int:
@@ -117,10 +117,14 @@ class Planner:
         return int(cuts[: length + 1].nonzero()[-1])
 
     def _unchanged(self, segments: Segments, fields: frozenset[str], held: int) -> bool:
-        """Whether the fields that the rule reads are, on the positions computed so far, what they were."""
-        return fields == self._seen_fields.keys() and all(
-            torch.equal(getattr(segments, name)[:held], self._seen_fields[name][:held]) for name in fields
+        """Whether the rule, and the fields that it reads, are on the positions computed so far what they were."""
+        constants, seen = self._asked
+        return (constants, seen.keys()) == (self._reads.constants, fields) and all(
+            torch.equal(getattr(segments, name)[:held], seen[name][:held]) for name in fields
         )
+
+    def _remember(self, segments: Segments, fields: frozenset[str]) -> None:
+        self._asked = self._reads.constants, {name: getattr(segments, name).clone() for name in fields}
 
     def foresee(self, segments: Segments) -> None:
         """Ask at once about tokens that will come one after the other, as the tokens of an answer do.
@@ -144,7 +148,7 @@ class Planner:
         quiet = ~(columns & later).any(0) & (rows & past).any(-1)  # (K): nobody before sees it, and it sees somebody
         self._allowed[:now, now:stop] = False
         self._allowed[now:stop, :stop] = rows
-        self._seen_fields = {name: getattr(segments, name).clone() for name in fields}
+        self._remember(segments, fields)
         self._foreseen = Foresight(self._reads.constants, now, quiet.tolist(), (rows | ~past).all(-1).tolist())
 
     def step(self) -> Plan | None:

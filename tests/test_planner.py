@@ -1,0 +1,206 @@
+"""Planning that asks the rule only about what can have changed equals asking it about everything."""
+
+from collections.abc import Callable
+from random import Random
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from mini_ism import Mask, Segments, get_mask
+from mini_ism.planner import Planner
+from mini_ism.reuse import unchanged_prefix
+from tests.strategies import Layout, any_mask, layouts, segments_of
+
+SIZE = 40
+TABLE = torch.rand(SIZE, SIZE, generator=torch.Generator().manual_seed(1)) < 0.5
+WINDOW = 3
+
+
+def reads_a_length(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
+    return (kv <= q) & (kv + 6 > len(s) - 6) | (q == kv)
+
+
+def reads_a_maximum(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
+    return (kv <= q) | (s.id[q] == s.id.max()) & (s.id[kv] == s.id.max())
+
+
+def reads_a_field_whole(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
+    return (kv <= q) & (kv < s.is_query.sum()) | (q == kv)
+
+
+def reads_a_negative_place(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
+    return (kv <= q) & (s.id[kv - 1] != s.id[q]) | (q == kv)
+
+
+def reads_the_next_token(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
+    return (kv <= q) & ~s.is_query[(kv + 1).clamp(max=len(s) - 1)] | (q == kv)
+
+
+def reads_a_table(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
+    return TABLE[q, kv] | (q == kv)
+
+
+def reads_a_slice(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
+    return (kv <= q) & (kv >= kv[:, -1:] - 5) | (q == kv)
+
+
+def sums_up(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
+    return ((kv <= q).cumsum(-1) < 9) & (kv <= q) | (q == kv)
+
+
+def asks_once_for_all(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
+    return kv <= q if bool(s.is_query[kv].any()) else kv == q
+
+
+def reads_ends(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
+    return (kv < s.end[q]) & (kv <= q + 3)
+
+
+def reads_positions(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
+    return (s.position[q] - s.position[kv]).abs() < WINDOW
+
+
+def looks_ahead_a_little(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
+    return kv <= q + 2
+
+
+def alternates(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
+    return torch.where(s.is_system[kv], kv <= q, (q - kv) % 2 == 0) | (q == kv)
+
+
+RULES: list[Callable[[Tensor, Tensor, Segments], Tensor]] = [
+    *(reads_a_length, reads_a_maximum, reads_a_field_whole, reads_a_negative_place, reads_the_next_token),
+    *(reads_a_table, reads_a_slice, sums_up, asks_once_for_all, reads_ends, reads_positions, looks_ahead_a_little),
+    alternates,
+]
+masks = st.one_of(
+    st.sampled_from(RULES).map(lambda rule: Mask(rule, rule.__name__)),
+    st.tuples(st.sampled_from(RULES), st.sampled_from(["causal", "ism", "prefix", "sliding_window(4)"])).map(
+        lambda pair: get_mask(pair[1]) | pair[0]
+    ),
+    any_mask(SIZE),
+)
+
+
+class Whole:
+    """A planner that asks about everything each time: the slow, obvious way."""
+
+    def __init__(self, mask: Mask) -> None:
+        self.mask, self.held = mask, torch.zeros(0, 0, dtype=torch.bool)
+
+    def plan(self, segments: Segments) -> tuple[int, Tensor]:
+        dense = self.mask.dense(segments)
+        return unchanged_prefix(self.held, dense), dense
+
+
+def grow(mask: Mask, layout: Layout, random: Random) -> None:
+    """A dialogue that grows, a message or a token at a time, is cut now and then, and is planned both ways."""
+    whole, planner = Whole(mask), Planner(mask, SIZE + 1)
+    segments = segments_of(layout)
+    stop = 0
+    while stop < len(segments):
+        if stop and random.random() < 0.15:  # back to somewhere, which need not be where a message ends
+            back = random.randrange(1, stop + 1)
+            planner.keep_right(back)
+            whole.held = whole.held[: planner.length, : planner.length]
+            stop = back - 1
+        answering = stop > 0 and not bool(segments.is_query[stop])
+        step = 1 if answering else random.choice([1, 2, 5])
+        stop = min(stop + step, len(segments))
+        kept, dense = whole.plan(segments[:stop])
+        plan = None
+        if answering and step == 1 and planner.length == stop - 1:
+            plan = planner.step()
+            if plan is None and random.random() < 0.7:
+                end = stop
+                while end < len(segments) and not bool(segments.is_query[end]) and end < stop + 6:
+                    end += 1
+                planner.foresee(segments[:end])
+                plan = planner.step()
+        plan = plan or planner.plan(segments[:stop])
+        assert (plan.kept, plan.stop) == (kept, stop)
+        assert torch.equal(planner.rows(kept, stop), dense[kept:])
+        assert plan.sees_all == bool(dense[kept:].all())
+        planner.computed(stop)
+        whole.held = dense
+        assert torch.equal(planner.rows(0, stop), dense)
+
+
+@settings(max_examples=400)
+@given(masks, layouts(), st.integers(0, 2**32))
+def test_incremental_is_whole(mask: Mask, layout: Layout, seed: int) -> None:
+    grow(mask, layout, Random(seed))
+
+
+@pytest.mark.parametrize("name", ["causal", "ism", "prefix", "ism(sink=True)", "causal & (sliding_window(6) | sink(2))"])
+def test_an_answer_is_foreseen_without_asking_again(name: str) -> None:
+    """So planning costs what a slice costs, however long the dialogue is."""
+    asked = [0]
+    mask = get_mask(name)
+    rule = mask.rule
+
+    planner = Planner(mask, 200)
+    segments = segments_of([("system", 3), ("user", 9), ("assistant", 60)])
+    planner.computed(planner.plan(segments[:12]).stop)
+    planner.foresee(segments)
+
+    def counted(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
+        asked[0] += 1
+        return rule(q, kv, s)
+
+    for stop in range(13, 73):
+        plan = planner.step()
+        assert plan is not None
+        assert plan.stop == stop
+        assert torch.equal(planner.rows(stop - 1, stop), mask.dense(segments[:stop])[-1:])
+        planner.computed(stop)
+    assert planner.step() is None  # it reaches no further
+    assert asked == [0]
+
+
+def test_a_number_that_the_rule_was_written_with_may_change() -> None:
+    reach = 2
+
+    def near(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
+        return (kv <= q) & (q - kv < reach)
+
+    planner, segments = Planner(Mask(near), 40), segments_of([("user", 4), ("assistant", 20)])
+    planner.computed(planner.plan(segments[:4]).stop)
+    planner.foresee(segments)
+    assert planner.step() is not None
+    planner.computed(5)
+    reach = 4
+    assert planner.step() is None
+    plan = planner.plan(segments[:6])
+    assert (plan.kept, plan.stop) == (2, 6)
+    assert torch.equal(planner.rows(0, 6), Mask(near).dense(segments[:6]))
+
+
+def test_a_global_that_changes_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    planner, segments = Planner(Mask(reads_positions), 40), segments_of([("user", 6), ("assistant", 6)])
+    planner.computed(planner.plan(segments[:6]).stop)
+    monkeypatch.setattr("tests.test_planner.WINDOW", 5)
+    plan = planner.plan(segments[:7])
+    assert plan.kept == 0  # the first already sees further
+    assert torch.equal(planner.rows(0, 7), Mask(reads_positions).dense(segments[:7]))
+
+
+def test_a_rule_that_fails_changes_nothing() -> None:
+    planner, segments = Planner(Mask(reads_a_table), SIZE + 9), segments_of([("user", SIZE + 5)])
+    planner.computed(planner.plan(segments[:9]).stop)
+    with pytest.raises(IndexError):
+        planner.plan(segments)
+    assert planner.length == 9
+    assert torch.equal(planner.rows(0, 9), Mask(reads_a_table).dense(segments[:9]))
+
+
+def test_a_copy_goes_its_own_way() -> None:
+    planner, segments = Planner(get_mask("ism"), SIZE), segments_of([("user", 4), ("assistant", 3), ("user", 4)])
+    planner.computed(planner.plan(segments[:7]).stop)
+    twin = planner.clone()
+    twin.computed(twin.plan(segments).stop)
+    assert planner.length == 7
+    assert torch.equal(planner.rows(0, 7), get_mask("ism").dense(segments[:7]))
