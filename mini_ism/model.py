@@ -137,7 +137,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor, inputs: LayerInputs) -> Tensor:
         """``[B, T, C]`` -> ``[B, T, C]``."""
         x = x + self.attention(self.norm1(x), inputs)
-        return x + self.mlp(self.norm2(x))
+        x = x + self.mlp(self.norm2(x))
+        return x
 
 
 class TokenShift(nn.Module):
@@ -299,7 +300,9 @@ class GPT(nn.Module):
         """An empty cache for this model, by default with room for its whole context."""
         c, room = self.config, self.config.context if capacity is None else capacity
         weight = self.embed.weight
-        return KVCache(c.layers, c.heads, c.head_dim, batch=batch, capacity=room, device=self.device, dtype=weight.dtype)
+        return KVCache(
+            c.layers, c.heads, c.head_dim, batch=batch, capacity=room, device=self.device, dtype=weight.dtype
+        )
 
     def flops(self, tokens: int, pairs: int, logits: int = 1) -> int:
         """Floating-point operations of a forward, a multiply and an add counted as two; norms and softmax are left out.

@@ -119,8 +119,10 @@ class Planner:
     def _unchanged(self, segments: Segments, fields: frozenset[str], held: int) -> bool:
         """Whether the rule, and the fields that it reads, are on the positions computed so far what they were."""
         constants, seen = self._asked
-        return (constants, seen.keys()) == (self._reads.constants, fields) and all(
-            torch.equal(getattr(segments, name)[:held], seen[name][:held]) for name in fields
+        return (
+            constants == self._reads.constants
+            and seen.keys() == set(fields)
+            and all(torch.equal(getattr(segments, name)[:held], seen[name][:held]) for name in fields)
         )
 
     def _remember(self, segments: Segments, fields: frozenset[str]) -> None:

@@ -69,7 +69,7 @@ def tokenizer_hash() -> str:
     return str(_read_about(default_path().with_suffix(".json"))["sha256"])
 
 
-def describe(ranks: bytes, size: int) -> dict[str, Any]:
+def describe(ranks: bytes, size: int) -> dict[str, object]:
     """The description that goes beside a rank file of `size` ranks."""
     return {
         "name": NAME,

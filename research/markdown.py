@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from mini_ism.results import Claim, Interval, Row, grouped, mean_interval
+from mini_ism.views import Table
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table: the first column to the left, all others to the right."""
-    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return Table(header, list(rows)).markdown()
 
 
 def claims_table(claims: Iterable[Claim], show: Callable[[Interval], str]) -> str:

@@ -68,7 +68,7 @@ def looks_ahead_a_little(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
 
 
 def alternates(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
-    return torch.where(s.is_system[kv], kv <= q, (q - kv) % 2 == 0) | (q == kv)
+    return torch.where(s.system[kv], kv <= q, (q - kv) % 2 == 0) | (q == kv)
 
 
 RULES: list[Callable[[Tensor, Tensor, Segments], Tensor]] = [
@@ -135,7 +135,9 @@ def test_incremental_is_whole(mask: Mask, layout: Layout, seed: int) -> None:
     grow(mask, layout, Random(seed))
 
 
-@pytest.mark.parametrize("name", ["causal", "ism", "prefix", "ism(sink=True)", "causal & (sliding_window(6) | sink(2))"])
+@pytest.mark.parametrize(
+    "name", ["causal", "ism", "prefix", "ism(sink=True)", "causal & (sliding_window(6) | sink(2))"]
+)
 def test_an_answer_is_foreseen_without_asking_again(name: str) -> None:
     """So planning costs what a slice costs, however long the dialogue is."""
     asked = [0]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import tiktoken
 
@@ -55,7 +54,7 @@ def build(folder: str | Path | None = None) -> list[Path]:
     return list(files)
 
 
-def _encoding(ranks: bytes, about: dict[str, Any]) -> tiktoken.Encoding:
+def _encoding(ranks: bytes, about: dict[str, object]) -> tiktoken.Encoding:
     """The tokenizer that these files will be, before they are anywhere for good."""
     with TemporaryDirectory() as aside:
         path = Path(aside) / f"{NAME}.tiktoken"

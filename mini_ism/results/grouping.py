@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 from mini_ism.results.rows import Row
 
+Value = bool | int | float | str | None
+"""What a config holds under a key."""
+Group = tuple[Value, ...]
+"""What the rows of a group have in common, key by key."""
 
-def by_seed(rows: Iterable[Row], value: Callable[[Row], float], seed: str = "seed") -> dict[Any, float]:
+
+def by_seed(rows: Iterable[Row], value: Callable[[Row], float], seed: str = "seed") -> dict[Value, float]:
     """A value for each seed, for :func:`~mini_ism.results.intervals.paired_difference`.
 
     Raises:
         ValueError: two rows have the same seed, so they differ in something that was not chosen.
     """
-    values: dict[Any, float] = {}
+    values: dict[Value, float] = {}
     for row in rows:
         if row.config[seed] in values:
             raise ValueError(
@@ -25,9 +29,9 @@ def by_seed(rows: Iterable[Row], value: Callable[[Row], float], seed: str = "see
     return values
 
 
-def grouped(rows: Iterable[Row], keys: Sequence[str]) -> dict[tuple[Any, ...], list[Row]]:
+def grouped(rows: Iterable[Row], keys: Sequence[str]) -> dict[Group, list[Row]]:
     """Rows by the values that their configs have under these keys, in order of first appearance."""
-    groups: dict[tuple[Any, ...], list[Row]] = {}
+    groups: dict[Group, list[Row]] = {}
     for row in rows:
         groups.setdefault(tuple(row.config[key] for key in keys), []).append(row)
     return groups
@@ -35,7 +39,7 @@ def grouped(rows: Iterable[Row], keys: Sequence[str]) -> dict[tuple[Any, ...], l
 
 def at_best_rate(
     rows: Iterable[Row], keys: Sequence[str], score: Callable[[Row], float | None], *, lowest: bool, rate: str = "lr"
-) -> dict[tuple[Any, ...], list[Row]]:
+) -> dict[Group, list[Row]]:
     """The rows of each group at the learning rate that is best for this group.
 
     Rates are compared by their mean score over the seeds that all of them have. If the best rate has more seeds than

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import cast
 
 from mini_ism.results.grouping import at_best_rate, by_seed
 from mini_ism.results.intervals import Claim, Drawn, Interval, mean_interval, paired_difference
@@ -47,7 +48,9 @@ def mean_error(runs: Iterable[Row], turn: int | None = None) -> Interval:
 
 def best(rows: Iterable[Row]) -> dict[Group, list[Row]]:
     """Rows by layers and mask, each group at the rate that is best on validation draws."""
-    chosen = at_best_rate(rows, SETTING, lambda row: row.result["validation"], lowest=True)
+    chosen = cast(
+        dict[Group, list[Row]], at_best_rate(rows, SETTING, lambda row: row.result["validation"], lowest=True)
+    )
     return dict(sorted(chosen.items(), key=lambda item: (item[0][0], SWEPT.index(item[0][1]))))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import cast
 
 from mini_ism.results.grouping import at_best_rate, by_seed
 from mini_ism.results.intervals import Claim, Drawn, mean_interval, paired_difference
@@ -25,7 +26,9 @@ def exact(row: Row, label: str = ALL, held_out: str = "test") -> float:
 
 def best(rows: Iterable[Row]) -> dict[Group, list[Row]]:
     """Rows by layers and mask, each group at the rate that is best on validation dialogues."""
-    chosen = at_best_rate(rows, SETTING, lambda row: exact(row, held_out="validation"), lowest=False)
+    chosen = cast(
+        dict[Group, list[Row]], at_best_rate(rows, SETTING, lambda row: exact(row, held_out="validation"), lowest=False)
+    )
     return dict(sorted(chosen.items(), key=lambda item: (item[0][0], SWEPT.index(item[0][1]))))
 
 

@@ -32,7 +32,7 @@ class Picture(str):
         printer.text(self.alt)  # or IPython would print it as the string that it also is
 
 
-def bundle(alt: str, png: bytes, model_id: str | None = None) -> dict[str, Any]:
+def bundle(alt: str, png: bytes, model_id: str | None = None) -> dict[str, object]:
     """One output in all its forms: a sentence, a still picture, and the live widget where there is a kernel.
 
     Args:
@@ -40,7 +40,7 @@ def bundle(alt: str, png: bytes, model_id: str | None = None) -> dict[str, Any]:
         png: the still picture.
         model_id: the widget's; None = no widget.
     """
-    data: dict[str, Any] = {"text/plain": alt, "image/png": b64encode(png).decode("ascii")}
+    data: dict[str, object] = {"text/plain": alt, "image/png": b64encode(png).decode("ascii")}
     if model_id is not None:
         data[WIDGET_VIEW] = {"version_major": 2, "version_minor": 0, "model_id": model_id}
     return data

@@ -13,7 +13,7 @@ STYLE = (
 """Goes onto the page once, beside the buttons: their names are there, but take no room."""
 
 
-def icon_button(icon: str, name: str = "", width: str = "38px") -> Any:
+def icon_button(icon: str, name: str = "", width: str = "38px") -> w.Button:
     """A small button with a Font Awesome icon. The sign alone would be read aloud as nothing."""
     button = w.Button(description=name, tooltip=name, icon=icon, layout=w.Layout(width=width))
     button.add_class("mi-icon")

@@ -90,6 +90,6 @@ def heading_html(text: str) -> str:
     return f'<div style="{style}">{escape(text)}</div>'
 
 
-def heading(text: str) -> Any:
+def heading(text: str) -> w.HTML:
     """A small heading inside a widget."""
     return w.HTML(heading_html(text))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from mini_ism.mask import Option
 from mini_ism.masks import get_mask
 from mini_ism.segments import Segments
 
@@ -144,7 +145,7 @@ def ism_text(*, sink: bool, system_as_query: bool) -> str:
     return f"ism({', '.join(options)})" if options else "ism"
 
 
-def ism_options(rule: str) -> dict[str, Any]:
+def ism_options(rule: str) -> dict[str, Option]:
     """The options of the ISM that a rule is made of; none if it is not made of ISM.
 
     Raises:
