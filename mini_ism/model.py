@@ -267,15 +267,8 @@ class GPT(nn.Module):
     ) -> Tensor:
         """The forward itself, for callers who know that their arguments fit, such as the chat engine.
 
-        Args:
-            tokens: as for :meth:`forward`.
-            mask: as for :meth:`forward`, but ``None`` = the whole chunk may see everything so far, itself included.
-            cache: as for :meth:`forward`.
-            logits_at: as for :meth:`forward`, or a slice of the chunk's positions.
-            output_attentions: as for :meth:`forward`.
-
-        Returns:
-            As :meth:`forward`; ``[B, N, V]`` for a slice of N positions.
+        All is as in :meth:`forward`, but ``mask=None`` says that the whole chunk may see everything so far, itself
+        included; and ``logits_at`` may be a slice that takes N of the chunk's positions, for logits ``[B, N, V]``.
         """
         T, start = tokens.shape[1], 0 if cache is None else cache.length
         rows = None if mask is None else mask.to(tokens.device).view(-1, T, start + T)  # (B or 1, T, S)
