@@ -2,6 +2,7 @@
 
 import random
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -121,6 +122,19 @@ def test_a_sample_of_all_moments(model: GPT, mask: str, name: str) -> None:
     moments = random.Random(f"{mask} {name}").sample(range(1, total + 1), min(total, 14))
     for moment in moments:
         strike(model, mask, ACTIONS[name], moment)
+
+
+LEFT_OPEN = """
+from mini_ism import ChatSession, load_model
+model, tokenizer = load_model("ism")
+stream = ChatSession(model, tokenizer).stream("The cup is in the oven. Where is the cup?")
+print(next(stream))
+"""
+
+
+def test_a_program_may_end_in_the_middle_of_an_answer() -> None:
+    run = subprocess.run([sys.executable, "-c", LEFT_OPEN], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "In\n", "")
 
 
 @pytest.mark.slow
