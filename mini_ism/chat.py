@@ -201,7 +201,7 @@ class ChatSession:
         finished = False
         try:
             said = self._talk.with_message("user", text)
-            self._talk.said = said.with_open_answer()
+            self._talk.open_answer(said)
             writer.logits.append(self._compute("prefill"))
             while (token := sampler.pick(writer.logits[-1])) != end:
                 piece = writer.add(token)
