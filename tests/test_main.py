@@ -17,8 +17,8 @@ from mini_ism.checkpoints import save_model
 from mini_ism.corpus import SIZES, load_split
 from mini_ism.paths import data_dir
 from mini_ism.sampling import Sampler
+from tests.faults import FULL, fail
 from tests.strategies import random_model
-from tests.test_files import FULL, fail
 
 SMALL = ["--steps", "2", "--dialogues", "2", "--validate", "2", "--validation", "2", "--save", "1"]
 

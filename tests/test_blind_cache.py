@@ -13,16 +13,11 @@ from mini_ism.cost import as_model, plan
 from mini_ism.trace import Event
 from mini_ism.views import stale_proof
 from mini_ism.widgets.panel import EXAMPLE
-from tests.small_models import Models, small, three_models
+from tests.small_models import small
 from tests.strategies import segments_of
 
 TOKENIZER = load_tokenizer()
 LAYOUT = [("user", 4), ("assistant", 3), ("user", 5), ("assistant", 2), ("user", 2), ("assistant", 1)]
-
-
-@pytest.fixture
-def models() -> Models:
-    return three_models()
 
 
 def slow_stale(rule: Mask, ends: list[tuple[int, int, int]], layout: list[tuple[str, int]]) -> dict[int, set[int]]:
