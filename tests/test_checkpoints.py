@@ -184,8 +184,8 @@ def test_the_model_card_tells_what_an_evaluation_finds(column: tuple[int, str]) 
     card = (data_dir() / "checkpoints" / "README.md").read_text(encoding="utf-8")
     table = card.split("## Test split")[1].split("##")[0]
     rows = [[cell.strip(" *") for cell in line.split("|")[1:-1]] for line in table.splitlines() if "%)" in line]
-    told = {row[0]: float(row[2 + index].split("%")[0]) / 100 for row in rows}
+    printed = {row[0]: float(row[2 + index].split("%")[0]) / 100 for row in rows}
     model, tokenizer = load_model(name)
     found = {skill: score.share for skill, score in evaluate(model, tokenizer, load_split("test")).items()}
-    assert told == pytest.approx(found, abs=0.03)  # another processor may round an answer or two the other way
+    assert printed == pytest.approx(found, abs=0.03)  # another processor may round an answer or two the other way
     assert {skill: share for skill in CONTROL_SKILLS if (share := found[skill]) < 0.99} == {}

@@ -122,8 +122,8 @@ def test_flex_forms_of_one_dialogue(layout: Layout, mask: Mask) -> None:
 def test_flex_attention_gives_what_sdpa_gives(drawn: tuple[list[Row], int], mask: Mask) -> None:
     rows, length = drawn
     s = segments_of_rows(rows, length)
-    chance = torch.Generator().manual_seed(length)
-    q, k, v = (torch.randn(len(rows), 2, length, 8, generator=chance) for _ in range(3))
+    generator = torch.Generator().manual_seed(length)
+    q, k, v = (torch.randn(len(rows), 2, length, 8, generator=generator) for _ in range(3))
     flex = flex_attention(q, k, v, block_mask=mask.block_mask(s, block_size=16))
     sdpa = F.scaled_dot_product_attention(q, k, v, attn_mask=mask.dense(s)[:, None])
     torch.testing.assert_close(flex, sdpa, atol=1e-5, rtol=0)

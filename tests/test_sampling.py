@@ -21,12 +21,12 @@ def scores(seed: int, size: int = VOCAB) -> Tensor:
     return 3 * torch.randn(size, generator=torch.Generator().manual_seed(seed))
 
 
-BARRED = [TOKENIZER.encode_single_token(f"<|{name}|>") for name in ("system", "user", "assistant", "pad")]
+FORBIDDEN = [TOKENIZER.encode_single_token(f"<|{name}|>") for name in ("system", "user", "assistant", "pad")]
 
 
 def by_hand(logits: Tensor) -> list[int]:
     """Tokens from the likeliest down, the markers left out."""
-    return [t for t in logits[:VOCAB].argsort(descending=True).tolist() if t not in BARRED]
+    return [t for t in logits[:VOCAB].argsort(descending=True).tolist() if t not in FORBIDDEN]
 
 
 @given(st.integers(0, 999))
@@ -43,39 +43,39 @@ def test_greedy_and_all_that_equal_it(seed: int) -> None:
 def test_top_k_and_top_p_keep_the_likeliest() -> None:
     logits = scores(1)
     ranked = by_hand(logits)
-    chance = sampler(2.0, top_k=3)
-    assert {chance.pick(logits) for _ in range(300)} == set(ranked[:3])
+    picker = sampler(2.0, top_k=3)
+    assert {picker.pick(logits) for _ in range(300)} == set(ranked[:3])
 
     # four tokens hold .5 .3 .15 .05 of the probability
     logits = torch.full((VOCAB,), -torch.inf)
     logits[[5, 6, 7, 8]] = torch.tensor([0.15, 0.5, 0.05, 0.3]).log()
     for share, kept in ((0.4, {6}), (0.6, {6, 8}), (0.81, {6, 8, 5}), (1.0, {5, 6, 7, 8})):
-        chance = sampler(1.0, top_p=share)
-        assert {chance.pick(logits) for _ in range(400)} == kept, share
-    chance = sampler(1.0, top_k=2, top_p=0.99)
-    assert {chance.pick(logits) for _ in range(200)} == {6, 8}
+        picker = sampler(1.0, top_p=share)
+        assert {picker.pick(logits) for _ in range(400)} == kept, share
+    picker = sampler(1.0, top_k=2, top_p=0.99)
+    assert {picker.pick(logits) for _ in range(200)} == {6, 8}
     assert sampler(1.0, top_k=VOCAB * 2).pick(logits) in {5, 6, 7, 8}
 
 
 def test_chance_follows_the_scores() -> None:
     logits = torch.full((VOCAB,), -torch.inf)
     logits[[5, 6]] = torch.tensor([0.25, 0.75]).log()
-    chance = sampler(1.0)
-    share = sum(chance.pick(logits) == 6 for _ in range(2000)) / 2000
+    picker = sampler(1.0)
+    share = sum(picker.pick(logits) == 6 for _ in range(2000)) / 2000
     assert abs(share - 0.75) < 0.05
-    chance = sampler(0.5)  # .25 and .75 squared: a tenth and nine
-    share = sum(chance.pick(logits) == 6 for _ in range(2000)) / 2000
+    picker = sampler(0.5)  # .25 and .75 squared: a tenth and nine
+    share = sum(picker.pick(logits) == 6 for _ in range(2000)) / 2000
     assert abs(share - 0.9) < 0.04
 
 
 def test_markers_are_never_written_but_the_end_may_be() -> None:
     for temperature in (0.0, 1.0):
         logits = torch.zeros(VOCAB + 10)
-        logits[[*BARRED, *range(VOCAB, VOCAB + 10)]] = 100.0  # rows the tokenizer does not know, too
-        chance = sampler(temperature)
-        assert {chance.pick(logits) for _ in range(50)}.isdisjoint({*BARRED, *range(VOCAB, VOCAB + 10)})
+        logits[[*FORBIDDEN, *range(VOCAB, VOCAB + 10)]] = 100.0  # rows the tokenizer does not know, too
+        picker = sampler(temperature)
+        assert {picker.pick(logits) for _ in range(50)}.isdisjoint({*FORBIDDEN, *range(VOCAB, VOCAB + 10)})
         logits[END] = 200.0
-        assert chance.pick(logits) == END
+        assert picker.pick(logits) == END
 
 
 def test_the_same_seed_gives_the_same_answer() -> None:

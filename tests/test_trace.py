@@ -72,10 +72,10 @@ def encode(chat: ChatSession, turn: int) -> Tensor:
 def test_all_is_reused(name: str) -> None:
     chat = ChatSession(MODELS[0], TOKENIZER, name, system="Be kind.")
     send(chat, "Hi.", [30, 31])
-    said = len(chat.tokens)
+    length = len(chat.tokens)
     send(chat, "Where is the key?", [33, 34])
-    assert [(e.start, e.stop) for e in phase(chat, 2, "reuse")] == [(0, said)]
-    assert [(e.start, e.stop) for e in phase(chat, 2, "prefill")] == [(said, len(encode(chat, 2)))]
+    assert [(e.start, e.stop) for e in phase(chat, 2, "reuse")] == [(0, length)]
+    assert [(e.start, e.stop) for e in phase(chat, 2, "prefill")] == [(length, len(encode(chat, 2)))]
     assert [e.positions for e in phase(chat, 2, "decode")] == [1, 1, 1]  # two words and the end
     assert not [e for e in chat.trace if e.phase == "discard"]
 
@@ -83,10 +83,10 @@ def test_all_is_reused(name: str) -> None:
 def test_prefix_reuses_nothing() -> None:
     chat = ChatSession(MODELS[0], TOKENIZER, "prefix", system="Be kind.")
     send(chat, "Hi.", [30, 31])
-    said = len(chat.tokens)
+    length = len(chat.tokens)
     send(chat, "Where is the key?", [33])
     assert phase(chat, 2, "reuse") == []
-    assert [(e.start, e.stop) for e in phase(chat, 2, "discard")] == [(0, said)]
+    assert [(e.start, e.stop) for e in phase(chat, 2, "discard")] == [(0, length)]
     assert [(e.start, e.stop) for e in phase(chat, 2, "prefill")] == [(0, len(encode(chat, 2)))]
     assert [e.positions for e in phase(chat, 2, "decode")] == [1, 1]  # while answering, all is kept
 
