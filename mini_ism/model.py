@@ -7,10 +7,8 @@ S = positions before the chunk + T, C width, H heads, D = C / H, V vocabulary.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -18,56 +16,15 @@ from torch import Tensor, nn
 
 from mini_ism.cache import KVCache
 from mini_ism.config import GPTConfig, check_inputs
-
-
-class Rotary(NamedTuple):
-    """What :func:`apply_rotary` needs of some positions: ``cos`` and ``sin`` ``[T, D]``, and half of how many rotate.
-
-    Channel i rotates together with channel i + ``half``. Channels past 2 * ``half`` stay, with cos 1 and sin 0.
-    """
-
-    cos: Tensor
-    sin: Tensor
-    half: int
-
-
-def rotary_table(positions: Tensor, head_dim: int, rotary_dim: int | None = None, theta: float = 10_000.0) -> Rotary:
-    """The rotations of RoFormer (2104.09864, section 3.2) for ``positions [T]``, in float32.
-
-    The first ``rotary_dim`` channels of a head rotate (default: all).
-    """
-    half = (head_dim if rotary_dim is None else rotary_dim) // 2
-    inv_freq = theta ** (-torch.arange(half, device=positions.device, dtype=torch.float32) / max(half, 1))  # (half)
-    angles = positions.float()[:, None] * inv_freq  # (T, half)
-    still = angles.new_zeros(len(positions), head_dim - 2 * half)  # (T, D - rotary_dim)
-    cos = torch.cat([angles.cos(), angles.cos(), still + 1], dim=1)  # (T, D)
-    sin = torch.cat([-angles.sin(), angles.sin(), still], dim=1)  # (T, D)
-    return Rotary(cos, sin, half)
-
-
-def apply_rotary(x: Tensor, rotary: Rotary) -> Tensor:
-    """Rotate each pair of channels by an angle that grows with the position: ``[..., T, D]`` -> ``[..., T, D]``.
-
-    The product of a rotated query and a rotated key depends on their distance only.
-    """
-    half = rotary.half
-    swapped = torch.cat([x[..., half : 2 * half], x[..., :half], x[..., 2 * half :]], dim=-1)  # (..., T, D)
-    return torch.addcmul(x * rotary.cos, swapped, rotary.sin)
-
-
-def rms_norm(x: Tensor, weight: Tensor) -> Tensor:
-    """Scale each position's channels to a mean square of 1, then by ``weight [C]`` (1910.07467): ``[..., C]``."""
-    return F.rms_norm(x, weight.shape, weight)
-
-
-def attention_scores(q: Tensor, k: Tensor) -> Tensor:
-    """``q [B, H, T, D]``, ``k [B, H, S, D]`` -> scaled products ``[B, H, T, S]`` (1706.03762, section 3.2.1)."""
-    return q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
-
-
-def attention_weights(scores: Tensor, mask: Tensor | None) -> Tensor:
-    """The softmax of scores ``[B, H, T, S]``, exactly 0 where ``mask [B or 1, 1, T, S]`` forbids."""
-    return (scores if mask is None else scores.masked_fill(~mask, -math.inf)).softmax(-1)
+from mini_ism.functional import (
+    Rotary,
+    apply_rotary,
+    attention_scores,
+    attention_weights,
+    matrix,
+    rms_norm,
+    rotary_table,
+)
 
 
 @dataclass
@@ -94,8 +51,8 @@ class Attention(nn.Module):
     def __init__(self, config: GPTConfig, layer: int = 0) -> None:
         super().__init__()
         self.heads, self.layer = config.heads, layer
-        self.qkv = nn.Parameter(torch.empty(3 * config.width, config.width))
-        self.out = nn.Parameter(torch.empty(config.width, config.width))
+        self.qkv = matrix(3 * config.width, config.width)
+        self.out = matrix(config.width, config.width)
 
     def forward(self, x: Tensor, inputs: LayerInputs) -> Tensor:
         """Attend from a chunk: ``[B, T, C]`` -> ``[B, T, C]``."""
@@ -127,8 +84,8 @@ class MLP(nn.Module):
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
-        self.up = nn.Parameter(torch.empty(4 * config.width, config.width))
-        self.down = nn.Parameter(torch.empty(config.width, 4 * config.width))
+        self.up = matrix(4 * config.width, config.width)
+        self.down = matrix(config.width, 4 * config.width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Change each position by itself: ``[B, T, C]`` -> ``[B, T, C]``."""
@@ -161,7 +118,7 @@ class TokenShift(nn.Module):
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         self.reach = config.token_shift
-        self.weight = nn.Parameter(torch.empty(config.width, self.reach * config.width))  # the nearest token first
+        self.weight = nn.Parameter(torch.zeros(config.width, self.reach * config.width))  # the nearest token first
 
     def forward(self, line: Tensor, T: int, mask: Tensor | None) -> Tensor:
         """Add its predecessors to each of the last T embeddings of a ``line [B, P + T, C]`` -> ``[B, T, C]``.

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from mini_ism.config import GPTConfig
-from mini_ism.model import Block, LayerInputs, rotary_table
+from mini_ism.functional import rotary_table
+from mini_ism.model import Block, LayerInputs
 from mini_ism.training import training_step
 from research.regression_dialogues import Dialogues, Layout, Shape, draw_dialogues, lay_out, ridge_answers
 

@@ -1,4 +1,4 @@
-"""What the tests of masks, model and chat draw their examples from, and the slow references they hold them against.
+"""What the tests of the core draw their examples from, and the slow references they hold them against.
 
 The references are plain Python over lists, written from the definitions, and call no rule of the package.
 """
@@ -13,12 +13,14 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from mini_ism import GPT, GPTConfig, Mask, Segments, get_mask
+from mini_ism import GPT, GPTConfig, Mask, Segments, get_mask, load_tokenizer
 
 # -- dialogues --------------------------------------------------------------------------------------------------------
 
 Layout = list[tuple[str, int]]
 """A dialogue as (role, number of tokens) of each message."""
+
+EXAMPLE: Layout = [("system", 2), ("user", 3), ("assistant", 2), ("user", 3), ("assistant", 2)]
 
 
 @st.composite
@@ -40,6 +42,11 @@ def segments_of(layout: Layout) -> Segments:
         is_query=torch.tensor([role != "assistant" for role in roles], dtype=torch.bool),
         is_system=torch.tensor([role == "system" for role in roles], dtype=torch.bool),
     )
+
+
+def segments_of_turns(*lengths: int) -> Segments:
+    """The segments of query, answer, query, ... of these lengths."""
+    return segments_of([(("user", "assistant")[number % 2], length) for number, length in enumerate(lengths)])
 
 
 Row = list[Layout]
@@ -67,6 +74,28 @@ def segments_of_rows(rows: list[Row], length: int) -> Segments:
         for name, column in zip(fields, zip(*line, strict=True), strict=True):
             fields[name].append(list(column))
     return Segments(**{name: torch.tensor(value) for name, value in fields.items()})
+
+
+# -- messages ---------------------------------------------------------------------------------------------------------
+
+TOKENIZER = load_tokenizer()
+MARKERS = sorted(TOKENIZER.special_tokens_set)
+
+texts = st.one_of(
+    st.text(max_size=12),
+    st.text(alphabet="aeiou .?'\n", max_size=20),
+    st.lists(st.sampled_from([*MARKERS, " ", "key", "\u00e9\u20ac\U0001f511"]), max_size=4).map("".join),
+)  # fmt: skip
+
+Messages = list[dict[str, str]]
+
+
+@st.composite
+def conversations(draw: st.DrawFn, content: st.SearchStrategy[str] = texts) -> Messages:
+    """An optional system message, then user and assistant in turn, each with some text."""
+    roles = ["system"] * draw(st.booleans())
+    roles += [("user", "assistant")[n % 2] for n in range(draw(st.integers(1, 6)))]
+    return [{"role": role, "content": draw(content)} for role in roles]
 
 
 # -- rules as trees, so that one drawing gives a mask, its text and its reference -------------------------------------
@@ -260,14 +289,19 @@ def random_model(seed: int = 0, **changes: Any) -> GPT:
         "token_shift": 2,
     }
     model = GPT(GPTConfig(**(shape | changes)))
-    chance = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
     for name, weight in model.named_parameters():
         if weight.ndim == 1:
-            nn.init.uniform_(weight, 0.5, 1.5, generator=chance)
+            nn.init.uniform_(weight, 0.5, 1.5, generator=generator)
         else:
             std = 1.0 if "embed" in name else model.config.width**-0.5 if "shift" in name else weight.shape[1] ** -0.5
-            nn.init.normal_(weight, std=std, generator=chance) if weight.numel() else None
+            nn.init.normal_(weight, std=std, generator=generator) if weight.numel() else None
     return model.eval()
+
+
+def close(got: Tensor, wanted: Tensor) -> None:
+    """As near as rounding allows."""
+    torch.testing.assert_close(got, wanted, atol=1e-5, rtol=0)
 
 
 def random_tokens(count: int, seed: int = 0, vocab_size: int = 40) -> Tensor:

@@ -1,4 +1,4 @@
-"""The conversation engine: exact for any rule, honest in its trace, and never left in an unusable state."""
+"""The conversation engine: exact for any rule, and never left in an unusable state."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,56 +10,27 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
-from mini_ism import GPT, ChatSession, Mask, encode_dialogue, get_mask, load_tokenizer
+from mini_ism import GPT, ChatSession, Mask, encode_dialogue, get_mask
 from mini_ism.chat import ContextFullError
-from mini_ism.replies import Reply
 from mini_ism.sampling import Sampler
-from mini_ism.trace import Event
-from tests.strategies import NONEMPTY, SHAPES, any_mask, build, random_model, tables
+from tests.sessions import (
+    CONTEXT,
+    END,
+    MODELS,
+    VOCAB,
+    answers,
+    assert_exact,
+    models,
+    prompt_length,
+    saying,
+    says,
+    send,
+    state,
+)
+from tests.strategies import NONEMPTY, TOKENIZER, any_mask, build, close, random_model, tables
 
-TOKENIZER = load_tokenizer()
-VOCAB = TOKENIZER.n_vocab
-END = TOKENIZER.encode_single_token("<|end|>")
-CONTEXT = 96
-MODELS = [random_model(n, vocab_size=VOCAB, context=CONTEXT, **shape) for n, shape in enumerate(SHAPES)]
-models = st.sampled_from(MODELS)
-says = st.sampled_from(["Hi.", "Where is the key?", "the box", "My name is Zolta.", "a \u20ac"])
-words = st.integers(0, VOCAB - 6)  # any token but the markers
-answers = st.lists(words, min_size=1, max_size=4)
-
-
-def close(got: Tensor, wanted: Tensor) -> None:
-    torch.testing.assert_close(got, wanted, atol=1e-5, rtol=0)
-
-
-@contextmanager
-def saying(*answer: int) -> Iterator[None]:
-    """Whatever the model thinks, the next reply is this one."""
-    with patch.object(Sampler, "pick", side_effect=[*answer, END]):
-        yield
-
-
-def send(chat: ChatSession, text: str, answer: list[int]) -> Reply:
-    with saying(*answer):
-        return chat.send(text)
-
-
-@torch.inference_mode()
-def assert_exact(chat: ChatSession, prompt: int, reply: Reply) -> None:
-    """Each score the reply was picked from is that of one uncached forward over all tokens so far."""
-    for step, scores in enumerate(reply.logits):
-        stop = prompt + step
-        dense = chat.mask.dense(chat.segments[:stop])
-        close(scores, chat.model(chat.tokens[None, :stop], dense)[0, -1])
-
-
-def prompt_length(chat: ChatSession, reply: Reply) -> int:
-    return len(chat.tokens) - 1 - len(reply.tokens)
-
-
-# -- 1. exact for any rule --------------------------------------------------------------------------------------------
+# -- exact for any rule -----------------------------------------------------------------------------------------------
 
 
 @settings(max_examples=25)
@@ -197,141 +168,7 @@ def test_truncate_bounds() -> None:
     assert_exact(bare, prompt_length(bare, reply), reply)
 
 
-# -- the trace --------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def counting(model: GPT) -> Iterator[list[int]]:
-    """How many positions each forward really computed."""
-    seen: list[int] = []
-    hook = model.blocks[0].register_forward_pre_hook(lambda _, args: seen.append(args[0].shape[1]))
-    yield seen
-    hook.remove()
-
-
-@settings(max_examples=30)
-@given(models, any_mask(CONTEXT), st.lists(st.tuples(says, answers), min_size=1, max_size=3))
-def test_the_trace_adds_up(model: GPT, mask: Mask, turns: list[tuple[str, list[int]]]) -> None:
-    chat = ChatSession(model, TOKENIZER, mask, system="Be kind.")
-    with counting(model) as computed:
-        for text, answer in turns:
-            send(chat, text, answer)
-    work = [event for event in chat.trace if event.phase in ("prefill", "decode")]
-    assert [event.positions for event in work] == computed
-
-    held = 0
-    for event in chat.trace:  # replayed, the cache is never read past its end, and never has a hole
-        assert event.seconds >= 0
-        match event.phase:
-            case "discard":
-                assert event.stop == held > event.start
-                held = event.start
-            case "reuse":
-                assert (event.start, event.stop) == (0, held)
-            case _:
-                assert event.start == held
-                held = event.stop
-                assert event.flops == model.flops(event.positions, event.positions * event.stop)
-        assert event.kv_bytes == model.kv_bytes(held)
-    assert held == chat.cached == len(chat.tokens)
-
-    for turn in range(1, len(turns) + 1):
-        reused = phase(chat, turn, "reuse")
-        read = phase(chat, turn, "prefill")
-        stop = len(encode(chat, turn))
-        assert sum(event.positions for event in reused + read) == stop
-        assert read[-1].stop == stop
-
-
-def phase(chat: ChatSession, turn: int, name: str) -> list[Event]:
-    return [event for event in chat.trace if (event.turn, event.phase) == (turn, name)]
-
-
-def encode(chat: ChatSession, turn: int) -> Tensor:
-    """The tokens up to a turn's assistant marker."""
-    query = int((chat.segments.id == 2 * turn - (chat.messages[0]["role"] != "system")).nonzero()[0])
-    return chat.tokens[:query]
-
-
-@pytest.mark.parametrize("name", ["causal", "ism", "mas", "causal & sliding_window(3)"])
-def test_all_is_reused(name: str) -> None:
-    chat = ChatSession(MODELS[0], TOKENIZER, name, system="Be kind.")
-    send(chat, "Hi.", [30, 31])
-    said = len(chat.tokens)
-    send(chat, "Where is the key?", [33, 34])
-    assert [(e.start, e.stop) for e in phase(chat, 2, "reuse")] == [(0, said)]
-    assert [(e.start, e.stop) for e in phase(chat, 2, "prefill")] == [(said, len(encode(chat, 2)))]
-    assert [e.positions for e in phase(chat, 2, "decode")] == [1, 1, 1]  # two words and the end
-    assert not [e for e in chat.trace if e.phase == "discard"]
-
-
-def test_prefix_reuses_nothing() -> None:
-    chat = ChatSession(MODELS[0], TOKENIZER, "prefix", system="Be kind.")
-    send(chat, "Hi.", [30, 31])
-    said = len(chat.tokens)
-    send(chat, "Where is the key?", [33])
-    assert phase(chat, 2, "reuse") == []
-    assert [(e.start, e.stop) for e in phase(chat, 2, "discard")] == [(0, said)]
-    assert [(e.start, e.stop) for e in phase(chat, 2, "prefill")] == [(0, len(encode(chat, 2)))]
-    assert [e.positions for e in phase(chat, 2, "decode")] == [1, 1]  # while answering, all is kept
-
-
-def test_in_between_something_is_reused() -> None:
-    """The system prompt is read on its own, all else both ways."""
-    ours = Mask(lambda q, kv, s: s.system[kv] | ~s.system[q], "two worlds")
-    chat = ChatSession(MODELS[0], TOKENIZER, ours, system="Be kind.")
-    system = len(chat.tokens)
-    send(chat, "Hi.", [30])
-    send(chat, "the box", [31])
-    assert [(e.start, e.stop) for e in phase(chat, 2, "reuse")] == [(0, system)]
-
-
 # -- the conversation's text ------------------------------------------------------------------------------------------
-
-
-@settings(max_examples=12)
-@given(
-    st.lists(
-        st.tuples(says, st.sampled_from(["In the box.", "Zolta.", "\u20ac\U0001f511"])),
-        min_size=1,
-        max_size=2,
-    )
-)
-def test_tokens_and_segments_are_the_encoded_dialogues(turns: list[tuple[str, str]]) -> None:
-    chat = ChatSession(MODELS[0], TOKENIZER, "ism", system="Be kind.")
-    for text, answer in turns:
-        send(chat, text, TOKENIZER.encode_ordinary(" " + answer))
-    encoded = encode_dialogue(chat.messages, TOKENIZER)
-    assert [m["content"] for m in chat.messages] == [
-        "Be kind.",
-        *(t for turn in turns for t in turn),
-    ]
-    assert torch.equal(chat.tokens, encoded.tokens)
-    for name in ("id", "is_query", "is_system"):
-        assert torch.equal(getattr(chat.segments, name), getattr(encoded.segments, name)), name
-    assert chat.room == CONTEXT - len(encoded)
-
-
-@settings(max_examples=30)
-@given(st.lists(words, min_size=1, max_size=12))
-def test_streamed_pieces_are_the_text(answer: list[int]) -> None:
-    """Whatever the bytes: characters split over tokens, or never finished."""
-    chat = ChatSession(MODELS[1], TOKENIZER, "causal")
-    with saying(*answer):
-        pieces = list(chat.stream("Hi."))
-    assert chat.reply is not None
-    assert "".join(pieces) == chat.reply.text == str(chat.reply)
-    assert chat.reply.text == TOKENIZER.decode(answer).removeprefix(" ")
-    assert chat.messages[-1] == {"role": "assistant", "content": chat.reply.text}
-
-
-def test_a_character_is_streamed_when_it_is_whole() -> None:
-    parts = [TOKENIZER.encode_single_token(bytes([byte])) for byte in "\u20ac".encode()]
-    chat = ChatSession(MODELS[0], TOKENIZER, "causal")
-    with saying(*parts, *parts):
-        assert list(chat.stream("Hi.")) == ["", "", "\u20ac", "", "", "\u20ac"]
-    with saying(*parts[:2]):
-        assert "".join(chat.stream("Hi.")) == chat.messages[-1]["content"] == "\ufffd"
 
 
 def test_an_answer_may_be_empty() -> None:
@@ -356,11 +193,6 @@ def test_why_a_reply_stopped() -> None:
 
 
 # -- a full context ---------------------------------------------------------------------------------------------------
-
-
-def state(chat: ChatSession) -> tuple[object, ...]:
-    messages = [dict(message) for message in chat.messages]
-    return chat.tokens.tolist(), chat.segments.id.tolist(), messages, chat.cached, len(chat.trace)
 
 
 def test_a_message_that_does_not_fit_changes_nothing() -> None:
@@ -494,93 +326,6 @@ def test_a_rule_that_fails_half_way_leaves_the_session_as_it_was() -> None:
     assert state(chat)[:4] == before[:4]
 
 
-# -- sampling ---------------------------------------------------------------------------------------------------------
-
-
-def sampler(temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None) -> Sampler:
-    return Sampler(TOKENIZER, temperature, top_k, top_p, 0)
-
-
-def scores(seed: int, size: int = VOCAB) -> Tensor:
-    return 3 * torch.randn(size, generator=torch.Generator().manual_seed(seed))
-
-
-BARRED = [TOKENIZER.encode_single_token(f"<|{name}|>") for name in ("system", "user", "assistant", "pad")]
-
-
-def by_hand(logits: Tensor) -> list[int]:
-    """Tokens from the likeliest down, the markers left out."""
-    return [t for t in logits[:VOCAB].argsort(descending=True).tolist() if t not in BARRED]
-
-
-@given(st.integers(0, 999))
-def test_greedy_and_all_that_equal_it(seed: int) -> None:
-    logits = scores(seed)
-    best = by_hand(logits)[0]
-    assert sampler(0.0).pick(logits) == best
-    assert sampler(1.0, top_k=1).pick(logits) == best
-    assert sampler(1.0, top_p=1e-6).pick(logits) == best
-    assert sampler(1e-4).pick(logits) == best
-    assert sampler(1e-38).pick(logits) == best
-
-
-def test_top_k_and_top_p_keep_the_likeliest() -> None:
-    logits = scores(1)
-    ranked = by_hand(logits)
-    chance = sampler(2.0, top_k=3)
-    assert {chance.pick(logits) for _ in range(300)} == set(ranked[:3])
-
-    # four tokens hold .5 .3 .15 .05 of the probability
-    logits = torch.full((VOCAB,), -torch.inf)
-    logits[[5, 6, 7, 8]] = torch.tensor([0.15, 0.5, 0.05, 0.3]).log()
-    for share, kept in ((0.4, {6}), (0.6, {6, 8}), (0.81, {6, 8, 5}), (1.0, {5, 6, 7, 8})):
-        chance = sampler(1.0, top_p=share)
-        assert {chance.pick(logits) for _ in range(400)} == kept, share
-    chance = sampler(1.0, top_k=2, top_p=0.99)
-    assert {chance.pick(logits) for _ in range(200)} == {6, 8}
-    assert sampler(1.0, top_k=VOCAB * 2).pick(logits) in {5, 6, 7, 8}
-
-
-def test_chance_follows_the_scores() -> None:
-    logits = torch.full((VOCAB,), -torch.inf)
-    logits[[5, 6]] = torch.tensor([0.25, 0.75]).log()
-    chance = sampler(1.0)
-    share = sum(chance.pick(logits) == 6 for _ in range(2000)) / 2000
-    assert abs(share - 0.75) < 0.05
-    chance = sampler(0.5)  # .25 and .75 squared: a tenth and nine
-    share = sum(chance.pick(logits) == 6 for _ in range(2000)) / 2000
-    assert abs(share - 0.9) < 0.04
-
-
-def test_markers_are_never_written_but_the_end_may_be() -> None:
-    for temperature in (0.0, 1.0):
-        logits = torch.zeros(VOCAB + 10)
-        logits[[*BARRED, *range(VOCAB, VOCAB + 10)]] = 100.0  # rows the tokenizer does not know, too
-        chance = sampler(temperature)
-        assert {chance.pick(logits) for _ in range(50)}.isdisjoint({*BARRED, *range(VOCAB, VOCAB + 10)})
-        logits[END] = 200.0
-        assert chance.pick(logits) == END
-
-
-def test_the_same_seed_gives_the_same_answer() -> None:
-    def tokens(seed: int | None) -> list[int]:
-        chat = ChatSession(MODELS[0], TOKENIZER, "ism")
-        return chat.send("Hi.", max_new_tokens=12, temperature=1.5, seed=seed).tokens.tolist()
-
-    state_before = torch.get_rng_state()
-    assert tokens(7) == tokens(7)
-    assert tokens(7) != tokens(8)
-    assert tokens(None) != tokens(None)
-    assert torch.equal(torch.get_rng_state(), state_before)  # nobody else's numbers are touched
-
-
-def test_greedy_is_the_default_and_needs_no_seed() -> None:
-    one, two = (ChatSession(MODELS[2], TOKENIZER, "ism").send("Hi.", max_new_tokens=5) for _ in "ab")
-    assert torch.equal(one.tokens, two.tokens)
-    for token, row in zip(one.tokens.tolist(), one.logits, strict=False):
-        assert token == by_hand(row)[0]
-
-
 # -- bad input --------------------------------------------------------------------------------------------------------
 
 
@@ -632,12 +377,6 @@ def test_numpy_integers_are_integers(options: dict[str, Any]) -> None:
     plain = {name: int(value) for name, value in options.items()}
     calm = {"temperature": 1.0, "seed": 5, "max_new_tokens": 3}
     assert torch.equal(one.send("Hi.", **(calm | options)).tokens, two.send("Hi.", **(calm | plain)).tokens)
-
-
-@pytest.mark.parametrize("temperature", [1e-46, 5e-324, 1e-300, np.float32(1e-45)])
-def test_a_tiny_temperature_is_greedy(temperature: float) -> None:
-    row = torch.randn(VOCAB, generator=torch.Generator().manual_seed(2))
-    assert Sampler(TOKENIZER, temperature, seed=0).pick(row) == Sampler(TOKENIZER).pick(row)
 
 
 def test_bad_sessions() -> None:
@@ -697,25 +436,6 @@ def test_what_cannot_go_on() -> None:
             ChatSession(MODELS[0], TOKENIZER, system="Be kind." if "system" in message else None, messages=messages)
     with pytest.raises(ContextFullError, match=r"has \d+ tokens, which leaves no room for a turn"):
         ChatSession(MODELS[0], TOKENIZER, system="a b c d e f g h " * 60)
-
-
-def test_a_stop_string_ends_the_answer_wherever_it_lies() -> None:
-    model, answer = MODELS[0], TOKENIZER.encode(" the key is in the box.")
-    cases = [("in the", "the key is "), ("y is", "the ke"), (["zebra", "box"], "the key is in the "), ("the", "")]
-    for stop, text in cases:
-        chat = ChatSession(model, TOKENIZER, "ism")
-        with saying(*answer):
-            pieces = list(chat.stream("Where?", stop=stop))
-        assert chat.reply is not None
-        assert ("".join(pieces), chat.reply.text, chat.reply.stopped) == (text, text, "stop")
-        assert chat.messages[-1]["content"] == text
-        reply = send(chat, "Hi.", [30])
-        assert_exact(chat, prompt_length(chat, reply), reply)
-    chat = ChatSession(model, TOKENIZER, "ism")
-    with saying(*answer):
-        assert "".join(chat.stream("Where?", stop=["box of"])) == "the key is in the box."
-    assert chat.reply is not None
-    assert chat.reply.stopped == "end"
 
 
 # -- the weights ------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Costs: a plan made from the rule is what the engine does, and sums are sums."""
+"""Costs: a plan made from the rule is what the engine does."""
 
 import pytest
 import tiktoken
@@ -7,7 +7,8 @@ import torch
 from mini_ism import GPT, ChatSession, GPTConfig, Mask, Segments, get_mask, load_tokenizer
 from mini_ism.cost import plan, visible_pairs
 from mini_ism.masks import MASKS
-from mini_ism.trace import Event, TurnCost, turn_costs
+from mini_ism.trace import Event, turn_costs
+from tests.strategies import segments_of_turns
 
 RULES = [  # all but those that leave a row empty, or are composed below
     *sorted(set(MASKS) - {"sink", "same_query", "sliding_window", "inside"}),
@@ -69,48 +70,14 @@ def test_random_rules_plan_as_they_run(model: GPT, tokenizer: tiktoken.Encoding)
     assert untimed(plan(rule, chat.segments, model)) == untimed(chat.trace)
 
 
-def segments(*lengths: int) -> Segments:
-    """query, answer, query, ... of these lengths."""
-    ids = torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths))
-    return Segments(id=ids, is_query=ids % 2 == 0)
-
-
-def test_turn_costs_by_hand() -> None:
-    s = segments(5, 2, 4, 3)
-    assert [(c.reused, c.discarded, c.prefilled, c.decoded) for c in turn_costs(plan("ism", s))] == [
-        (0, 0, 5, 2),
-        (7, 0, 4, 3),
-    ]
-    assert [(c.reused, c.discarded, c.prefilled, c.decoded) for c in turn_costs(plan("prefix", s))] == [
-        (0, 0, 5, 2),
-        (0, 7, 11, 3),
-    ]
-    everybody = turn_costs(plan("bidirectional", segments(5, 2)))[0]  # starts again for every token
-    assert (everybody.prefilled, everybody.decoded, everybody.discarded) == (5, 6 + 7, 5 + 6)
-
-
 def test_flops_and_bytes_are_the_models(model: GPT) -> None:
-    (cost,) = turn_costs(plan("causal", segments(5, 2), model))
+    (cost,) = turn_costs(plan("causal", segments_of_turns(5, 2), model))
     assert cost.flops == model.flops(5, 25) + model.flops(1, 6) + model.flops(1, 7)
     assert cost.kv_bytes == model.kv_bytes(7)
 
 
-def test_seconds_are_summed_and_the_first_token_waits_for_the_prefill_only() -> None:
-    trace = [
-        Event(1, "prefill", 0, 3, 0.5, 10, 30),
-        Event(1, "prefill", 3, 5, 0.25, 10, 50),
-        Event(1, "decode", 5, 6, 1.0, 4, 60),
-        Event(2, "reuse", 0, 6, 0.0, 0, 60),
-    ]
-    assert turn_costs(trace) == [
-        TurnCost(1, 0, 0, 5, 1, 0.75, 1.75, 24, 60),
-        TurnCost(2, 6, 0, 0, 0, 0.0, 0.0, 0, 60),
-    ]
-    assert turn_costs(trace)[0].computed == 6
-
-
 def test_visible_pairs_are_counted() -> None:
-    s = segments(3, 2)
+    s = segments_of_turns(3, 2)
     assert visible_pairs("causal", s) == 15
     assert visible_pairs("ism", s) == int(get_mask("ism").dense(s).sum()) == 18
 
@@ -124,4 +91,4 @@ def test_a_plan_needs_one_dialogue(shape: tuple[int, ...]) -> None:
 
 def test_a_plan_needs_a_known_mask() -> None:
     with pytest.raises(ValueError, match="unknown mask 'ims'"):
-        plan("ims", segments(2, 1))
+        plan("ims", segments_of_turns(2, 1))

@@ -5,26 +5,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from mini_ism.files import fingerprint, sha256, write_atomically
-
-FULL = OSError(errno.ENOSPC, "No space left on device")
-
-
-def fail(nth: int, error: BaseException) -> Any:
-    """A function that raises at its n-th call, and does nothing before."""
-    left = [nth]
-
-    def stand_in(*_: object, **__: object) -> None:
-        left[0] -= 1
-        if left[0] == 0:
-            raise error
-
-    return stand_in
+from tests.faults import FULL, fail
 
 
 def test_a_file_and_its_folder_are_made(tmp_path: Path) -> None:

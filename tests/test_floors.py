@@ -16,7 +16,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("mask", "metrics", "tokenizer"),
     ("masks",),
     ("reuse", "rule_reads"),
-    ("dialogue", "cache", "config", "planner"),
+    ("dialogue", "cache", "config", "functional", "planner"),
     ("model", "sampling"),
     ("trace", "replies"),
     ("transcript",),
@@ -152,7 +152,7 @@ PATH = (
     *("sampling", "trace", "chat", "batching", "training"),
 )
 """The afternoon path, in reading order."""
-BESIDE = ("config", "replies", "transcript", "planner", "rule_reads")
+BESIDE = ("config", "functional", "replies", "transcript", "planner", "rule_reads")
 """What the path leans on, for a second afternoon."""
 
 

@@ -17,8 +17,8 @@ from mini_ism.checkpoints import save_model
 from mini_ism.corpus import SIZES, load_split
 from mini_ism.paths import data_dir
 from mini_ism.sampling import Sampler
+from tests.faults import FULL, fail
 from tests.strategies import random_model
-from tests.test_files import FULL, fail
 
 SMALL = ["--steps", "2", "--dialogues", "2", "--validate", "2", "--validation", "2", "--save", "1"]
 
@@ -28,9 +28,9 @@ def test_train_then_eval_then_chat(
 ) -> None:
     out = str(tmp_path / "run")
     assert main(["train", "--mask", "ism", "--out", out, "--half", *SMALL]) == 0
-    told = capsys.readouterr()
-    assert "2 steps" in told.out
-    assert "all turns of a dialogue in one pass" in told.err
+    printed = capsys.readouterr()
+    assert "2 steps" in printed.out
+    assert "all turns of a dialogue in one pass" in printed.err
     assert main(["eval", out, "--json", "--split", "validation"]) == 0
     line = json.loads(capsys.readouterr().out)
     assert line["mask"] == "ism"
@@ -38,9 +38,9 @@ def test_train_then_eval_then_chat(
     typed = iter(["Where is the key?", "Who am I?", ""])
     monkeypatch.setattr("builtins.input", lambda prompt: next(typed))
     assert main(["chat", "--model", out]) == 0
-    told = capsys.readouterr()
-    assert told.out.count("first token after") == 2
-    assert "reused 0, read" in told.out
+    printed = capsys.readouterr()
+    assert printed.out.count("first token after") == 2
+    assert "reused 0, read" in printed.out
 
 
 def test_chat_side_by_side(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,8 +66,8 @@ def test_one_model_under_several_rules(
         monkeypatch.setattr("builtins.input", lambda prompt, typed=typed: next(typed))
         monkeypatch.setattr(Sampler, "pick", lambda *_: tokenizer.encode_single_token("<|end|>"))
         assert main(["chat", "--model", str(tmp_path), "--mask", mask]) == 0
-        told = capsys.readouterr().out
-        assert [line.removesuffix("> ") for line in told.splitlines() if line.endswith("> ")] == names
+        printed = capsys.readouterr().out
+        assert [line.removesuffix("> ") for line in printed.splitlines() if line.endswith("> ")] == names
 
 
 def test_ctrl_c_stops_an_answer_and_the_chat_goes_on(
@@ -102,16 +102,16 @@ def test_what_does_not_fit_is_told_and_the_chat_goes_on(
     typed = iter(["key " * 30, "Hi.", ""])
     monkeypatch.setattr("builtins.input", lambda prompt: next(typed))
     assert main(["chat", "--model", str(tmp_path)]) == 0
-    told = capsys.readouterr().out
-    assert "(the message needs" in told
-    assert told.count("first token after") == 1
+    printed = capsys.readouterr().out
+    assert "(the message needs" in printed
+    assert printed.count("first token after") == 1
 
 
 def test_corpus_show(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["corpus", "show", "-n", "2", "--skill", "recall"]) == 0
-    told = capsys.readouterr().out
-    assert told.count("skills:") == 2
-    assert "\x1b" not in told  # no colours where there is no terminal
+    printed = capsys.readouterr().out
+    assert printed.count("skills:") == 2
+    assert "\x1b" not in printed  # no colours where there is no terminal
 
 
 @pytest.mark.skipif(os.name == "nt", reason="pipes of POSIX")
@@ -180,9 +180,9 @@ def test_mistakes_are_told_in_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 1
-    told = capsys.readouterr().err
-    assert message in told
-    assert told.count("\n") == 1
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert printed.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
 
@@ -191,8 +191,8 @@ def test_usage(capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as stopped:
             main([*command, "--help"])
         assert stopped.value.code == 0
-    told = " ".join(capsys.readouterr().out.split())
-    assert "the rule to train with, by name or expression (default: ism)" in told
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "the rule to train with, by name or expression (default: ism)" in printed
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """The GPT: cached equals uncached for any rule, no path around the mask, honest maps, and bookkeeping that raises."""
 
 import re
-from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
 
@@ -12,20 +11,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mini_ism import GPT, GPTConfig, Mask, get_mask
-from mini_ism.config import PRESETS
-from mini_ism.devices import get_device
-from mini_ism.model import Block, apply_rotary, rotary_table
+from mini_ism.functional import apply_rotary, rotary_table
+from mini_ism.model import Block
 from mini_ism.reuse import borders
-from tests.strategies import (
-    SHAPES,
-    Layout,
-    any_mask,
-    build,
-    layouts,
-    random_model,
-    random_tokens,
-    segments_of,
-)
+from tests.strategies import SHAPES, Layout, any_mask, build, close, layouts, random_model, random_tokens, segments_of
 
 SIZE = 40
 MODELS = [random_model(seed, **shape) for seed, shape in enumerate(SHAPES)]
@@ -33,11 +22,7 @@ models = st.sampled_from(MODELS)
 CAUSAL_SHIFT = random_model(5)
 
 
-def close(got: Tensor, wanted: Tensor) -> None:
-    torch.testing.assert_close(got, wanted, atol=1e-5, rtol=0)
-
-
-# -- 1. cached equals uncached ----------------------------------------------------------------------------------------
+# -- cached equals uncached -------------------------------------------------------------------------------------------
 
 
 @settings(max_examples=80)
@@ -125,7 +110,7 @@ def test_rotary_against_complex_numbers(rotary_dim: int) -> None:
     assert torch.equal(turned[..., rotary_dim:], x[..., rotary_dim:])
 
 
-# -- 2. no path around the mask ---------------------------------------------------------------------------------------
+# -- no path around the mask ------------------------------------------------------------------------------------------
 
 
 def reach(model: GPT, dense: Tensor) -> Tensor:
@@ -220,7 +205,7 @@ def test_logits_at_some_positions_only() -> None:
     torch.testing.assert_close(model(tokens, logits_at=at), model(tokens)[at], atol=1e-6, rtol=0)
 
 
-# -- 5. bookkeeping ---------------------------------------------------------------------------------------------------
+# -- bookkeeping ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -303,32 +288,6 @@ def test_bad_tokens(tokens: Tensor, error: type[Exception], message: str) -> Non
 # -- shape and cost ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"layers": 0}, "layers must be a whole number from 1 up, got 0"),
-        ({"vocab_size": -3}, "vocab_size must be a whole number from 1 up, got -3"),
-        ({"context": 2.5}, "context must be a whole number from 1 up, got 2.5"),
-        ({"token_shift": -1}, "token_shift must be a whole number from 0 up, got -1"),
-        ({"width": 90, "heads": 4}, "width 90 does not divide into 4 heads .*use a multiple of 8"),
-    ],
-)
-def test_bad_shapes(changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        GPTConfig(**changes)
-
-
-def test_presets() -> None:
-    sizes = {name: GPT(GPTConfig.preset(name)).parameter_count() for name in PRESETS}
-    assert 2e5 < sizes["tiny"] < 5e5
-    assert 8e6 < sizes["small"] < 13e6
-    assert sorted(sizes, key=sizes.__getitem__) == ["tiny", "mini", "small"]
-    assert GPTConfig.preset("tiny", context=64, mask="ism").context == 64
-    with pytest.raises(ValueError, match="unknown preset 'huge'; presets are tiny, mini, small"):
-        GPTConfig.preset("huge")
-    assert GPTConfig(**asdict(GPTConfig.preset("tiny", mask="prefix"))).mask == "prefix"
-
-
 def test_how_a_fresh_model_starts() -> None:
     """MLPs add nothing; attention looks for what resembles the reader; no logit is far from the others."""
     model = GPT(GPTConfig(vocab_size=200, width=64, heads=2))
@@ -375,27 +334,3 @@ def test_a_trained_mask_can_be_swapped(tree: tuple[str, dict[str, Any]]) -> None
     model, s = random_model(), segments_of([("user", 4), ("assistant", 2), ("user", 3)])
     tokens = random_tokens(9)
     assert bool(((model(tokens, build(tree).dense(s)) - model(tokens)).abs() > 1e-3).any())
-
-
-def test_devices() -> None:
-    assert get_device("cpu") == torch.device("cpu") == get_device(torch.device("cpu"))
-    assert get_device("auto").type in ("cpu", "cuda", "mps")
-    assert get_device("cpu:0").type == "cpu"
-
-
-@pytest.mark.parametrize("name", ["tpu", "", "cpu:", "cpu:x", "cuda:-1", 3])
-def test_an_unknown_device(name: Any) -> None:
-    with pytest.raises(ValueError, match=f"unknown device '{name}'; devices are auto, cpu, cuda, mps"):
-        get_device(name)
-
-
-@pytest.mark.parametrize("name", ["cpu:1", "cuda:99"])
-def test_a_device_number_that_is_not_there(name: str) -> None:
-    with pytest.raises(ValueError, match=f"device '{name}' is not available here; use 'cpu', or 'auto'"):
-        get_device(name)
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
-def test_a_device_that_is_not_there() -> None:
-    with pytest.raises(ValueError, match="device 'cuda' is not available here; use 'cpu', or 'auto'"):
-        get_device("cuda")

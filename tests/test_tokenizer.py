@@ -1,3 +1,5 @@
+"""The tokenizer: exact round trips, text that never becomes a marker, and damaged files refused."""
+
 from __future__ import annotations
 
 import base64
@@ -8,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mini_ism import paths
 from mini_ism.corpus import load_split
 from mini_ism.corpus.world import POOLS
 from mini_ism.files import sha256
@@ -156,13 +157,3 @@ def test_ranks_that_cannot_be(copied: Path, lines: list[bytes], message: str) ->
     copied.with_suffix(".json").write_text(json.dumps(describe(content, len(lines))), "utf-8")
     with pytest.raises(ValueError, match=message):
         load_tokenizer(copied)
-
-
-def test_no_data_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paths, "PACKAGE", tmp_path / "mini_ism")
-    (tmp_path / "data").mkdir()  # somebody else's
-    with pytest.raises(FileNotFoundError, match="data directory is missing: looked for"):
-        data_dir()
-    inside = tmp_path / "mini_ism" / "data" / "tokenizer"
-    inside.mkdir(parents=True)
-    assert data_dir() == inside.parent

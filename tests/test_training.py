@@ -1,6 +1,5 @@
 """Training: the same numbers however often it is stopped, the loss on answers only, and errors that say what to do."""
 
-import errno
 import json
 import operator
 import random
@@ -13,16 +12,14 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save as save_tensors
 
 from mini_ism import GPT, GPTConfig, encode_dialogue, get_mask, load_model, load_tokenizer, training
 from mini_ism.batching import collate, make_batch, turns_independent
-from mini_ism.checkpoints import CheckpointError
 from mini_ism.corpus import Dialogue
 from mini_ism.metrics import Measurement
 from mini_ism.training import Run, TrainingConfig, loss_on_answers, make_optimizer, training_step
+from tests.small_runs import TINY, stop_at
 
-TINY: dict[str, Any] = {"steps": 6, "dialogues": 2, "validate": 3, "validation": 4, "save": 2}
 MESSAGES = [
     {"role": "user", "content": "The key is in the box. Where is the key?"},
     {"role": "assistant", "content": "In the box."},
@@ -37,14 +34,6 @@ def weights(run: Run) -> dict[str, torch.Tensor]:
 
 def without_seconds(metrics: list[Measurement]) -> list[dict[str, Any]]:
     return [{key: value for key, value in line.items() if key != "seconds"} for line in metrics]
-
-
-def stop_at(step: int) -> Any:
-    def report(line: Measurement) -> None:
-        if line["step"] == step:
-            raise KeyboardInterrupt
-
-    return report
 
 
 @pytest.mark.parametrize("mask", ["ism", "prefix"])
@@ -255,65 +244,6 @@ def test_training_lowers_the_loss(tmp_path: Path) -> None:
     run.train()
     losses = [line["loss"] for line in run.metrics]
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
-
-
-def test_a_folder_with_another_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        Run(TrainingConfig(**TINY), tmp_path).train(stop_at(1))
-    with pytest.raises(CheckpointError, match=rf"lr={TrainingConfig.lr} there, 0.1 now; choose another folder"):
-        Run(TrainingConfig(lr=0.1, **TINY), tmp_path)
-
-
-DAMAGES: list[tuple[str, Any]] = [
-    ("state.safetensors", lambda b: b[: len(b) // 2]),
-    ("state.safetensors", lambda b: b""),
-    ("state.safetensors", lambda b: b"{}" + b),
-    ("state.safetensors", lambda b: b[:-100] + bytes([b[-100] ^ 1]) + b[-99:]),
-    ("state.safetensors", lambda b: b.replace(b'\\"step\\": 1', b'\\"step\\": 3')),
-    ("state.safetensors", lambda b: save_tensors({"weight": torch.ones(3)})),
-    ("metrics.jsonl", lambda b: b[:-9]),
-    ("metrics.jsonl", lambda b: b"\xff" + b),
-    ("metrics.jsonl", lambda b: b"[1, 2]\n"),
-]
-
-
-@pytest.mark.parametrize(("name", "damage"), DAMAGES)
-def test_a_damaged_run_is_refused(tmp_path: Path, name: str, damage: Any) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        Run(TrainingConfig(**TINY), tmp_path).train(stop_at(1))
-    content = (tmp_path / name).read_bytes()
-    damaged = damage(content)
-    assert damaged != content
-    (tmp_path / name).write_bytes(damaged)
-    with pytest.raises(
-        CheckpointError, match=rf"{name} is damaged or not a training run.*choose another folder"
-    ) as caught:
-        Run(TrainingConfig(**TINY), tmp_path)
-    assert str(tmp_path) in str(caught.value)
-    assert (tmp_path / name).read_bytes() == damaged  # and nothing is touched
-
-
-def test_a_run_without_its_metrics_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        Run(TrainingConfig(**TINY), tmp_path).train(stop_at(1))
-    (tmp_path / "metrics.jsonl").unlink()
-    with pytest.raises(CheckpointError, match=r"metrics\.jsonl is damaged .*No such file.*choose another folder"):
-        Run(TrainingConfig(**TINY), tmp_path)
-
-
-def test_a_full_disk_leaves_the_last_save_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        Run(TrainingConfig(**TINY), tmp_path).train(stop_at(2))
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    run = Run(TrainingConfig(**TINY), tmp_path)
-
-    def full(*_: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr("mini_ism.files.os.fsync", full)
-    with pytest.raises(OSError, match=r"No space left on device.*Free some space"):
-        run.train()
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 @pytest.mark.parametrize(

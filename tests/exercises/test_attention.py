@@ -1,6 +1,5 @@
 """The exercises of 05_attention_maps: right answers pass, wrong ones are told what is wrong."""
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -9,8 +8,8 @@ import torch
 from torch import Tensor
 
 from mini_ism import attention_stats
-from mini_ism.exercises import check
 from mini_ism.exercises.attention import sample_weights, slow_copying, slow_entropy, slow_look_ahead, slow_moved
+from tests.exercises.verdicts import assert_right, assert_todo, assert_wrong
 
 Answer = Callable[..., Any]
 
@@ -58,20 +57,17 @@ WRONG: list[tuple[str, Answer, str]] = [
 
 @pytest.mark.parametrize("name", RIGHT)
 def test_right_answers_pass(name: str) -> None:
-    verdict = check(name, RIGHT[name])
-    assert verdict.state == "right", verdict
+    assert_right(name, RIGHT[name])
 
 
 @pytest.mark.parametrize(("name", "answer", "message"), WRONG)
 def test_wrong_answers_are_told_why(name: str, answer: Answer, message: str) -> None:
-    verdict = check(name, answer)
-    assert verdict.state == "wrong"
-    assert re.search(message, verdict.message), verdict
+    assert_wrong(name, answer, message)
 
 
 @pytest.mark.parametrize("name", RIGHT)
 def test_a_stub_is_not_done(name: str) -> None:
-    assert check(name, lambda *_: ...).state == "todo"
+    assert_todo(name, lambda *_: ...)
 
 
 @pytest.mark.parametrize("rule", ["causal", "prefix", "ism"])

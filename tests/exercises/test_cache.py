@@ -1,6 +1,5 @@
 """The sixth notebook's checks: right answers pass, plausible wrong ones are told what is wrong."""
 
-import re
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -14,6 +13,7 @@ from mini_ism.exercises import check
 from mini_ism.exercises.cache import _ways
 from mini_ism.exercises.judging import sample_dialogues
 from mini_ism.reuse import borders, unchanged_prefix
+from tests.exercises.verdicts import assert_right, assert_wrong
 
 
 def cuts(dense: Tensor) -> list[int]:
@@ -72,8 +72,7 @@ def broken(dense: Tensor, places: list[int]) -> Tensor:
     ],
 )
 def test_right_answers_pass(name: str, answer: Callable[..., Any]) -> None:
-    verdict = check(name, answer)
-    assert verdict.state == "right", verdict
+    assert_right(name, answer)
 
 
 def same_rows(before: Tensor, after: Tensor) -> int:
@@ -150,9 +149,7 @@ def last_row_only(dense: Tensor) -> list[int]:
     ],
 )
 def test_wrong_answers_are_told_why(name: str, answer: Callable[..., Any], message: str) -> None:
-    verdict = check(name, answer)
-    assert verdict.state == "wrong"
-    assert re.search(message, verdict.message), verdict
+    assert_wrong(name, answer, message)
 
 
 @pytest.mark.parametrize("rule", ["causal", "ism", "prefix", "bidirectional"])

@@ -219,5 +219,5 @@ def test_the_samples_hold_what_a_rule_may_trip_over() -> None:
     ],
 )
 def test_differences_are_named(found: Any, expected: Any, message: str | None) -> None:
-    told = difference(found, expected, "x")
-    assert told is None if message is None else told is not None and re.search(message, told)
+    sentence = difference(found, expected, "x")
+    assert sentence is None if message is None else sentence is not None and re.search(message, sentence)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mini_ism.corpus import Turn, World, generate, register_skill
 from mini_ism.corpus.registry import _REGISTRY
-from mini_ism.exercises import check
+from tests.exercises.verdicts import assert_right, assert_todo, assert_wrong
 
 Messages = list[dict[str, str]]
 
@@ -68,22 +68,22 @@ def packed(q: Any, kv: Any, document: Any) -> Any:
 
 def pets(rng: Random, world: World, size: int) -> list[Turn]:
     owners = [(world.name(), world.food()) for _ in range(size)]
-    told = " ".join(f"{name} likes {food}." for name, food in owners)
+    facts = " ".join(f"{name} likes {food}." for name, food in owners)
     name, food = owners[int(rng.random() * size)]
-    return [Turn(f"{told} What does {name} like?", f"{food.capitalize()}.", "likes")]
+    return [Turn(f"{facts} What does {name} like?", f"{food.capitalize()}.", "likes")]
 
 
 def last_pet(rng: Random, world: World, size: int) -> list[Turn]:
     owners = [(world.name(), world.food()) for _ in range(size)]
-    told = " ".join(f"{name} likes {food}." for name, food in owners)
-    return [Turn(f"{told} What does {owners[-1][0]} like?", f"{owners[-1][1]}.", "likes")]
+    facts = " ".join(f"{name} likes {food}." for name, food in owners)
+    return [Turn(f"{facts} What does {owners[-1][0]} like?", f"{owners[-1][1]}.", "likes")]
 
 
 def own_dice(rng: Random, world: World, size: int) -> list[Turn]:
     owners = [(world.name(), world.food()) for _ in range(size)]
-    told = " ".join(f"{name} likes {food}." for name, food in owners)
+    facts = " ".join(f"{name} likes {food}." for name, food in owners)
     name, food = random.choice(owners)
-    return [Turn(f"{told} What does {name} like?", f"{food}.", "likes")]
+    return [Turn(f"{facts} What does {name} like?", f"{food}.", "likes")]
 
 
 def one_fact(rng: Random, world: World, size: int) -> list[Turn]:
@@ -92,8 +92,8 @@ def one_fact(rng: Random, world: World, size: int) -> list[Turn]:
 
 
 def not_told(rng: Random, world: World, size: int) -> list[Turn]:
-    told = " ".join(f"{world.name()} likes {world.food()}." for _ in range(size))
-    return [Turn(f"{told} Who are they?", "Martians.", "likes")]
+    facts = " ".join(f"{world.name()} likes {world.food()}." for _ in range(size))
+    return [Turn(f"{facts} Who are they?", "Martians.", "likes")]
 
 
 RIGHT = [
@@ -135,22 +135,19 @@ WRONG = [
 
 @pytest.mark.parametrize(("name", "answer"), RIGHT, ids=[name for name, _ in RIGHT])
 def test_the_right_answer_passes(name: str, answer: Any) -> None:
-    verdict = check(name, answer)
-    assert verdict.state == "right", verdict
+    assert_right(name, answer)
 
 
 @pytest.mark.parametrize(("name", "answer", "message"), WRONG)
 def test_a_wrong_answer_is_told_why(name: str, answer: Callable[..., Any], message: str) -> None:
-    verdict = check(name, answer)
-    assert verdict.state == "wrong", verdict
-    assert re.search(message, verdict.message, re.DOTALL), verdict
+    assert_wrong(name, answer, message, re.DOTALL)
 
 
 @pytest.mark.parametrize("name", [name for name, _ in RIGHT])
 def test_a_stub_is_not_wrong_but_not_done(name: str) -> None:
     for stub in (..., lambda *values: ...):
         if name != "marker-injection" or stub is ...:
-            assert check(name, stub).state == "todo"
+            assert_todo(name, stub)
 
 
 def test_a_skill_that_passes_is_one_the_corpus_can_use() -> None:

@@ -1,6 +1,5 @@
 """The exercises of 02_gpt_from_scratch: right answers pass, wrong ones are told what is wrong."""
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -9,9 +8,9 @@ import torch
 from torch import Tensor
 
 from mini_ism import GPTConfig
-from mini_ism.exercises import check
 from mini_ism.exercises.gpt import slow_rotary
-from mini_ism.model import apply_rotary, rotary_table
+from mini_ism.functional import apply_rotary, rotary_table
+from tests.exercises.verdicts import assert_right, assert_todo, assert_wrong
 
 Answer = Callable[..., Any]
 
@@ -90,20 +89,17 @@ WRONG: list[tuple[str, Answer, str]] = [
 
 @pytest.mark.parametrize("name", RIGHT)
 def test_right_answers_pass(name: str) -> None:
-    verdict = check(name, RIGHT[name])
-    assert verdict.state == "right", verdict
+    assert_right(name, RIGHT[name])
 
 
 @pytest.mark.parametrize(("name", "answer", "message"), WRONG)
 def test_wrong_answers_are_told_why(name: str, answer: Answer, message: str) -> None:
-    verdict = check(name, answer)
-    assert verdict.state == "wrong"
-    assert re.search(message, verdict.message), verdict
+    assert_wrong(name, answer, message)
 
 
 @pytest.mark.parametrize("name", RIGHT)
 def test_a_stub_is_not_done(name: str) -> None:
-    assert check(name, lambda *_: ...).state == "todo"
+    assert_todo(name, lambda *_: ...)
 
 
 def test_the_slow_rotary_is_the_model_s() -> None:

@@ -1,13 +1,12 @@
 """Exercises of notebook 01: right answers pass, and plausible wrong ones are told what is wrong with them."""
 
-import re
 from typing import Any
 
 import pytest
 from torch import Tensor
 
 from mini_ism import Mask, Segments, get_mask
-from mini_ism.exercises import check
+from tests.exercises.verdicts import assert_right, assert_todo, assert_wrong
 
 
 def f_right(ids: list[int], is_query: list[bool]) -> list[int]:
@@ -84,18 +83,15 @@ WRONG = [
 
 @pytest.mark.parametrize(("name", "answer"), RIGHT)
 def test_right_answers_pass(name: str, answer: Any) -> None:
-    verdict = check(name, answer)
-    assert verdict.state == "right", verdict
+    assert_right(name, answer)
 
 
 @pytest.mark.parametrize(("name", "answer", "message"), WRONG)
 def test_wrong_answers_are_told_why(name: str, answer: Any, message: str) -> None:
-    verdict = check(name, answer)
-    assert verdict.state == "wrong", verdict
-    assert re.search(message, verdict.message), verdict
+    assert_wrong(name, answer, message)
 
 
 @pytest.mark.parametrize("name", sorted({name for name, _ in RIGHT}))
 def test_stubs_are_not_done_yet(name: str) -> None:
-    assert check(name, ...).state == "todo"
-    assert check(name, lambda *values: ...).state == "todo"
+    assert_todo(name, ...)
+    assert_todo(name, lambda *values: ...)

@@ -1,14 +1,13 @@
 """Exercises of notebook 07: right answers pass, plausible wrong ones are told what is wrong."""
 
 import math
-import re
 from typing import Any
 
 import pytest
 
 from mini_ism.evaluation import Score
-from mini_ism.exercises import check
 from mini_ism.exercises.quality import COUNTS, PAIRS, _slow_wilson
+from tests.exercises.verdicts import assert_right, assert_todo, assert_wrong
 
 Z = 1.96
 
@@ -59,7 +58,7 @@ def test_the_pairs_hold_every_case() -> None:
     ],
 )
 def test_right_answers_pass(name: str, answer: Any) -> None:
-    assert check(name, answer).state == "right", check(name, answer)
+    assert_right(name, answer)
 
 
 @pytest.mark.parametrize(
@@ -83,11 +82,9 @@ def test_right_answers_pass(name: str, answer: Any) -> None:
     ],
 )
 def test_wrong_answers_are_told_why(name: str, answer: Any, message: str) -> None:
-    verdict = check(name, answer)
-    assert verdict.state == "wrong", verdict
-    assert re.search(message, verdict.message), verdict
+    assert_wrong(name, answer, message)
 
 
 @pytest.mark.parametrize("name", ["wilson", "may-claim", "read-tokens"])
 def test_stubs_are_not_done(name: str) -> None:
-    assert check(name, lambda *given: ...).state == "todo"
+    assert_todo(name, lambda *given: ...)

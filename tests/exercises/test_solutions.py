@@ -63,8 +63,8 @@ def notebook_of(name: str) -> str:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_solution_passes(name: str) -> None:
     (code,) = FENCE.findall(tagged(notebook_of(name), "solution", name).source)
-    said = verdict(notebook_of(name), name, code)
-    assert said.state == "right", said
+    found = verdict(notebook_of(name), name, code)
+    assert found.state == "right", found
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,14 +1,13 @@
 """Exercises of notebook 08: right answers pass, plausible wrong ones are told what is wrong."""
 
-import re
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from mini_ism.exercises import check
 from mini_ism.views import Figure
+from tests.exercises.verdicts import assert_right, assert_todo, assert_wrong
 
 
 def step(a: Tensor, x: Tensor, y: Tensor, visible: Tensor, eta: float) -> Tensor:
@@ -50,8 +49,7 @@ def block(w: Tensor, x: Tensor, y: Tensor) -> Tensor:
     ],
 )
 def test_right_answers_pass(name: str, answer: Any) -> None:
-    verdict = check(name, answer)
-    assert verdict.state == "right", verdict
+    verdict = assert_right(name, answer)
     if name != "who-arrives":
         assert isinstance(verdict.yours, Figure)
         assert isinstance(verdict.target, Figure)
@@ -87,11 +85,9 @@ def test_right_answers_pass(name: str, answer: Any) -> None:
     ],
 )
 def test_wrong_answers_are_told_why(name: str, answer: Any, message: str) -> None:
-    verdict = check(name, answer)
-    assert verdict.state == "wrong", verdict
-    assert re.search(message, verdict.message), verdict
+    assert_wrong(name, answer, message)
 
 
 @pytest.mark.parametrize("name", ["lsa-step", "causal-rest", "block-step", "who-arrives"])
 def test_stubs_are_not_done(name: str) -> None:
-    assert check(name, lambda *given: ...).state == "todo"
+    assert_todo(name, lambda *given: ...)

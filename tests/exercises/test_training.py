@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mini_ism.exercises import check
 from mini_ism.training import TrainingConfig
+from tests.exercises.verdicts import assert_right, assert_todo, assert_wrong
 
 Turns = list[tuple[int, int]]
 
@@ -93,17 +93,14 @@ WRONG: list[tuple[str, Any, str]] = [
 
 @pytest.mark.parametrize(("name", "answer"), RIGHT, ids=[name for name, _ in RIGHT])
 def test_the_right_answer_passes(name: str, answer: Any) -> None:
-    verdict = check(name, answer)
-    assert verdict.state == "right", verdict
+    assert_right(name, answer)
 
 
 @pytest.mark.parametrize(("name", "answer", "message"), WRONG)
 def test_a_wrong_answer_is_told_why(name: str, answer: Callable[..., Any], message: str) -> None:
-    verdict = check(name, answer)
-    assert verdict.state == "wrong", verdict
-    assert re.search(message, verdict.message, re.DOTALL), verdict
+    assert_wrong(name, answer, message, re.DOTALL)
 
 
 @pytest.mark.parametrize("name", [name for name, _ in RIGHT])
 def test_a_stub_is_not_wrong_but_not_done(name: str) -> None:
-    assert check(name, lambda *values: ...).state == "todo"
+    assert_todo(name, lambda *values: ...)

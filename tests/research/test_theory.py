@@ -7,7 +7,7 @@ import pytest
 
 from mini_ism.results import Row, load_rows
 from research import theory
-from tests.test_regression import ETA, LAYERS, ONE_SEED, SETTINGS
+from tests.regression.measured import ETA, LAYERS, ONE_SEED, SETTINGS
 
 
 @cache

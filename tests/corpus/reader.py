@@ -37,8 +37,8 @@ class Reader:
         """The answer to a user's turn; the answer of a turn without a question is "Okay."."""
         answer = "Okay."
         for sentence in re.findall(r"[^.?]+", text.replace("was wrong.", "was wrong:")):
-            told = self.tell_system(sentence.strip()) if system else False
-            if not told:
+            of_system = self.tell_system(sentence.strip()) if system else False
+            if not of_system:
                 answer = self.sentence(sentence.strip()) or answer
         return answer
 

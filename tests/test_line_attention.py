@@ -1,28 +1,15 @@
-"""Chains: held-out dialogues, what can be guessed about them, and which line attends to which."""
+"""Which line of a dialogue attends to which."""
 
 import pytest
 import torch
 
 from mini_ism.attention_stats import read_attention
 from mini_ism.config import GPTConfig
-from mini_ism.corpus import Dialogue
-from mini_ism.corpus.chains import guess_among_later, held_out
+from mini_ism.corpus.chains import held_out
 from mini_ism.dialogue import encode_dialogue
 from mini_ism.line_attention import link_attention, links
 from mini_ism.model import GPT
 from mini_ism.tokenizer import load_tokenizer
-
-
-def test_who_cannot_look_ahead_can_still_guess_among_the_rooms_to_come() -> None:
-    def asking(facts: str, label: str = "3 links, ahead") -> Dialogue:
-        query = {"role": "user", "content": f"so {facts} which room is key?"}
-        return Dialogue([query, {"role": "assistant", "content": "so key barn"}], [label])
-
-    last = asking("cup in hall. key in tin. tin in cart. cart in barn.")
-    one_of_two = asking("tin in cart. key in tin. pen in hall. cart in barn.")
-    assert guess_among_later([last]) == 1
-    assert guess_among_later([one_of_two]) == 0.5
-    assert guess_among_later([last, one_of_two, asking("cart in barn. tin in cart. key in tin.", "told")]) == 0.75
 
 
 def test_links_are_found_where_they_stand() -> None:

@@ -81,9 +81,9 @@ def test_bad_input_is_refused_and_leaves_no_hook(model: GPT, dialogue: EncodedDi
 @settings(max_examples=30)
 @given(st.integers(1, 9), st.integers(0, 2**31))
 def test_statistics_against_loops(total: int, seed: int) -> None:
-    chance = torch.Generator().manual_seed(seed)
-    allowed = (torch.rand(total, total, generator=chance) < 0.5) | torch.eye(total, dtype=torch.bool)
-    weights = torch.randn(3, total, total, generator=chance).masked_fill(~allowed, -torch.inf).softmax(-1)
+    generator = torch.Generator().manual_seed(seed)
+    allowed = (torch.rand(total, total, generator=generator) < 0.5) | torch.eye(total, dtype=torch.bool)
+    weights = torch.randn(3, total, total, generator=generator).masked_fill(~allowed, -torch.inf).softmax(-1)
     for head in range(3):
         shares, rows = [], []
         for i in range(total):

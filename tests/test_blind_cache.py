@@ -13,16 +13,11 @@ from mini_ism.cost import as_model, plan
 from mini_ism.trace import Event
 from mini_ism.views import stale_proof
 from mini_ism.widgets.panel import EXAMPLE
-from tests.small_models import Models, small, three_models
+from tests.small_models import small
 from tests.strategies import segments_of
 
 TOKENIZER = load_tokenizer()
 LAYOUT = [("user", 4), ("assistant", 3), ("user", 5), ("assistant", 2), ("user", 2), ("assistant", 1)]
-
-
-@pytest.fixture
-def models() -> Models:
-    return three_models()
 
 
 def slow_stale(rule: Mask, ends: list[tuple[int, int, int]], layout: list[tuple[str, int]]) -> dict[int, set[int]]:
@@ -159,14 +154,14 @@ def test_a_stale_cache_is_wrong_far_beyond_rounding() -> None:
 def test_the_shipped_model_s_stale_cache_turns_right_answers_into_wrong_ones() -> None:
     """What notebook 06 shows, searched as it searches: the worst turn of thirty dialogues reads otherwise."""
     model, tokenizer = load_model("prefix")
-    told = [
+    answered = [
         (turn, [message["content"] for message in dialogue.messages if message["role"] == "assistant"][turn.turn - 1])
         for dialogue in load_split("test")[:30]
         for turn in answer_blindly(model, tokenizer, dialogue.messages)
         if turn.stale
     ]
-    assert any(turn.right_text == wanted != turn.blind_text for turn, wanted in told)
-    worst = max((turn for turn, _ in told), key=lambda turn: turn.harm)
+    assert any(turn.right_text == wanted != turn.blind_text for turn, wanted in answered)
+    worst = max((turn for turn, _ in answered), key=lambda turn: turn.harm)
     assert worst.right_text != worst.blind_text
     assert "mi-differs" in stale_proof(worst, "prefix")
 

@@ -1,0 +1,78 @@
+"""The generator: the same seed gives the same dialogues, in the split that their text belongs to."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from itertools import islice
+
+import pytest
+
+from mini_ism.corpus import SPLITS, bucket, generate, skill_names
+from tests.corpus.samples import take
+
+# -- determinism ------------------------------------------------------------------------------------------------------
+
+
+def test_same_seed_same_dialogues() -> None:
+    assert take(generate(5)) == take(generate(5))
+    assert take(generate(5)) != take(generate(6))
+    assert take(generate(5, "test")) != take(generate(5))
+
+
+def test_any_index_can_be_drawn_on_its_own() -> None:
+    assert take(generate(5, start=30), 10) == take(generate(5))[30:]
+
+
+def test_another_process_draws_the_same() -> None:
+    code = "from mini_ism.corpus import generate; print(next(generate(3)), next(generate(4, 'long')))"
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)  # another hash seed
+    assert run.stdout.strip() == f"{next(generate(3))} {next(generate(4, 'long'))}"
+
+
+# -- disjoint splits --------------------------------------------------------------------------------------------------
+
+
+def test_buckets_part_the_hundred() -> None:
+    assert sorted(number for shape in SPLITS.values() for number in shape.buckets) == list(range(100))
+
+
+def test_careless_typing_does_not_change_the_split() -> None:
+    neat = [{"role": "user", "content": "The key is in the box. Where is the key?"}]
+    careless = [{"role": "user", "content": "the key is in the box. Where is the key"}]
+    assert bucket(neat) == bucket(careless)
+
+
+# -- choosing and adding skills ---------------------------------------------------------------------------------------
+
+
+def test_weights_and_skills_choose() -> None:
+    only = {label for d in islice(generate(1, skills=["count"]), 50) for label in d.skills}
+    assert only <= {"count", "ack"}
+    none = {label for d in islice(generate(1, weights={"count": 0}), 200) for label in d.skills}
+    assert "count" not in none
+
+
+@pytest.mark.parametrize("skill", skill_names())
+def test_every_skill_can_be_drawn_alone(skill: str) -> None:
+    assert len(take(generate(2, skills=[skill]), 5)) == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"split": "dev"}, "no split named 'dev'; there are: train"),
+        ({"skills": ["recal"]}, "no skill named 'recal'; there are: .*recall"),
+        ({"skills": "recall"}, "give a list of names"),
+        ({"skills": []}, "no skill to draw from"),
+        ({"weights": {"recal": 1}}, "no skill named 'recal'"),
+        ({"weights": {"recall": -1}}, "weight of skill 'recall' is -1"),
+        ({"skills": ["recall"], "weights": {"recall": 0}}, "no skill to draw from"),
+        ({"start": -1}, "start is -1"),
+        ({"coined": 2}, "coined is 2"),
+    ],
+)
+def test_bad_requests_are_named(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        generate(0, **arguments)  # type: ignore[arg-type]

@@ -1,0 +1,54 @@
+"""Skills of one's own, and skills that go wrong."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from mini_ism.corpus import Turn, World, generate, register_skill
+from tests.corpus.samples import texts
+
+
+@pytest.mark.usefixtures("scratch_registry")
+def test_a_skill_of_ones_own() -> None:
+    @register_skill(weight=2.0)
+    def echo(rng: random.Random, world: World, size: int) -> list[Turn]:
+        name = world.name()
+        return [Turn(f"Say {name}.", f"{name}.", "echo")]
+
+    register_skill(echo)  # a notebook cell that is run again
+    dialogue = next(generate(0, skills=["echo"]))
+    assert set(dialogue.skills) == {"echo"}
+    user, answer = texts(dialogue, "user")[0], texts(dialogue, "assistant")[0]
+    assert user.rstrip(".") == f"Say {answer}".rstrip(".")
+    with pytest.raises(ValueError, match="a skill named 'recall' exists already"):
+
+        @register_skill
+        def recall(rng: random.Random, world: World, size: int) -> list[Turn]:
+            return []
+
+    with pytest.raises(ValueError, match="weight of skill 'echo' is -1"):
+        register_skill(weight=-1)(echo)
+
+
+@pytest.mark.usefixtures("scratch_registry")
+def test_skills_that_go_wrong_are_named() -> None:
+    @register_skill
+    def stuck(rng: random.Random, world: World, size: int) -> list[Turn]:
+        return []
+
+    @register_skill
+    def typed(rng: random.Random, world: World, size: int) -> list[Turn]:
+        return "Hello."  # type: ignore[return-value]
+
+    @register_skill
+    def mute(rng: random.Random, world: World, size: int) -> list[Turn]:
+        return [Turn("Say.", " ", "mute")]
+
+    with pytest.raises(ValueError, match="draws of stuck made no dialogue"):
+        next(generate(0, skills=["stuck"]))
+    with pytest.raises(TypeError, match=r"skill 'typed' returned 'Hello\.'; it must return a list"):
+        next(generate(0, skills=["typed"]))
+    with pytest.raises(ValueError, match="skill 'mute' made a turn without text"):
+        next(generate(0, skills=["mute"]))
