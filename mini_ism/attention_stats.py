@@ -1,7 +1,7 @@
 """What the heads of a model did in one forward, and the numbers that sum a head up.
 
-It stands beside evaluation and cost, below the pictures: these are measurements of a model, wanted by
-pictures, notebooks and experiments alike. Shapes: T tokens, H heads, D channels a head.
+It stands beside evaluation and cost, below the pictures: these are measurements of a model, wanted by pictures,
+notebooks and experiments alike. Shapes: T tokens, H heads, D channels a head.
 """
 
 from __future__ import annotations

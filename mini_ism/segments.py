@@ -1,9 +1,8 @@
-"""What each token of a dialogue *is*: the segment it belongs to, and whether that segment asks or
-answers.
+"""What each token of a dialogue *is*: the segment it belongs to, and whether that segment asks or answers.
 
-A dialogue is a row of segments, one a message: ``system | user | assistant | user | ...``. System
-and user messages are *queries*, which the model only reads; assistant messages are *answers*, which
-it also writes. Masks are rules over this.
+A dialogue is a row of segments, one a message: ``system | user | assistant | user | ...``. System and user messages are
+*queries*, which the model only reads; assistant messages are *answers*, which it also writes. Masks are rules over
+this.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ class Segments:
         id: integers; equal for tokens of the same segment. A segment is contiguous.
         is_query: bool; True where the segment is read only (system and user messages).
         is_system: bool; True in a system message. Default: nowhere.
-        document: integers; the dialogue a token belongs to when several share a row (packing),
-            ``PADDING`` where there is none. Default: one dialogue.
+        document: integers; the dialogue a token belongs to when several share a row (packing), ``PADDING`` where there
+            is none. Default: one dialogue.
 
     Raises:
         TypeError: a field is not a tensor, or has the wrong dtype.

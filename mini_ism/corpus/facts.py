@@ -47,8 +47,8 @@ class Facts:
 
     def ask_absent(self, rng: Random, world: World) -> Turn:
         """A question in the same words as `ask`, about what nobody said."""
-        # The thing may be known, but not in this respect. Facts about owners are rarer than those
-        # about places, hence the two shares: both questions go unanswered about equally often.
+        # The thing may be known, but not in this respect. Facts about owners are rarer than those about places, hence
+        # the two shares: both questions go unanswered about equally often.
         if chance(rng, 0.5 if self.owned else 0.2):
             thing = pick(rng, self.things)
             question = phrases.ask_where(rng, thing) if self.owned else phrases.ask_owner(thing)

@@ -224,8 +224,8 @@ def check(name: str, answer: Any) -> Verdict:
 
     Args:
         name: the exercise's.
-        answer: usually a function, or a value. ``...`` and ``None``, or a function that returns one of them, count
-            as not done yet.
+        answer: usually a function, or a value. ``...`` and ``None``, or a function that returns one of them, count as
+            not done yet.
 
     Raises:
         ValueError: there is no such exercise.

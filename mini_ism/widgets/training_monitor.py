@@ -51,8 +51,8 @@ class TrainingMonitor(Panel):
         worker: the :class:`~mini_ism.widgets.training_worker.TrainingWorker` behind it.
 
     Raises:
-        ValueError: no config, an unknown mask, or a name that is no folder's. (What is wrong with the folder itself
-            is shown in place.)
+        ValueError: no config, an unknown mask, or a name that is no folder's. (What is wrong with the folder itself is
+            shown in place.)
     """
 
     def __init__(
