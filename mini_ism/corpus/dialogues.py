@@ -164,9 +164,9 @@ def _draw(rng: Random, world: World, spec: SplitSpec, entries: list[Entry]) -> t
     """One dialogue, of whichever split its hash will say."""
     system = _system(rng, world) if chance(rng, SYSTEM_SHARE) else ""
     turns = _interleave(rng, _threads(rng, world, spec, entries, _length(system)))
-    told_first = len(turns) > 2 and turns[0].skill == ACK
+    opens_with_facts = len(turns) > 2 and turns[0].skill == ACK
     # A system prompt has no "I" and no "my".
-    if system and told_first and not _FIRST_PERSON.search(turns[0].user) and chance(rng, 0.5):
+    if system and opens_with_facts and not _FIRST_PERSON.search(turns[0].user) and chance(rng, 0.5):
         system = f"{system} {turns.pop(0).user}"
     messages = [{"role": "system", "content": system}] if system else []
     for turn in turns:

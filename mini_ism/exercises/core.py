@@ -241,9 +241,9 @@ def check(name: str, answer: Any) -> Verdict:
         where = "your answer" if not callable(answer) else title
         return Verdict("todo", f"replace the ... in {where}, then run the cell again.")
     except _AnswerRaised as raised:
-        return wrong(f"{title} raised {_told(raised.__cause__, answer)}")
+        return wrong(f"{title} raised {_described(raised.__cause__, answer)}")
     except Exception as error:  # the judge stumbled over what the answer is or returned
-        return wrong(f"{title} does not fit the task: {_told(error, answer)}")
+        return wrong(f"{title} does not fit the task: {_described(error, answer)}")
 
 
 def _unfinished(value: Any) -> bool:
@@ -275,7 +275,7 @@ def _guard(answer: Any) -> Any:
     return functools.update_wrapper(guarded, answer) if hasattr(answer, "__name__") else guarded
 
 
-def _told(error: BaseException | None, answer: Any) -> str:
+def _described(error: BaseException | None, answer: Any) -> str:
     """An exception in words, with the answer's line that raised it where that is known."""
     text = f"{type(error).__name__}: {error}"
     if "Boolean value of Tensor" in text:
