@@ -139,12 +139,12 @@ class StaleTurn:
 
     @property
     def same_answer(self) -> bool:
-        """Whether the stale cache did no harm that can be read."""
+        """Whether both answers have the same tokens."""
         return self.right.tokens == self.blind.tokens
 
     @property
     def harm(self) -> tuple[bool, float]:
-        """To sort by: a turn with another answer is worse than any without, then the larger difference is worse."""
+        """A key to sort by: a turn with another answer is worse than any without, then by the difference."""
         return not self.same_answer, self.difference
 
 

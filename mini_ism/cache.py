@@ -1,7 +1,4 @@
-"""The KV cache.
-
-The keys and values of the positions a model has already read, so that it need not read them again.
-"""
+"""The KV cache: keys and values of the positions a model has already read, so that it need not read them again."""
 
 from __future__ import annotations
 
@@ -10,8 +7,8 @@ from torch import Tensor
 
 
 class KVCache:
-    """Room for ``capacity`` positions, allocated once, filled from the left. It is passed into the model, which holds
-    no state.
+    """Keys and values of up to ``capacity`` positions, allocated once, filled from the left. The cache is passed into
+    the model, which holds no state.
 
     Args:
         layers, heads, head_width: the model's; see :meth:`GPT.new_cache`, which knows them.
@@ -63,7 +60,8 @@ class KVCache:
             All keys and all values of the layer, chunk included: ``[B, heads, length + T, head_width]``.
 
         Raises:
-            ValueError: no room, or the cache was made for another batch or model.
+            ValueError: the chunk does not fit behind the filled positions, or the cache was made for another batch or
+                model.
         """
         _, batch, heads, _, width = self.keys.shape
         if (k.shape[0], k.shape[1], k.shape[3]) != (batch, heads, width):

@@ -22,7 +22,7 @@ CONTROL_SKILLS = ("recall", "persona", "queue")
 
 @dataclass(frozen=True)
 class Score:
-    """So many answers right, of so many."""
+    """How many answers are right, of how many."""
 
     right: int
     total: int

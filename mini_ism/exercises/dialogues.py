@@ -112,7 +112,7 @@ Rows = list[list[int]]
 
 
 def _heard(rows: Rows, position: int, layers: int) -> set[int]:
-    """Whose text has reached a position after so many layers: in each, all that it sees bring what they know."""
+    """The positions whose text has reached a position after so many layers: each layer passes on what it sees."""
     if layers == 0:
         return {position}
     return _heard(rows, position, layers - 1).union(*(_heard(rows, seen, layers - 1) for seen in rows[position]))

@@ -77,7 +77,7 @@ def lsa_weights(task: Task, segments: Segments, mask: str | Mask, *, eta: float,
 def turn_weights(
     task: Task, segments: Segments, mask: str | Mask, *, eta: float | None = None, layers: int | None = None
 ) -> Tensor:
-    """Examples that arrive over turns: the weights that a question at the end of each turn reads off.
+    """The weights that a question at the end of each turn reads off, when examples arrive over turns.
 
     Each turn is a prompt of its own, with all segments so far. Under causal and ISM nothing that was computed earlier
     changes; under prefix all of it does.

@@ -138,7 +138,7 @@ class AttentionExplorer(Panel):
             self.rule.value = PRESETS[self.preset.value]
 
     def _point_at_what_looks_ahead(self) -> None:
-        """Begin with the head that looks ahead most, and the row that most exceeds its uniform_attention share there.
+        """Begin with the head that looks ahead most, and the row that most exceeds its uniform share there.
 
         Where the mask lets nobody look ahead, begin with the last row, which sees most.
         """

@@ -124,7 +124,7 @@ class TrainingMonitor(Panel):
         self._try(self.worker.open)
 
     def _try(self, action: Any) -> None:
-        """Do something with the folder; what goes wrong is told in place."""
+        """Do something with the folder; an error is shown in place."""
         self._complain("")
         try:
             action()
