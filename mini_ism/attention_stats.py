@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,7 +15,7 @@ from torch import Tensor
 from mini_ism.dialogue import EncodedDialogue
 from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
-from mini_ism.model import GPT, LayerInputs
+from mini_ism.model import GPT
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,18 +57,10 @@ def read_attention(model: GPT, dialogue: EncodedDialogue, mask: str | Mask | Non
     allowed = rule.dense(dialogue.segments)
     scores: list[Tensor] = []
 
-    def listen(attention: Any, arguments: tuple[Tensor, LayerInputs]) -> None:
-        q, k, _ = attention.project(arguments[0], arguments[1].rotary)  # (1, H, T, D) each
-        scores.append((q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1]))[0].cpu())
-
-    hooks = [block.get_submodule("attention").register_forward_pre_hook(listen) for block in model.blocks]
     weights: list[Tensor] = []
-    try:
-        logits = model(dialogue.tokens[None].to(model.device), allowed, output_attentions=weights)  # (1, T, V)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return AttentionRecord(allowed.cpu(), torch.stack(scores), torch.cat(weights).cpu(), logits[0].cpu())
+    tokens = dialogue.tokens[None].to(model.device)  # (1, T)
+    logits = model(tokens, allowed, output_attentions=weights, output_scores=scores)  # (1, T, V)
+    return AttentionRecord(allowed.cpu(), torch.cat(scores).cpu(), torch.cat(weights).cpu(), logits[0].cpu())
 
 
 # -- numbers ---------------------------------------------------------------------------------------

@@ -63,22 +63,24 @@ class KVCache:
             ValueError: the chunk does not fit behind the filled positions, or the cache was made for another batch or
                 model.
         """
-        _, batch, heads, _, width = self.keys.shape
-        if (k.shape[0], k.shape[1], k.shape[3]) != (batch, heads, width):
-            raise ValueError(
-                f"the cache holds {batch} rows with {heads} heads of width {width}, but the chunk has "
-                f"{k.shape[0]} rows with {k.shape[1]} heads of width {k.shape[3]}; "
-                "make one with model.new_cache(batch)"
-            )
         stop = self.length + k.shape[2]
         if stop > self.capacity:
             raise ValueError(
                 f"the KV cache is full: {self.length} of {self.capacity} positions are filled and {k.shape[2]} more "
                 "do not fit; truncate() it, or allocate a larger one"
             )
-        self.keys[layer, :, :, self.length : stop] = k
-        self.values[layer, :, :, self.length : stop] = v
-        return self.keys[layer, :, :, :stop], self.values[layer, :, :, :stop]
+        # narrow() is a slice at a third of the price, which counts where a chunk is one token.
+        keys, values = self.keys[layer].narrow(2, 0, stop), self.values[layer].narrow(2, 0, stop)  # (B, heads, S, D)
+        if keys.shape[:2] != k.shape[:2] or keys.shape[3] != k.shape[3]:
+            _, batch, heads, _, width = self.keys.shape
+            raise ValueError(
+                f"the cache holds {batch} rows with {heads} heads of width {width}, but the chunk has "
+                f"{k.shape[0]} rows with {k.shape[1]} heads of width {k.shape[3]}; "
+                "make one with model.new_cache(batch)"
+            )
+        keys.narrow(2, self.length, k.shape[2]).copy_(k)
+        values.narrow(2, self.length, k.shape[2]).copy_(v)
+        return keys, values
 
     def advance(self, tokens: Tensor) -> None:
         """Count a chunk of tokens ``[B, T]`` as filled, after every layer has written it."""

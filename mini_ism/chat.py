@@ -12,6 +12,7 @@ again what it had computed already.
 from __future__ import annotations
 
 import copy
+import sys
 import time
 import weakref
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -200,7 +201,7 @@ class ChatSession:
         finished = False
         try:
             said = self._talk.with_message("user", text)
-            self._talk.said = said.with_open_answer()
+            self._talk.open_answer(said)
             writer.logits.append(self._compute("prefill"))
             while (token := sampler.pick(writer.logits[-1])) != end:
                 piece = writer.add(token)
@@ -217,7 +218,9 @@ class ChatSession:
                 yield tail
             finished = True
         finally:
-            if writer.tokens or finished:
+            if sys.is_finalizing():  # the program is over, and PyTorch can compute no more
+                pass
+            elif writer.tokens or finished:
                 self._talk.close(writer.reply(stopped), end)
                 self._compute("decode")  # the end is read at once, so that the next turn starts with its query
             else:

@@ -46,20 +46,27 @@ def rotary_table(positions: Tensor, head_dim: int, rotary_dim: int | None = None
 
 
 def apply_rotary(x: Tensor, rotary: Rotary) -> Tensor:
-    """Rotate each pair of channels by an angle that grows with the position: ``[B, H, T, D]`` -> ``[B, H, T, D]``.
+    """Rotate each pair of channels by an angle that grows with the position: ``[..., T, D]`` -> ``[..., T, D]``.
 
     The product of a rotated query and a rotated key depends on their distance only.
     """
-    left, right, rest = x.tensor_split((rotary.half, 2 * rotary.half), dim=-1)
-    return torch.addcmul(x * rotary.cos, torch.cat([right, left, rest], dim=-1), rotary.sin)  # (B, H, T, D)
+    half = rotary.half
+    swapped = torch.cat([x[..., half : 2 * half], x[..., :half], x[..., 2 * half :]], dim=-1)  # (..., T, D)
+    return torch.addcmul(x * rotary.cos, swapped, rotary.sin)
 
 
-def attention_weights(q: Tensor, k: Tensor, mask: Tensor | None) -> Tensor:
-    """Scaled dot-product attention's softmax (1706.03762, section 3.2.1), exactly 0 where the mask forbids.
+def rms_norm(x: Tensor, weight: Tensor) -> Tensor:
+    """Scale each position's channels to a mean square of 1, then by ``weight [C]`` (1910.07467): ``[..., C]``."""
+    return F.rms_norm(x, weight.shape, weight)
 
-    ``q [B, H, T, D]``, ``k [B, H, S, D]``, ``mask [B or 1, 1, T, S]`` or ``None`` -> ``[B, H, T, S]``.
-    """
-    scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])  # (B, H, T, S)
+
+def attention_scores(q: Tensor, k: Tensor) -> Tensor:
+    """``q [B, H, T, D]``, ``k [B, H, S, D]`` -> scaled products ``[B, H, T, S]`` (1706.03762, section 3.2.1)."""
+    return q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
+
+
+def attention_weights(scores: Tensor, mask: Tensor | None) -> Tensor:
+    """The softmax of scores ``[B, H, T, S]``, exactly 0 where ``mask [B or 1, 1, T, S]`` forbids."""
     return (scores if mask is None else scores.masked_fill(~mask, -math.inf)).softmax(-1)
 
 
@@ -71,12 +78,13 @@ class LayerInputs:
         rotary: of the chunk's positions.
         mask: BoolTensor ``[B or 1, 1, T, S]``; ``None`` = everything may be seen.
         cache: what was read before the chunk.
-        attentions: if given, each layer appends its weights ``[B, H, T, S]``.
+        scores, attentions: if given, each layer appends what it computes, before the mask and after the softmax.
     """
 
     rotary: Rotary
     mask: Tensor | None
     cache: KVCache | None = None
+    scores: list[Tensor] | None = None
     attentions: list[Tensor] | None = None
 
 
@@ -86,30 +94,32 @@ class Attention(nn.Module):
     def __init__(self, config: GPTConfig, layer: int = 0) -> None:
         super().__init__()
         self.heads, self.layer = config.heads, layer
-        self.qkv = nn.Linear(config.width, 3 * config.width, bias=False)
-        self.out = nn.Linear(config.width, config.width, bias=False)
+        self.qkv = nn.Parameter(torch.empty(3 * config.width, config.width))
+        self.out = nn.Parameter(torch.empty(config.width, config.width))
 
     def forward(self, x: Tensor, inputs: LayerInputs) -> Tensor:
         """Attend from a chunk: ``[B, T, C]`` -> ``[B, T, C]``."""
-        q, k, v = self.project(x, inputs.rotary)  # (B, H, T, D) each
+        B, T, C = x.shape
+        H = self.heads
+        heads = F.linear(x, self.qkv).view(B, T, 3 * H, C // H).transpose(1, 2)  # (B, 3H, T, D)
+        qk, v = apply_rotary(heads[:, : 2 * H], inputs.rotary), heads[:, 2 * H :]  # (B, 2H, T, D), (B, H, T, D)
+        q, k = qk[:, :H], qk[:, H:]  # (B, H, T, D) each
         if inputs.cache is not None:
             k, v = inputs.cache.write(self.layer, k, v)  # (B, H, S, D)
         if inputs.attentions is None:
             y = F.scaled_dot_product_attention(q, k, v, attn_mask=inputs.mask)  # (B, H, T, D)
-        else:  # the same attention, spelled out
-            weights = attention_weights(q, k, inputs.mask)  # (B, H, T, S)
-            inputs.attentions.append(weights)
-            y = weights @ v  # (B, H, T, D)
-        mixed: Tensor = self.out(y.transpose(1, 2).flatten(2))  # (B, T, C)
-        return mixed
+        else:
+            y = self.spelled_out(q, k, inputs) @ v  # (B, H, T, D)
+        return F.linear(y.transpose(1, 2).reshape(B, T, C), self.out)  # (B, T, C)
 
-    def project(self, x: Tensor, rotary: Rotary) -> tuple[Tensor, Tensor, Tensor]:
-        """Rotated queries and keys, and values, of a chunk ``[B, T, C]``: ``[B, H, T, D]`` each."""
-        B, T, C = x.shape
-        heads = self.qkv(x).view(B, T, 3 * self.heads, C // self.heads).transpose(1, 2)  # (B, 3H, T, D)
-        qk, v = heads.split([2 * self.heads, self.heads], dim=1)  # (B, 2H, T, D), (B, H, T, D)
-        q, k = apply_rotary(qk, rotary).chunk(2, dim=1)  # (B, H, T, D) each
-        return q, k, v
+    def spelled_out(self, q: Tensor, k: Tensor, inputs: LayerInputs) -> Tensor:
+        """The same attention's weights ``[B, H, T, S]``, kept for whoever asked for them."""
+        scores = attention_scores(q, k)  # (B, H, T, S)
+        weights = attention_weights(scores, inputs.mask)  # (B, H, T, S)
+        for kept, found in ((inputs.scores, scores), (inputs.attentions, weights)):
+            if kept is not None:
+                kept.append(found)
+        return weights
 
 
 class MLP(nn.Module):
@@ -117,13 +127,12 @@ class MLP(nn.Module):
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
-        self.up = nn.Linear(config.width, 4 * config.width, bias=False)
-        self.down = nn.Linear(4 * config.width, config.width, bias=False)
+        self.up = nn.Parameter(torch.empty(4 * config.width, config.width))
+        self.down = nn.Parameter(torch.empty(config.width, 4 * config.width))
 
     def forward(self, x: Tensor) -> Tensor:
         """Change each position by itself: ``[B, T, C]`` -> ``[B, T, C]``."""
-        changed: Tensor = self.down(F.relu(self.up(x)).square())
-        return changed
+        return F.linear(F.relu(F.linear(x, self.up)).square(), self.down)
 
 
 class Block(nn.Module):
@@ -131,13 +140,13 @@ class Block(nn.Module):
 
     def __init__(self, config: GPTConfig, layer: int = 0) -> None:
         super().__init__()
-        self.norm1, self.norm2 = nn.RMSNorm(config.width), nn.RMSNorm(config.width)
+        self.norm1, self.norm2 = (nn.Parameter(torch.ones(config.width)) for _ in range(2))
         self.attention, self.mlp = Attention(config, layer), MLP(config)
 
     def forward(self, x: Tensor, inputs: LayerInputs) -> Tensor:
         """``[B, T, C]`` -> ``[B, T, C]``."""
-        x = x + self.attention(self.norm1(x), inputs)
-        x = x + self.mlp(self.norm2(x))
+        x = x + self.attention(rms_norm(x, self.norm1), inputs)
+        x = x + self.mlp(rms_norm(x, self.norm2))
         return x
 
 
@@ -154,15 +163,17 @@ class TokenShift(nn.Module):
         self.reach = config.token_shift
         self.weight = nn.Parameter(torch.empty(config.width, self.reach * config.width))  # the nearest token first
 
-    def forward(self, x: Tensor, before: Tensor, mask: Tensor | None) -> Tensor:
-        """Add its predecessors to each of a chunk's embeddings ``x [B, T, C]``; ``before [B, P, C]`` precede the chunk.
+    def forward(self, line: Tensor, T: int, mask: Tensor | None) -> Tensor:
+        """Add its predecessors to each of the last T embeddings of a ``line [B, P + T, C]`` -> ``[B, T, C]``.
 
         ``mask [B or 1, T, S]`` is the chunk's rows of the mask; ``None`` = everything so far may be seen.
         """
+        x = line[:, -T:]  # (B, T, C)
         if self.reach == 0:
             return x
-        T, missing = x.shape[1], self.reach - before.shape[1]  # predecessors that the dialogue's beginning has not
-        line = F.pad(torch.cat([before, x], dim=1), (0, 0, missing, 0))  # (B, reach + T, C)
+        missing = self.reach + T - line.shape[1]  # predecessors that the dialogue's beginning has not
+        if missing:
+            line = F.pad(line, (0, 0, missing, 0))  # (B, reach + T, C)
         near = [line[:, self.reach - back : self.reach - back + T] for back in range(1, self.reach + 1)]
         if mask is not None:
             near = [tokens * seen for tokens, seen in zip(near, self._gates(mask, x.dtype), strict=True)]
@@ -189,7 +200,7 @@ class GPT(nn.Module):
         self.embed = nn.Embedding(config.vocab_size, config.width)
         self.shift = TokenShift(config)
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.layers))
-        self.norm = nn.RMSNorm(config.width)
+        self.norm = nn.Parameter(torch.ones(config.width))
         self.apply(self._initialise)
         rotary = rotary_table(torch.arange(config.context), config.head_dim, config.rotary_dim, config.rope_theta)
         self.register_buffer("cos", rotary.cos, persistent=False)  # (context, D)
@@ -202,19 +213,20 @@ class GPT(nn.Module):
         out which token is which; the output scales them back. Attention starts by looking for what resembles the reader
         and handing it on (mimetic initialisation, 2305.09828). A shifted token starts half as itself.
         """
+        std = self.config.width**-0.5
         if isinstance(module, nn.Embedding):
             nn.init.normal_(module.weight)
-        elif isinstance(module, nn.Linear):
-            nn.init.normal_(module.weight, std=module.in_features**-0.5)
         elif isinstance(module, MLP):
-            nn.init.zeros_(module.down.weight)
+            nn.init.normal_(module.up, std=std)
+            nn.init.zeros_(module.down)
         elif isinstance(module, TokenShift):
-            itself = torch.eye(self.config.width).repeat(1, module.reach)
-            module.weight.detach().normal_(std=0.7 * self.config.width**-0.5).add_(itself / 2)
+            itself = torch.eye(self.config.width).repeat(1, module.reach) / 2
+            module.weight.detach().normal_(std=0.7 * std).add_(itself)
         elif isinstance(module, Attention):
-            q, k, v = module.qkv.weight.detach().chunk(3)
+            nn.init.normal_(module.qkv, std=std)
+            q, k, v = module.qkv.detach().chunk(3)
             k.copy_(q)
-            module.out.weight.detach().copy_(v.T / 2)
+            module.out.detach().copy_(v.T / 2)
 
     @property
     def device(self) -> torch.device:
@@ -229,6 +241,7 @@ class GPT(nn.Module):
         *,
         logits_at: Tensor | None = None,
         output_attentions: list[Tensor] | None = None,
+        output_scores: list[Tensor] | None = None,
     ) -> Tensor:
         """Scores of the next token at every position.
 
@@ -239,6 +252,7 @@ class GPT(nn.Module):
             logits_at: BoolTensor ``[B, T]``: compute logits at these positions only.
             output_attentions: a list to which each layer appends the attention weights ``[B, H, T, S]`` of this very
                 forward.
+            output_scores: with ``output_attentions``, a list for the scores before the mask.
 
         Returns:
             Logits ``[B, T, V]``, or ``[N, V]`` for the N positions of ``logits_at``.
@@ -254,45 +268,38 @@ class GPT(nn.Module):
         # A chunk that sees everything needs no mask: decoding, and under ISM a whole query over a warm cache.
         if cache is not None and bool(mask.all()):
             mask = None
-        return self.compute(tokens, mask, cache, logits_at=logits_at, output_attentions=output_attentions)
+        return self.compute(tokens, mask, cache, logits_at, output_attentions, output_scores)
 
     def compute(
         self,
         tokens: Tensor,
         mask: Tensor | None,
         cache: KVCache | None,
-        *,
         logits_at: Tensor | slice | None = None,
         output_attentions: list[Tensor] | None = None,
+        output_scores: list[Tensor] | None = None,
     ) -> Tensor:
         """The forward itself, for callers who know that their arguments fit, such as the chat engine.
 
-        Args:
-            tokens: as for :meth:`forward`.
-            mask: as for :meth:`forward`, but ``None`` = the whole chunk may see everything so far, itself included.
-            cache: as for :meth:`forward`.
-            logits_at: as for :meth:`forward`, or a slice of the chunk's positions.
-            output_attentions: as for :meth:`forward`.
-
-        Returns:
-            As :meth:`forward`; ``[B, N, V]`` for a slice of N positions.
+        All is as in :meth:`forward`, but ``mask=None`` says that the whole chunk may see everything so far, itself
+        included; and ``logits_at`` may be a slice that takes N of the chunk's positions, for logits ``[B, N, V]``.
         """
         T, start = tokens.shape[1], 0 if cache is None else cache.length
         rows = None if mask is None else mask.to(tokens.device).view(-1, T, start + T)  # (B or 1, T, S)
         P = min(self.config.token_shift, start)
         line = tokens if cache is None or P == 0 else torch.cat([cache.tokens[:, start - P : start], tokens], dim=1)
-        embedded = self.embed(line)  # (B, P + T, C)
-        x = self.shift(embedded[:, P:], embedded[:, :P], rows)  # (B, T, C)
+        x = self.shift(self.embed(line), T, rows)  # (B, P + T, C) -> (B, T, C)
 
         rotary = Rotary(self.cos[start : start + T], self.sin[start : start + T], self.config.rotary_dim // 2)
-        inputs = LayerInputs(rotary, None if rows is None else rows[:, None], cache, output_attentions)
+        seen = None if rows is None else rows[:, None]  # (B or 1, 1, T, S)
+        inputs = LayerInputs(rotary, seen, cache, output_scores, output_attentions)
         for block in self.blocks:
             x = block(x, inputs)  # (B, T, C)
         if cache is not None:
             cache.advance(tokens)
         if logits_at is not None:
             x = x[:, logits_at] if isinstance(logits_at, slice) else x[logits_at]  # (B, N, C) or (N, C)
-        return F.linear(self.norm(x) * self.config.width**-0.5, self.embed.weight)  # (B, T, V), (B, N, V) or (N, V)
+        return F.linear(rms_norm(x, self.norm) * self.config.width**-0.5, self.embed.weight)  # (..., V)
 
     # -- what it costs -----------------------------------------------------------------------------
 

@@ -35,10 +35,6 @@ class Transcript:
         """T, the tokens of all messages."""
         return self.ends[-1] if self.ends else 0
 
-    def with_open_answer(self) -> Transcript:
-        """The same, and an answer of which nothing is written yet."""
-        return replace(self, messages=(*self.messages, ("assistant", "")), ends=(*self.ends, self.length), written=0)
-
     def first(self, count: int) -> Transcript:
         """The first messages only."""
         return replace(self, messages=self.messages[:count], ends=self.ends[:count], written=None)
@@ -85,12 +81,18 @@ class Conversation:
         stop = self._write(said.length, tokens, len(said.messages), role)
         return replace(said, messages=(*said.messages, (role, text)), ends=(*said.ends, stop))
 
+    def open_answer(self, said: Transcript) -> None:
+        """Go on to a transcript with an answer of which nothing is written yet."""
+        start, number = said.length, len(said.messages)
+        self.segment[start:], self.is_query[start:], self.is_system[start:] = number, False, False
+        self.said = Transcript((*said.messages, ("assistant", "")), (*said.ends, start), 0, said.reply)
+
     def add_token(self, token: int) -> None:
-        """The open answer is a token longer."""
+        """The open answer is a token longer; its segment is written already, as far as there is room."""
         said = self.said
         assert said.written is not None
-        stop = self._write(said.length, [token], len(said.messages) - 1, "assistant")
-        self.said = replace(said, ends=(*said.ends[:-1], stop), written=said.written + 1)
+        self.tokens[said.length] = token
+        self.said = Transcript(said.messages, (*said.ends[:-1], said.length + 1), said.written + 1, said.reply)
 
     def close(self, reply: Reply, end: int) -> None:
         """The open answer is finished; a stop string at its end is taken back."""
@@ -107,12 +109,8 @@ class Conversation:
         self.said = Transcript(messages, (*said.ends[:-1], stop), None, reply)
 
     def foresee(self, count: int) -> Segments:
-        """The segments as if the last message went on for so many tokens, or as far as there is room."""
-        length = self.said.length
-        stop = min(length + count, len(self.tokens))
-        for field in (self.segment, self.is_query, self.is_system):
-            field[length:stop] = field[length - 1]
-        return self.segments(stop)
+        """The segments as if the open answer went on for so many tokens, or as far as there is room."""
+        return self.segments(min(self.said.length + count, len(self.tokens)))
 
     def clone(self) -> Conversation:
         """An independent copy, for a what-if."""

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from mini_ism import GPT, GPTConfig, Mask, Segments, get_mask
-from mini_ism.model import TokenShift
 
 # -- dialogues --------------------------------------------------------------------------------------------------------
 
@@ -262,15 +261,12 @@ def random_model(seed: int = 0, **changes: Any) -> GPT:
     }
     model = GPT(GPTConfig(**(shape | changes)))
     chance = torch.Generator().manual_seed(seed)
-    for module in model.modules():
-        if isinstance(module, nn.Embedding):
-            nn.init.normal_(module.weight, generator=chance)
-        elif isinstance(module, nn.Linear):
-            nn.init.normal_(module.weight, std=module.in_features**-0.5, generator=chance)
-        elif isinstance(module, nn.RMSNorm):
-            nn.init.uniform_(module.weight, 0.5, 1.5, generator=chance)
-        elif isinstance(module, TokenShift):
-            module.weight.detach().normal_(std=model.config.width**-0.5, generator=chance)
+    for name, weight in model.named_parameters():
+        if weight.ndim == 1:
+            nn.init.uniform_(weight, 0.5, 1.5, generator=chance)
+        else:
+            std = 1.0 if "embed" in name else model.config.width**-0.5 if "shift" in name else weight.shape[1] ** -0.5
+            nn.init.normal_(weight, std=std, generator=chance) if weight.numel() else None
     return model.eval()
 
 

@@ -403,9 +403,9 @@ def interrupted(model: GPT, call: int, where: str) -> Iterator[None]:
             raise KeyboardInterrupt
 
     register: dict[str, Callable[..., torch.utils.hooks.RemovableHandle]] = {
-        "before": model.embed.register_forward_pre_hook,
+        "before": model.shift.register_forward_pre_hook,
         "inside": model.blocks[-1].register_forward_pre_hook,
-        "after": model.norm.register_forward_hook,
+        "after": model.blocks[-1].register_forward_hook,
     }
     hook = register[where](strike)
     try:
@@ -729,7 +729,7 @@ def test_weights_that_change_between_turns_are_noticed(how: str) -> None:
     match how:
         case "in place":
             with torch.no_grad():
-                model.blocks[0].get_parameter("norm1.weight").mul_(2)
+                model.blocks[0].get_parameter("norm1").mul_(2)
         case "load_state_dict":
             model.load_state_dict(random_model(9, vocab_size=VOCAB, context=CONTEXT).state_dict())
         case "an optimiser":

@@ -334,9 +334,9 @@ def test_how_a_fresh_model_starts() -> None:
     model = GPT(GPTConfig(vocab_size=200, width=64, heads=2))
     for block in model.blocks:
         assert isinstance(block, Block)
-        q, k, v = block.attention.qkv.weight.chunk(3)
+        q, k, v = block.attention.qkv.chunk(3)
         assert torch.equal(q, k)
-        assert torch.equal(block.attention.out.weight, v.T / 2)
+        assert torch.equal(block.attention.out, v.T / 2)
         assert not bool(block.mlp(torch.randn(3, 64)).any())
     for project in model.shift.weight.detach().chunk(model.config.token_shift, dim=1):
         rest = project - torch.eye(64) / 2  # half of itself, and noise of 0.7 / sqrt(width) besides

@@ -174,7 +174,7 @@ def curve_figure(metrics: Metrics, *, against: str = "step", skills: Sequence[st
 def draw_exact(axes: Axes, drawn: Sequence[Curve]) -> None:
     """Draw each run's share of answers that were exactly right, with whiskers."""
     for number, curve in enumerate(drawn):
-        style = plot_style(curve.style)
+        style: dict[str, Any] = {**plot_style(curve.style)}
         x, share = _columns([(x, score.share) for x, score in curve.exact])
         low, high = _columns([score.interval for _, score in curve.exact])
         axes.vlines(x, low, high, color=style["color"], linewidth=1, alpha=0.5)

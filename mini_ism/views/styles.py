@@ -6,7 +6,7 @@ No two things in a picture differ by colour alone, and a mask looks the same in 
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, TypedDict
 
 LIGHT = {
     "back": "#0072b2",
@@ -77,7 +77,15 @@ def marker_size(number: int) -> float:
     return max(9.0 - 2 * number, 4.0)
 
 
-def plot_style(style: int) -> dict[str, Any]:
+class PlotStyle(TypedDict):
+    """What matplotlib's ``plot`` takes to draw a line in a style."""
+
+    color: str
+    linestyle: Any  # a name, or an offset and dashes
+    marker: str
+
+
+def plot_style(style: int) -> PlotStyle:
     """Colour, dashes and marker of one of :data:`RUN_STYLES`, as matplotlib's ``plot`` takes them."""
     name, dashes, marker = RUN_STYLES[style]
     return {

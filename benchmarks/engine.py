@@ -1,0 +1,347 @@
+"""Our engine against its peers, in one run: ``python -m benchmarks.engine [--rounds N] [--out FILE]``.
+
+Every row is a ratio of medians over interleaved rounds: in each round all candidates take their turn, so that a machine
+that slows down slows all of them. One thread, float32, the same shapes, random weights (the cost does not depend on
+them). The peer is a Llama of Hugging Face's transformers with its dynamic cache, of the extra ``bench``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mini_ism import GPT, ChatSession, GPTConfig, get_mask, load_tokenizer, turn_costs
+from mini_ism.batching import pack
+from mini_ism.cost import plan
+from mini_ism.dialogue import encode_dialogue
+from mini_ism.masks import COURSE_MASKS
+from mini_ism.sampling import Sampler
+from mini_ism.views import Table
+
+CONTEXTS = (64, 512, 1500)
+TOKENS = 40  # decoded per round
+TURNS = 16
+COMPOSED = "causal & (sliding_window(600) | sink(4))"
+Step = Callable[[], object]
+
+
+def medians(candidates: Mapping[str, Step], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each candidate, round by round, interleaved; the first round only warms up."""
+    seconds: dict[str, list[float]] = {name: [] for name in candidates}
+    for number in range(rounds + 1):
+        for name, step in candidates.items():
+            clock = time.perf_counter()
+            step()
+            if number:
+                seconds[name].append(time.perf_counter() - clock)
+    return seconds
+
+
+def spread(values: list[float], show: Callable[[float], str]) -> str:
+    """``median (lowest to highest)``."""
+    return f"{show(statistics.median(values))} ({show(min(values))} to {show(max(values))})"
+
+
+def ratio(over: list[float], under: list[float]) -> str:
+    """The median of the rounds' ratios, and the middle half of them."""
+    ratios = sorted(a / b for a, b in zip(over, under, strict=True))
+    low, _, high = statistics.quantiles(ratios, n=4)
+    return f"{statistics.median(ratios):.2f} ({low:.2f} to {high:.2f})"
+
+
+def words(count: int) -> str:
+    """A text of so many tokens."""
+    return ("the " * count).strip()
+
+
+def our_model(preset: str) -> GPT:
+    """A model of random weights with room for the longest context."""
+    torch.manual_seed(0)
+    return GPT(GPTConfig.preset(preset, vocab_size=load_tokenizer().n_vocab, context=2048)).eval()
+
+
+def llama(config: GPTConfig) -> Any:
+    """A Llama of the same width, depth, heads and vocabulary, with an MLP of as many weights (8 C^2)."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    shape = LlamaConfig(
+        vocab_size=config.vocab_size,
+        hidden_size=config.width,
+        intermediate_size=round(8 * config.width / 3),
+        num_hidden_layers=config.layers,
+        num_attention_heads=config.heads,
+        num_key_value_heads=config.heads,
+        max_position_embeddings=config.context,
+        tie_word_embeddings=True,
+        attn_implementation="sdpa",
+    )
+    return LlamaForCausalLM(shape).eval()
+
+
+# -- decoding --------------------------------------------------------------------------------------
+
+
+def decoding(preset: str, context: int, rounds: int) -> list[list[str]]:
+    """Tokens per second of a chat, of our bare step, of Hugging Face's step, and of the matrix products alone."""
+    from transformers import DynamicCache
+
+    model, tokenizer = our_model(preset), load_tokenizer()
+    peer = llama(model.config)
+    token = torch.tensor([[30]])
+    prompt = torch.full((1, context), 30)
+
+    def chatting(mask: str) -> Iterator[str]:
+        return ChatSession(model, tokenizer, mask).stream(words(context - 2), max_new_tokens=10**6)
+
+    streams = {mask: chatting(mask) for mask in ("causal", "ism", COMPOSED)}
+
+    def chat(mask: str) -> None:
+        for _ in range(TOKENS):
+            next(streams[mask])
+
+    cache = model.new_cache()
+    with torch.inference_mode():
+        model(prompt, None, cache)
+
+    @torch.inference_mode()
+    def bare() -> None:
+        for _ in range(TOKENS):
+            model.compute(token, None, cache, logits_at=slice(-1, None))
+        cache.truncate(context)
+
+    hf_cache = DynamicCache()
+    with torch.inference_mode():
+        peer(prompt, past_key_values=hf_cache)
+
+    @torch.inference_mode()
+    def hugging_face() -> None:
+        for _ in range(TOKENS):
+            peer(token, past_key_values=hf_cache, use_cache=True)
+        hf_cache.crop(-TOKENS)
+
+    weights = [p for p in model.parameters() if p.ndim == 2]
+    vectors = [torch.randn(p.shape[1]) for p in weights]
+
+    @torch.inference_mode()
+    def floor() -> None:
+        for _ in range(TOKENS):
+            for weight, vector in zip(weights, vectors, strict=True):
+                torch.mv(weight, vector)
+
+    candidates: dict[str, Step] = {"Hugging Face": hugging_face, "bare": bare, "floor": floor}
+    candidates |= {mask: lambda mask=mask: chat(mask) for mask in streams}  # type: ignore[misc]
+    with patch.object(Sampler, "pick", lambda _, logits: (int(logits.argmax()), 30)[1]):  # never the end
+        seconds = medians(candidates, rounds)
+        for stream in streams.values():
+            stream.close()  # type: ignore[attr-defined]
+    rate = {name: [TOKENS / s for s in each] for name, each in seconds.items()}
+    return [
+        [
+            preset,
+            str(context),
+            name,
+            spread(rate[name], "{:,.0f}".format),
+            ratio(seconds["Hugging Face"], seconds[name]),
+            ratio(seconds["floor"], seconds[name]),
+        ]
+        for name in ("causal", "ism", COMPOSED, "bare", "Hugging Face")
+    ]
+
+
+def planning(preset: str, rounds: int) -> list[list[str]]:
+    """The share of a decoded token's time that goes into planning."""
+    from mini_ism.planner import Planner
+
+    rows = []
+    model, tokenizer = our_model(preset), load_tokenizer()
+    for mask in ("causal", "ism", COMPOSED):
+        for context in CONTEXTS:
+            shares = []
+            for _ in range(rounds):
+                spent = [0.0]
+
+                def timed(method: Callable[..., Any], spent: list[float] = spent) -> Callable[..., Any]:
+                    def call(*given: Any) -> Any:
+                        clock = time.perf_counter()
+                        try:
+                            return method(*given)
+                        finally:
+                            spent[0] += time.perf_counter() - clock
+
+                    return call
+
+                stream = ChatSession(model, tokenizer, mask).stream(words(context - 2), max_new_tokens=10**6)
+                with patch.object(Sampler, "pick", lambda _, logits: (int(logits.argmax()), 30)[1]):
+                    next(stream)
+                    with (
+                        patch.object(Planner, "step", timed(Planner.step)),
+                        patch.object(Planner, "foresee", timed(Planner.foresee)),
+                        patch.object(Planner, "plan", timed(Planner.plan)),
+                    ):
+                        clock = time.perf_counter()
+                        for _ in range(2 * TOKENS):
+                            next(stream)
+                        shares.append(spent[0] / (time.perf_counter() - clock))
+                    stream.close()  # type: ignore[attr-defined]
+            rows.append([preset, str(context), mask, spread(shares, "{:.1%}".format)])
+    return rows
+
+
+# -- turns -----------------------------------------------------------------------------------------
+
+
+def turns(preset: str, rounds: int) -> tuple[list[list[str]], list[list[str]]]:
+    """Time to first token of turns 1 to 16 by mask, and of a loop that reads everything again; and whole turns."""
+    model, tokenizer = our_model(preset), load_tokenizer()
+    text = words(46)  # with its two markers a query of 48 tokens
+    first: dict[str, list[list[float]]] = {name: [] for name in (*COURSE_MASKS, "re-prefill")}
+    whole: dict[str, list[list[float]]] = {name: [] for name in COURSE_MASKS}
+    segments = None
+    with patch.object(Sampler, "pick", lambda _, logits: (int(logits.argmax()), 30)[1]):
+        for number in range(rounds + 1):
+            talks = {mask: ChatSession(model, tokenizer, mask) for mask in COURSE_MASKS}
+            again: list[float] = []
+            for _ in range(TURNS):
+                for talk in talks.values():
+                    talk.send(text, max_new_tokens=16)
+                last = talks["causal"]
+                tokens = last.tokens[: len(last.tokens) - 17][None]
+                clock = time.perf_counter()
+                with torch.inference_mode():
+                    model.compute(
+                        tokens,
+                        torch.ones(tokens.shape[1], tokens.shape[1]).tril().bool(),
+                        None,
+                        logits_at=slice(-1, None),
+                    )
+                again.append(time.perf_counter() - clock)
+            if number:
+                for mask, talk in talks.items():
+                    costs = turn_costs(talk.trace)
+                    first[mask].append([cost.first_token for cost in costs])
+                    whole[mask].append([cost.seconds for cost in costs])
+                first["re-prefill"].append(again)
+            segments = talks["causal"].segments
+    assert segments is not None
+    computed = {mask: [cost.prefilled for cost in turn_costs(plan(mask, segments))] for mask in COURSE_MASKS}
+
+    def of(name: str, turn: int) -> list[float]:
+        return [each[turn] for each in first[name]]
+
+    by_turn = [
+        [
+            str(turn + 1),
+            *(spread([1e3 * s for s in of(name, turn)], "{:.1f}".format) for name in first),
+            ratio(of("ism", turn), of("causal", turn)),
+            ratio(of("prefix", turn), of("ism", turn)),
+            f"{computed['prefix'][turn] / computed['ism'][turn]:.2f}",
+        ]
+        for turn in (0, 1, 3, 7, 11, 15)
+    ]
+    total = {mask: [sum(each) for each in whole[mask]] for mask in whole}
+    totals = [[f"{a} / {b}", ratio(total[a], total[b])] for a, b in (("ism", "causal"), ("prefix", "ism"))]
+    return by_turn, totals
+
+
+# -- training --------------------------------------------------------------------------------------
+
+
+def training(preset: str, rounds: int) -> list[list[str]]:
+    """Rows trained per second, ours and a Llama's, on the same packed rows and 4D mask."""
+    from mini_ism import load_split
+
+    tokenizer, model = load_tokenizer(), our_model(preset).train()
+    peer = llama(model.config).train()
+    dialogues = [encode_dialogue(d.messages, tokenizer) for d in load_split("train")[:16]]
+    batch = pack(sorted(dialogues, key=len, reverse=True), tokenizer, max(map(len, dialogues)))
+    mask = get_mask("ism").dense(batch.segments)
+    predicts, targets = batch.loss_mask.roll(-1, dims=1), batch.tokens[batch.loss_mask]
+    optimizers = {name: torch.optim.AdamW(each.parameters(), 1e-4) for name, each in (("ours", model), ("peer", peer))}
+
+    def step(name: str, loss: Callable[[], Tensor]) -> None:
+        optimizers[name].zero_grad()
+        loss().backward()
+        optimizers[name].step()
+
+    def ours() -> None:
+        step("ours", lambda: F.cross_entropy(model(batch.tokens, mask, logits_at=predicts), targets))
+
+    def theirs() -> None:
+        positions = batch.segments.position
+
+        def loss() -> Tensor:
+            hidden = peer.model(batch.tokens, attention_mask=mask[:, None], position_ids=positions).last_hidden_state
+            return F.cross_entropy(peer.lm_head(hidden[predicts]), targets)
+
+        step("peer", loss)
+
+    seconds = medians({"ours": ours, "peer": theirs}, rounds)
+    return [
+        [
+            preset,
+            *(spread([len(dialogues) / s for s in seconds[name]], "{:,.1f}".format) for name in ("ours", "peer")),
+            ratio(seconds["peer"], seconds["ours"]),
+        ]
+    ]
+
+
+def main() -> None:
+    """Run all, print the page, and write it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=9, help="interleaved rounds (default: 9)")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "RESULTS.md")
+    parser.add_argument("--presets", nargs="+", default=["tiny", "small"])
+    options = parser.parse_args()
+    try:
+        import transformers
+    except ModuleNotFoundError:
+        parser.exit(1, 'the peer is missing: pip install "transformers>=4.50", or the extra "bench"\n')
+    torch.set_num_threads(1)
+    rounds = options.rounds
+    rows = [row for preset in options.presets for context in CONTEXTS for row in decoding(preset, context, rounds)]
+    by_turn, totals = turns("tiny", rounds)
+    parts = [
+        "# Benchmarks\n\nMedians of interleaved rounds, with the lowest and the highest; ratios are the median of the "
+        "rounds' own ratios, with the middle half of them. One thread, float32, random weights.\n\n"
+        f"`python -m benchmarks.engine --rounds {rounds}` on {platform.machine()} ({platform.system()}), Python "
+        f"{platform.python_version()}, PyTorch {torch.__version__}, transformers {transformers.__version__}.\n",
+        "## Decoding, tokens per second\n\nRows named for a mask are whole chat sessions: planning, sampling and trace "
+        "included. *Bare* is the model's step alone. The floor is the matrix-vector products alone.\n",
+        Table(
+            ["preset", "context", "what", "tokens per second", "of Hugging Face's step", "of the floor"],
+            rows,
+            words=frozenset({0, 2}),
+        ).markdown(),
+        "## Planning, share of a decoded token's time\n",
+        Table(["preset", "context", "mask", "share"], planning("tiny", rounds), words=frozenset({0, 2})).markdown(),
+        "## Time to first token, ms (tiny; 48-token queries, 16-token answers)\n\n*Re-prefill* reads the whole "
+        "conversation again each turn, under a causal mask.\n",
+        Table(
+            ["turn", *COURSE_MASKS, "re-prefill", "ISM / causal", "prefix / ISM", "tokens, prefix / ISM"], by_turn
+        ).markdown(),
+        "## Whole conversations of 16 turns\n",
+        Table(["seconds", "ratio"], totals).markdown(),
+        "## Training, dialogues per second (16 dialogues, packed, ISM as a 4D mask)\n",
+        Table(
+            ["preset", "ours", "Hugging Face's Llama", "ours / theirs"],
+            [row for preset in options.presets for row in training(preset, max(3, rounds // 2))],
+        ).markdown(),
+    ]
+    page = "\n".join(parts)
+    options.out.write_text(page, encoding="utf-8")
+    print(page)
+
+
+if __name__ == "__main__":
+    main()
