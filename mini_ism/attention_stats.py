@@ -1,7 +1,7 @@
 """What the heads of a model did in one forward, and the numbers that sum a head up.
 
-It stands beside evaluation and cost, below the pictures: these are measurements of a model, wanted by
-pictures, notebooks and experiments alike. Shapes: T tokens, H heads, D channels a head.
+These are measurements of a model, for pictures, notebooks and experiments alike; nothing here draws. Shapes: T tokens,
+H heads, D channels per head.
 """
 
 from __future__ import annotations
@@ -92,16 +92,16 @@ def may_look_ahead(allowed: Tensor) -> Tensor:
 
 
 def look_ahead_share(weights: Tensor, allowed: Tensor) -> Tensor:
-    """:func:`look_ahead`, averaged over the rows that may look ahead at all; 0 where none may.
+    """The mean of :func:`look_ahead` over the rows that may look ahead at all; 0 where none may.
 
-    Averaging over all rows would say more of the mask (how many rows it lets) than of the head.
+    Averaging over all rows would say more about the mask (how many rows it lets look ahead) than about the head.
 
     Args:
         weights: ``[..., T, T]``.
         allowed: BoolTensor ``[T, T]``.
 
     Returns:
-        ``[...]``, a share a head.
+        ``[...]``, a share per head.
     """
     rows = may_look_ahead(allowed)
     return look_ahead(weights)[..., rows].mean(-1) if bool(rows.any()) else weights.new_zeros(weights.shape[:-2])

@@ -1,7 +1,7 @@
 """Dialogues laid out for one forward: training sequences, and batches that hold several dialogues to a row.
 
-Whether all turns of a dialogue may share one forward follows from the rule. Where they may not, as under a prefix
-mask, each turn becomes a sequence of its own.
+Whether all turns of a dialogue may share one forward follows from the rule. Where they may not, as under a prefix mask,
+each turn becomes a sequence of its own.
 """
 
 from __future__ import annotations
@@ -88,11 +88,9 @@ def pack(
     *,
     one_a_row: bool = False,
 ) -> EncodedDialogue:
-    """A batch ``[B, length]`` with as many dialogues laid end to end in a row as fit, first fit in
-    the order given.
+    """A batch ``[B, length]`` with as many dialogues laid end to end in a row as fit, first fit in the order given.
 
-    Each dialogue gets a ``document`` number of its own, and no mask looks past it
-    (:meth:`Mask.dense`).
+    Each dialogue gets a ``document`` number of its own, and no mask looks past it (:meth:`Mask.dense`).
 
     Raises:
         ValueError: a dialogue is longer than ``length``, or there is none.

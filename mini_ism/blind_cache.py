@@ -1,8 +1,8 @@
 """A chat that trusts its cache blindly: what goes stale when nothing is thrown away, and what it does to the answers.
 
 :class:`~mini_ism.chat.ChatSession` asks the rule before each step which cached positions are still right, so it cannot
-be wrong. This is the engine without that question, for those who want to see why it is asked. It draws nothing, so
-that notebook, widget and test show the same numbers.
+be wrong. This is the engine without that question, for those who want to see why it is asked. It draws nothing, so that
+notebook, widget and test show the same numbers.
 """
 
 from __future__ import annotations
@@ -139,12 +139,12 @@ class StaleTurn:
 
     @property
     def same_answer(self) -> bool:
-        """Whether the stale cache did no harm that can be read."""
+        """Whether both answers have the same tokens."""
         return self.right.tokens == self.blind.tokens
 
     @property
     def harm(self) -> tuple[bool, float]:
-        """To sort by: a turn with another answer is worse than any without, then the larger difference is worse."""
+        """A key to sort by: a turn with another answer is worse than any without, then by the difference."""
         return not self.same_answer, self.difference
 
 

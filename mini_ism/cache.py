@@ -1,7 +1,4 @@
-"""The KV cache.
-
-The keys and values of the positions a model has already read, so that it need not read them again.
-"""
+"""The KV cache: keys and values of the positions a model has already read, so that it need not read them again."""
 
 from __future__ import annotations
 
@@ -10,8 +7,8 @@ from torch import Tensor
 
 
 class KVCache:
-    """Room for ``capacity`` positions, allocated once, filled from the left. It is passed into the
-    model, which holds no state.
+    """Keys and values of up to ``capacity`` positions, allocated once, filled from the left. The cache is passed into
+    the model, which holds no state.
 
     Args:
         layers, heads, head_width: the model's; see :meth:`GPT.new_cache`, which knows them.
@@ -20,8 +17,7 @@ class KVCache:
         device, dtype: of the keys and values.
 
     Attributes:
-        keys, values: ``[layers, B, heads, capacity, head_width]``; what lies at or past ``length``
-            is meaningless.
+        keys, values: ``[layers, B, heads, capacity, head_width]``; what lies at or past ``length`` is meaningless.
         tokens: LongTensor ``[B, capacity]``, the tokens that were read.
         length: how many positions are filled.
     """
@@ -56,18 +52,16 @@ class KVCache:
         return 2 * self.keys[..., : self.length, :].numel() * self.keys.element_size()
 
     def write(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Put a chunk's keys and values ``[B, heads, T, head_width]`` behind the filled positions
-        of one layer.
+        """Put a chunk's keys and values ``[B, heads, T, head_width]`` behind the filled positions of one layer.
 
-        They count as filled only after :meth:`advance`, so a forward that breaks off leaves the
-        cache as it was.
+        They count as filled only after :meth:`advance`, so a forward that breaks off leaves the cache as it was.
 
         Returns:
-            All keys and all values of the layer, chunk included: ``[B, heads, length + T,
-            head_width]``.
+            All keys and all values of the layer, chunk included: ``[B, heads, length + T, head_width]``.
 
         Raises:
-            ValueError: no room, or the cache was made for another batch or model.
+            ValueError: the chunk does not fit behind the filled positions, or the cache was made for another batch or
+                model.
         """
         stop = self.length + k.shape[2]
         if stop > self.capacity:

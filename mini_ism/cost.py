@@ -18,9 +18,9 @@ from mini_ism.trace import Event, Phase
 def plan(mask: str | Mask, segments: Segments, model: GPT | GPTConfig | None = None) -> list[Event]:
     """The trace that a :class:`~mini_ism.chat.ChatSession` would leave after this dialogue, from the rule alone.
 
-    No model runs, so ``seconds`` are 0; everything else is what the engine would do: each question is
-    read at once, each token of an answer (its end included) on its own, and before each step the
-    cache keeps what the rule says is still right.
+    No model runs, so ``seconds`` are 0; everything else is what the engine would do: each question is read at once,
+    each token of an answer (its end included) on its own, and before each step the cache keeps what the rule says is
+    still right.
 
     Args:
         mask: a name, an expression or a :class:`~mini_ism.mask.Mask`.

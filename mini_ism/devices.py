@@ -1,4 +1,4 @@
-"""One name for where tensors live."""
+"""The devices that tensors can live on, by name."""
 
 from __future__ import annotations
 

@@ -6,9 +6,9 @@ Every message is one segment, and a dialogue's tokens are its messages' tokens l
     user        <|user|> text <|assistant|>
     assistant   text <|end|>
 
-The assistant marker belongs to the query's segment: it is the first position that predicts the answer, and under ISM
-it reads the query whole. Each text gets one leading space, so that a word is the same token wherever it stands;
-decoding strips it.
+The assistant marker belongs to the query's segment: it is the first position that predicts the answer, and under ISM it
+reads the query whole. Each text gets one leading space, so that a word is the same token wherever it stands; decoding
+strips it.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class EncodedDialogue:
     Args:
         tokens: LongTensor ``[T]`` or ``[B, T]``.
         segments: of the same shape.
-        loss_mask: BoolTensor of the same shape, True where the token is a *target*: what the model
-            is trained to write. The position that predicts target t is t - 1.
+        loss_mask: BoolTensor of the same shape, True where the token is a *target*: what the model is trained to write.
+            The position that predicts target t is t - 1.
     """
 
     tokens: Tensor
@@ -66,8 +66,8 @@ def check_messages(messages: Sequence[Message]) -> None:
 
     Raises:
         TypeError: a message is not a mapping, or its content is not a string.
-        ValueError: no message, an unknown role, or roles out of order (an optional system message,
-            then user and assistant in turn, user first).
+        ValueError: no message, an unknown role, or roles out of order (an optional system message, then user and
+            assistant in turn, user first).
     """
     given: object = messages
     if isinstance(given, str | Mapping) or not isinstance(given, Sequence):
@@ -104,14 +104,11 @@ def encode_dialogue(
 
     Args:
         messages: see :func:`check_messages` for what is accepted.
-        tokenizer: from :func:`~mini_ism.tokenizer.load_tokenizer`, or any encoding with the same
-            markers.
-        loss: which answers are targets, ``"all"`` or only the ``"last"``, as prefix training needs
-            it.
+        tokenizer: from :func:`~mini_ism.tokenizer.load_tokenizer`, or any encoding with the same markers.
+        loss: which answers are targets, ``"all"`` or only the ``"last"``, as prefix training needs it.
 
     Returns:
-        The dialogue, with tensors of shape ``[T]``. ``encode_dialogue(messages[:n])`` is always a
-        prefix of it.
+        The dialogue, with tensors of shape ``[T]``. ``encode_dialogue(messages[:n])`` is always a prefix of it.
 
     Raises:
         TypeError, ValueError: see :func:`check_messages`; ``loss`` is unknown.

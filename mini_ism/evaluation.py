@@ -22,7 +22,7 @@ CONTROL_SKILLS = ("recall", "persona", "queue")
 
 @dataclass(frozen=True)
 class Score:
-    """So many answers right, of so many."""
+    """How many answers are right, of how many."""
 
     right: int
     total: int
@@ -55,9 +55,8 @@ def evaluate(
 ) -> dict[str, Score]:
     """Exact match of whole answers under greedy decoding, by skill.
 
-    The history of each turn is the true one. An answer counts if every token of it, the end marker
-    included, is the likeliest one after the true tokens before it: then, and only then, greedy
-    decoding writes it.
+    The history of each turn is the true one. An answer counts if every token of it, the end marker included, is the
+    likeliest one after the true tokens before it: then, and only then, greedy decoding writes it.
 
     Args:
         model: on any device.

@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that nobody ever sees half of it, its folder included.
+    """Write a file, and make its folder if it is missing, so that nobody ever sees half of the file.
 
     It is written to a neighbour first, which takes its place when all of it is on the disk.
 

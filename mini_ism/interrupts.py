@@ -1,4 +1,4 @@
-"""Ctrl-C, but not in the middle of something."""
+"""Blocks of code that Ctrl-C does not cut in two."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Ctrl-C counts only after the block, so that nothing in it is left half done.
+    """A block during which Ctrl-C is put off: it counts when the block is over, so that nothing is left half done.
 
-    In other threads than the main one, and where somebody else looks after Ctrl-C, it changes nothing.
+    In threads other than the main one, and where other code handles Ctrl-C, this changes nothing.
     """
     usual = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(usual):

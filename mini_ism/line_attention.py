@@ -49,9 +49,9 @@ def link_attention(
         mask: to read under; default, the model's own.
 
     Returns:
-        ``"onward, ahead"``, ``"onward, behind"``: on all tokens of the link that continues it, where that lies ahead
-            of it and where it lies behind; ``"back, ahead"``, ``"back, behind"``: on the link that it continues. Means
-            over links, from that of the four tokens and of the heads which gives the most.
+        ``"onward, ahead"``, ``"onward, behind"``: on all tokens of the link that continues it, where that lies ahead of
+        it and where it lies behind; ``"back, ahead"``, ``"back, behind"``: on the link that it continues. Means over
+        links, from that of the four tokens and of the heads which gives the most.
     """
     return line_attention(model, tokenizer, dialogues, mask, _neighbours)
 

@@ -1,4 +1,4 @@
-"""How a training run shows itself on a terminal."""
+"""A training run on a terminal: a progress bar, and its scores in one line."""
 
 from __future__ import annotations
 

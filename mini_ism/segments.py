@@ -1,9 +1,8 @@
-"""What each token of a dialogue *is*: the segment it belongs to, and whether that segment asks or
-answers.
+"""What each token of a dialogue *is*: the segment it belongs to, and whether that segment asks or answers.
 
-A dialogue is a row of segments, one a message: ``system | user | assistant | user | ...``. System
-and user messages are *queries*, which the model only reads; assistant messages are *answers*, which
-it also writes. Masks are rules over this.
+A dialogue is a row of segments, one a message: ``system | user | assistant | user | ...``. System and user messages are
+*queries*, which the model only reads; assistant messages are *answers*, which it also writes. Masks are rules over
+this.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ class Segments:
         id: integers; equal for tokens of the same segment. A segment is contiguous.
         is_query: bool; True where the segment is read only (system and user messages).
         is_system: bool; True in a system message. Default: nowhere.
-        document: integers; the dialogue a token belongs to when several share a row (packing),
-            ``PADDING`` where there is none. Default: one dialogue.
+        document: integers; the dialogue a token belongs to when several share a row (packing), ``PADDING`` where there
+            is none. Default: one dialogue.
 
     Raises:
         TypeError: a field is not a tensor, or has the wrong dtype.
@@ -62,7 +61,7 @@ class Segments:
         return int(self.id.shape[-1])
 
     def __getitem__(self, positions: slice) -> Segments:
-        """A stretch of positions, as if nothing else had been said.
+        """The segments of a stretch of positions, as if nothing else had been said.
 
         ``segments[:n]`` is the dialogue's first n tokens.
         """
@@ -114,9 +113,9 @@ class Segments:
 
     @cached_property
     def last_query_end(self) -> Tensor:
-        """One past the last query token of a token's dialogue.
+        """One past the last query token of a token's dialogue; 0 without a query.
 
-        What a prefix mask reads both ways. 0 without a query.
+        A prefix mask reads all that lies before it both ways.
         """
         here = torch.arange(len(self), device=self.id.device).expand(self.id.shape)
         end = torch.where(self.is_query, here + 1, torch.zeros_like(here))
@@ -130,10 +129,7 @@ class Segments:
 
 
 def _run_start(key: Tensor, here: Tensor) -> Tensor:
-    """For each position, where its run of equal keys starts.
-
-    ``[..., T]``, ``[..., T]`` -> ``[..., T]``.
-    """
+    """Where the run of equal keys starts that each position lies in: ``[..., T]``, ``[..., T]`` -> ``[..., T]``."""
     starts = torch.ones_like(key, dtype=torch.bool)
     starts[..., 1:] = key[..., 1:] != key[..., :-1]
     return torch.where(starts, here, torch.zeros_like(here)).cummax(-1).values

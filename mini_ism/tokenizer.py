@@ -16,16 +16,16 @@ from mini_ism.paths import data_dir
 SPECIALS = ("<|system|>", "<|user|>", "<|assistant|>", "<|end|>", "<|pad|>")
 NAME = "mini-ism"
 
-# GPT-2's split (contractions, words with their leading space, marks, white space), except that
-# digits come one by one, so that no number is a token of its own.
+# GPT-2's split (contractions, words with their leading space, marks, white space), except that digits come one by one,
+# so that no number is a token of its own.
 PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 
 
 def load_tokenizer(path: str | Path | None = None) -> tiktoken.Encoding:
     """The tokenizer, from `path` or from the package's data.
 
-    Encode user text with `encode(text, allowed_special=set(), disallowed_special=())`: then text
-    that spells a special token stays text.
+    Encode user text with `encode(text, allowed_special=set(), disallowed_special=())`: then text that spells a special
+    token stays text.
 
     Args:
         path: a `.tiktoken` file, with its description (`.json`) beside it.

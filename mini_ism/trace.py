@@ -15,9 +15,8 @@ class Event:
 
     Args:
         turn: from 1.
-        phase: ``reuse``: cached and still right. ``discard``: cached but no longer right, thrown
-            away. ``prefill``: read before the reply's first token. ``decode``: read after it, in
-            order to write the next.
+        phase: ``reuse``: cached and still right. ``discard``: cached but no longer right, thrown away. ``prefill``:
+            read before the reply's first token. ``decode``: read after it, in order to write the next.
         start, stop: positions.
         seconds: wall-clock time, planning included.
         flops: floating-point operations (:meth:`GPT.flops`).

@@ -39,8 +39,8 @@ def chains(rng: Random, stage: int, *, later: bool = False, back: bool = False) 
         rng: decides the links and the questions.
         stage: 0 to 2: one, two or three links from a thing to its room.
         later: the outermost links come one turn later, instead of in any order with the others.
-        back: half of the questions ask for a single link, and every other one of these by its end, "what is in tin?".
-            A reader who learns that finds, from the later of two links, the earlier.
+        back: half of the questions ask for a single link, and every other one of these by its end, "what is in tin?". A
+            reader who learns that finds, from the later of two links, the earlier.
     """
     world = World(rng, coined=0)
     paths = [[world.thing(), *(world.place() for _ in range(stage)), world.room()] for _ in range(CHAINS)]

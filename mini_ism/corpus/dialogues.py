@@ -56,8 +56,7 @@ class Dialogue:
     """One conversation.
 
     Attributes:
-        messages: `{"role": ..., "content": ...}`: an optional system message, then user and
-            assistant alternate.
+        messages: `{"role": ..., "content": ...}`: an optional system message, then user and assistant alternate.
         skills: one label for each assistant message.
     """
 
@@ -91,15 +90,15 @@ def generate(
         seed: same seed, same dialogues, on every platform and Python version.
         split: "train", "validation", "test" or "long". No dialogue is in two splits.
         skills: names of the skills to draw from; all of them by default.
-        weights: how often a skill is taken, relative to the others, where it should differ
-            from what the skill was registered with.
-        start: index of the first dialogue. Each is drawn on its own, so a training run can
-            resume at any index without drawing those before it.
+        weights: how often a skill is taken, relative to the others, where it should differ from what the skill was
+            registered with.
+        start: index of the first dialogue. Each is drawn on its own, so a training run can resume at any index without
+            drawing those before it.
         coined: share of names, things, places, foods and code words that are made up.
 
     Raises:
-        ValueError: no such split or skill, a negative weight or start, a share outside 0 to 1,
-            nothing to draw from, or skills that make no dialogue of this split.
+        ValueError: no such split or skill, a negative weight or start, a share outside 0 to 1, nothing to draw from, or
+            skills that make no dialogue of this split.
         TypeError: a skill returned something other than a list of turns.
     """
     spec = split_spec(split)
@@ -165,9 +164,9 @@ def _draw(rng: Random, world: World, spec: SplitSpec, entries: list[Entry]) -> t
     """One dialogue, of whichever split its hash will say."""
     system = _system(rng, world) if chance(rng, SYSTEM_SHARE) else ""
     turns = _interleave(rng, _threads(rng, world, spec, entries, _length(system)))
-    told_first = len(turns) > 2 and turns[0].skill == ACK
+    opens_with_facts = len(turns) > 2 and turns[0].skill == ACK
     # A system prompt has no "I" and no "my".
-    if system and told_first and not _FIRST_PERSON.search(turns[0].user) and chance(rng, 0.5):
+    if system and opens_with_facts and not _FIRST_PERSON.search(turns[0].user) and chance(rng, 0.5):
         system = f"{system} {turns.pop(0).user}"
     messages = [{"role": "system", "content": system}] if system else []
     for turn in turns:

@@ -24,14 +24,14 @@ class Facts:
         return cls(rng, world, size, owned=chance(rng, 0.35))
 
     def tell(self, rng: Random) -> list[str]:
-        """One sentence a fact."""
+        """One sentence per fact."""
         pairs = zip(self.things, self.values, strict=True)
         if self.owned:
             return [phrases.tell_owner(name, thing) for thing, name in pairs]
         return [phrases.tell_place(rng, thing, place) for thing, place in pairs]
 
     def ask(self, rng: Random) -> Turn:
-        """Any fact, in either direction; asked before or not, so nothing can be eliminated."""
+        """A question about any fact, in either direction; asked before or not, so that nothing can be ruled out."""
         index = int(rng.random() * len(self.things))
         thing, value = self.things[index], self.values[index]
         asks_thing = self._asks_thing(rng)
@@ -41,14 +41,14 @@ class Facts:
         return self._answer(question, value, self._label(asks_thing))
 
     def ask_value(self, rng: Random, thing: str, skill: str = "") -> Turn:
-        """Where that thing is, or who has it, under a label of its own or that of a plain fact."""
+        """A question where that thing is, or who has it, labelled ``skill`` or else as a plain fact."""
         value = self.values[self.things.index(thing)]
         return self._answer(self._question(rng, thing, value, False), value, skill or self._label(False))
 
     def ask_absent(self, rng: Random, world: World) -> Turn:
         """A question in the same words as `ask`, about what nobody said."""
-        # The thing may be known, but not in this respect. Facts about owners are rarer than those
-        # about places, hence the two shares: both questions go unanswered about equally often.
+        # The thing may be known, but not in this respect. Facts about owners are rarer than those about places, hence
+        # the two shares: both questions go unanswered about equally often.
         if chance(rng, 0.5 if self.owned else 0.2):
             thing = pick(rng, self.things)
             question = phrases.ask_where(rng, thing) if self.owned else phrases.ask_owner(thing)

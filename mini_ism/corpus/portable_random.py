@@ -1,7 +1,7 @@
 """Random choices that come out the same on every platform and Python version.
 
-Python promises that `Random.random()` keeps its sequence for a given seed; it does not promise
-that for `choice`, `shuffle` or `randrange`. So everything here is made of `random()` alone.
+Python promises that `Random.random()` keeps its sequence for a given seed; it does not promise that for `choice`,
+`shuffle` or `randrange`. So everything here is made of `random()` alone.
 """
 
 from __future__ import annotations

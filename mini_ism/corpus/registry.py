@@ -61,8 +61,8 @@ def register_skill(*, weight: float = 1.0) -> Callable[[Skill], Skill]: ...
 def register_skill(skill: Skill | None = None, *, weight: float = 1.0) -> Skill | Callable[[Skill], Skill]:
     """Add `skill(rng, world, size) -> list[Turn]` to the corpus under its function's name.
 
-    `size` is how many facts the skill should tell. `weight` is how often `generate` takes the
-    skill, relative to the others. Running the same definition again replaces it.
+    `size` is how many facts the skill should tell. `weight` is how often `generate` takes the skill, relative to the
+    others. Running the same definition again replaces it.
 
     Raises:
         ValueError: another module's skill has that name, or the weight is negative.

@@ -16,8 +16,8 @@ DIALOGUES = 4000
 def train_ranks() -> bytes:
     """The content of the `.tiktoken` file: a line `base64(token) rank` for each rank.
 
-    Trained without coined words: merges spent on their syllables would be missing for the
-    words that the corpus does use again and again.
+    Trained without coined words: merges spent on their syllables would be missing for the words that the corpus does
+    use again and again.
 
     Raises:
         ModuleNotFoundError: rustbpe is not installed.

@@ -1,7 +1,7 @@
 """The words of the corpus, and a `World` that deals them out to one dialogue.
 
-Nothing is dealt twice in a dialogue, so the threads that a dialogue interleaves cannot
-contradict each other: the key of one thread is never the key of another.
+Nothing is dealt twice in a dialogue, so the threads that a dialogue interleaves cannot contradict each other: the key
+of one thread is never the key of another.
 """
 
 from __future__ import annotations
@@ -61,9 +61,8 @@ class World:
 
     Args:
         rng: the dialogue's randomness.
-        coined: share of coined words, such as "Zolta" or "brimok". A model can only copy
-            them, as it must copy whatever name a reader types. They are endless, and stand
-            in when a list runs out.
+        coined: share of coined words, such as "Zolta" or "brimok". A model can only copy them, as it must copy whatever
+            name a reader types. They are endless, and stand in when a list runs out.
     """
 
     def __init__(self, rng: Random, coined: float = COINED) -> None:

@@ -16,8 +16,8 @@ from mini_ism.masks import get_mask
 def sample_weights(rule: str, number: int = 0, heads: tuple[int, ...] = ()) -> tuple[Tensor, Tensor]:
     """Weights ``[*heads, T, T]`` of heads that look at random, and the mask ``[T, T]`` that they keep to."""
     allowed = get_mask(rule).dense(sample_dialogues()[number].segments)
-    chance = torch.Generator().manual_seed(number)
-    scores = 2 * torch.randn(*heads, *allowed.shape, generator=chance)
+    generator = torch.Generator().manual_seed(number)
+    scores = 2 * torch.randn(*heads, *allowed.shape, generator=generator)
     return scores.masked_fill(~allowed, -math.inf).softmax(-1), allowed
 
 
@@ -144,11 +144,11 @@ def slow_copying(weights: Tensor, tokens: list[int]) -> float:
 
 def _sample_copier(number: int) -> tuple[Tensor, Tensor, tuple[int, int]]:
     """Random heads on random tokens, among them one that copies, and one that looks for its own token."""
-    chance = torch.Generator().manual_seed(number)
+    generator = torch.Generator().manual_seed(number)
     layers, heads, total = 2 + number, 3, 14
-    tokens = torch.randint(5, (total,), generator=chance)
+    tokens = torch.randint(5, (total,), generator=generator)
     causal = torch.ones(total, total, dtype=torch.bool).tril()
-    scores = torch.randn(layers, heads, total, total, generator=chance)
+    scores = torch.randn(layers, heads, total, total, generator=generator)
     # a transposed answer, or one that counts from the end, must not find it by luck
     copier, narcissist = (number % layers, 1), ((number + 1) % layers, 2)
     following = tokens.roll(-1)

@@ -210,13 +210,13 @@ def _pairs() -> list[tuple[str, Rows, Rows]]:
     pairs.append(("a chain of readers whose last link changed", chain, other))
     islands = [[True, False, False], [False, True, True], [False, False, True]]
     pairs.append(("one row in the middle changed", islands, [islands[0], [True, True, False], islands[2]]))
-    chance = random.Random(0)
+    rng = random.Random(0)
     for number in range(40):
-        size = chance.randint(2, 6)
-        before = [[i == j or chance.random() < 0.3 for j in range(size)] for i in range(size)]
+        size = rng.randint(2, 6)
+        before = [[i == j or rng.random() < 0.3 for j in range(size)] for i in range(size)]
         after = [[*row] for row in before]
-        row = chance.randrange(size)
-        after[row] = [i == row or chance.random() < 0.5 for i in range(size)]
+        row = rng.randrange(size)
+        after[row] = [i == row or rng.random() < 0.5 for i in range(size)]
         pairs.append((f"random mask {number}", before, after))
     return pairs
 

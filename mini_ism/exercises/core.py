@@ -224,8 +224,8 @@ def check(name: str, answer: Any) -> Verdict:
 
     Args:
         name: the exercise's.
-        answer: usually a function, or a value. ``...`` and ``None``, or a function that returns one of them, count
-            as not done yet.
+        answer: usually a function, or a value. ``...`` and ``None``, or a function that returns one of them, count as
+            not done yet.
 
     Raises:
         ValueError: there is no such exercise.
@@ -241,9 +241,9 @@ def check(name: str, answer: Any) -> Verdict:
         where = "your answer" if not callable(answer) else title
         return Verdict("todo", f"replace the ... in {where}, then run the cell again.")
     except _AnswerRaised as raised:
-        return wrong(f"{title} raised {_told(raised.__cause__, answer)}")
+        return wrong(f"{title} raised {_described(raised.__cause__, answer)}")
     except Exception as error:  # the judge stumbled over what the answer is or returned
-        return wrong(f"{title} does not fit the task: {_told(error, answer)}")
+        return wrong(f"{title} does not fit the task: {_described(error, answer)}")
 
 
 def _unfinished(value: Any) -> bool:
@@ -275,7 +275,7 @@ def _guard(answer: Any) -> Any:
     return functools.update_wrapper(guarded, answer) if hasattr(answer, "__name__") else guarded
 
 
-def _told(error: BaseException | None, answer: Any) -> str:
+def _described(error: BaseException | None, answer: Any) -> str:
     """An exception in words, with the answer's line that raised it where that is known."""
     text = f"{type(error).__name__}: {error}"
     if "Boolean value of Tensor" in text:

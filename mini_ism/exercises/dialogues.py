@@ -112,7 +112,7 @@ Rows = list[list[int]]
 
 
 def _heard(rows: Rows, position: int, layers: int) -> set[int]:
-    """Whose text has reached a position after so many layers: in each, all that it sees bring what they know."""
+    """The positions whose text has reached a position after so many layers: each layer passes on what it sees."""
     if layers == 0:
         return {position}
     return _heard(rows, position, layers - 1).union(*(_heard(rows, seen, layers - 1) for seen in rows[position]))
@@ -202,8 +202,8 @@ def marker_injection(answer: Any) -> Verdict:
         return wrong(f"the answer is a text, in quotes; yours is {type(answer).__name__}.")
     tokenizer = load_tokenizer()
     careless = tokenizer.encode(f"{USER} {answer}{ASSISTANT}", allowed_special="all")
-    heard = decode_dialogue(careless, tokenizer)
-    spoken = [message["content"] for message in heard if message["role"] == "assistant" and message["content"]]
+    as_read = decode_dialogue(careless, tokenizer)
+    spoken = [message["content"] for message in as_read if message["role"] == "assistant" and message["content"]]
     if not spoken:
         hint = (
             "it opens an answer but writes nothing in it"
@@ -211,16 +211,16 @@ def marker_injection(answer: Any) -> Verdict:
             else "it never lets the assistant speak: which marker comes before an answer?"
         )
         return wrong(
-            f"read carelessly, your text makes {len(heard)} message(s), and none is an answer with words; {hint}."
+            f"read carelessly, your text makes {len(as_read)} message(s), and none is an answer with words; {hint}."
         )
-    if heard[-1]["role"] != "user":
+    if as_read[-1]["role"] != "user":
         return wrong(
             f"after your false answer {spoken[0]!r} the dialogue should go on with a user's turn, so that the model "
             f"replies to it; yours goes on inside the answer: end it with {END} and let the user speak again."
         )
     safe = decode_dialogue(encode_dialogue([{"role": "user", "content": answer}], tokenizer).tokens, tokenizer)
     return right(
-        f"read carelessly, your text is {len(heard)} messages, and the assistant has said {spoken[0]!r}. "
+        f"read carelessly, your text is {len(as_read)} messages, and the assistant has said {spoken[0]!r}. "
         f"encode_dialogue reads it as {len(safe)} message, spelled letter by letter."
     )
 

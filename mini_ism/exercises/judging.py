@@ -64,15 +64,13 @@ WORDS = ("the", "cup", "is", "in", "box", "where", "my", "name")
 @cache
 def sample_dialogues(count: int = 8) -> tuple[EncodedDialogue, ...]:
     """Dialogues to try a rule on: a short one, then random ones with and without a system prompt or a last answer."""
-    chance = random.Random(0)
+    rng = random.Random(0)
     tokenizer = load_tokenizer()
     samples = [encode_dialogue(SHORT, tokenizer)]
     for number in range(1, count):
-        roles = (["system"] if number % 2 else []) + ["user", "assistant"] * chance.randint(1, 3)
+        roles = (["system"] if number % 2 else []) + ["user", "assistant"] * rng.randint(1, 3)
         roles = roles[:-1] if number % 3 == 0 else roles
-        messages = [
-            {"role": role, "content": " ".join(chance.choices(WORDS, k=chance.randint(1, 4)))} for role in roles
-        ]
+        messages = [{"role": role, "content": " ".join(rng.choices(WORDS, k=rng.randint(1, 4)))} for role in roles]
         samples.append(encode_dialogue(messages, tokenizer))
     return tuple(samples)
 

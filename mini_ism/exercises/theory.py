@@ -45,7 +45,7 @@ def _slow_step(a: Tensor, x: Tensor, y: Tensor, visible: Tensor, eta: float) -> 
 
 
 def _step_in_order(a: Tensor, x: Tensor, y: Tensor, visible: Tensor, eta: float) -> Tensor:
-    """As the loop goes wrong that overwrites what it still reads."""
+    """One layer as a loop that overwrites what it still has to read."""
     a = a.clone()
     for j in range(len(y)):
         a[j] = _slow_step(a, x, y, visible, eta)[j]

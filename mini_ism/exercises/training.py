@@ -49,10 +49,10 @@ def _mean_surprise(logits: torch.Tensor, tokens: torch.Tensor, positions: Sequen
 @exercise("answer-loss", difficulty=2)
 def answer_loss(answer: Callable[..., Any]) -> Verdict:
     """Mean cross-entropy of the answers' tokens, given scores ``[T, V]``, tokens ``[T]`` and loss mask ``[T]``."""
-    chance = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
     for T, V, start in ((9, 7, 4), (14, 11, 6), (6, 5, 3)):
-        logits = 2 * torch.randn(T, V, generator=chance)
-        tokens = torch.randint(V, (T,), generator=chance)
+        logits = 2 * torch.randn(T, V, generator=generator)
+        tokens = torch.randint(V, (T,), generator=generator)
         mask = torch.arange(T) >= start
         mask[-2] = T == 6
         targets = mask.nonzero()[:, 0].tolist()
@@ -103,19 +103,20 @@ def learning_rate(answer: Callable[[int, int, float, int], Any]) -> Verdict:
     for steps, peak, warm in ((STEPS, PEAK, WARM), (30, 0.01, 3), (100, 0.5, 1)):
         target = [_rate(step, steps, peak, warm) for step in range(steps)]
         rates = [float(answer(step, steps, peak, warm)) for step in range(steps)]
-        odd = next((n for n in range(steps) if not math.isclose(rates[n], target[n], rel_tol=1e-6)), None)
-        if odd is None:
+        wrong_step = next((n for n in range(steps) if not math.isclose(rates[n], target[n], rel_tol=1e-6)), None)
+        if wrong_step is None:
             continue
         setting = f"with steps={steps}, peak={peak:g}, warm={warm}"
         reason = ""
-        if odd == 0 and rates[0] == 0:
+        if wrong_step == 0 and rates[0] == 0:
             reason = " A rate of 0 makes the first step do nothing; let the warm-up reach the peak at step warm - 1."
-        elif odd > warm and math.isclose(rates[warm], peak, rel_tol=1e-6):
+        elif wrong_step > warm and math.isclose(rates[warm], peak, rel_tol=1e-6):
             reason = " Does your cosine end at peak / 50, and only there?"
-        elif odd >= warm:
+        elif wrong_step >= warm:
             reason = " The cosine begins where the warm-up ends: at step warm it is at the peak."
         return wrong(
-            f"{setting}, step {odd} should have the rate {target[odd]:.6g}, but has {rates[odd]:.6g}.{reason}",
+            f"{setting}, step {wrong_step} should have the rate {target[wrong_step]:.6g}, but has "
+            f"{rates[wrong_step]:.6g}.{reason}",
             yours=_schedule(rates, "yours"),
             target=_schedule(target, "target"),
         )

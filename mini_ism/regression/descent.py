@@ -51,8 +51,8 @@ def lsa_weights(task: Task, segments: Segments, mask: str | Mask, *, eta: float,
         task: the examples.
         segments: of the examples, ``[n]``, from :func:`~mini_ism.regression.tasks.example_segments`.
         mask: the rule that says which example sees which.
-        eta: step size. The layers settle if it is less than 2 / the largest eigenvalue of the scores inside any
-            block of examples that see each other; beyond that they run away.
+        eta: step size. The layers settle if it is less than 2 / the largest eigenvalue of the scores inside any block
+            of examples that see each other; beyond that they run away.
         layers: how many.
 
     Returns:
@@ -77,10 +77,10 @@ def lsa_weights(task: Task, segments: Segments, mask: str | Mask, *, eta: float,
 def turn_weights(
     task: Task, segments: Segments, mask: str | Mask, *, eta: float | None = None, layers: int | None = None
 ) -> Tensor:
-    """Examples that arrive over turns: the weights that a question at the end of each turn reads off.
+    """The weights that a question at the end of each turn reads off, when examples arrive over turns.
 
-    Each turn is a prompt of its own, with all segments so far. Under causal and ISM nothing that was computed
-    earlier changes; under prefix all of it does.
+    Each turn is a prompt of its own, with all segments so far. Under causal and ISM nothing that was computed earlier
+    changes; under prefix all of it does.
 
     Args:
         task: the examples.

@@ -20,7 +20,7 @@ from mini_ism.segments import Segments
 
 
 def causal_weights(task: Task) -> Tensor:
-    """Causal: a layer changes nothing once ``y_j = sum over k <= j of a_k <x_k, x_j>``, which is solved from the top.
+    """The weights at which causal layers rest: ``y_j = sum over k <= j of a_k <x_k, x_j>``, solved from the top.
 
     Returns:
         Weights ``[B, d]``.
@@ -32,7 +32,7 @@ def causal_weights(task: Task) -> Tensor:
 
 
 def least_squares_weights(task: Task) -> Tensor:
-    """Every example sees every other: the weights that explain all labels best; of several such, the shortest.
+    """The weights that explain all labels best, for examples that all see each other; of several such, the shortest.
 
     Returns:
         Weights ``[B, d]``.
@@ -41,7 +41,7 @@ def least_squares_weights(task: Task) -> Tensor:
 
 
 def kaczmarz_weights(task: Task, sizes: Sequence[int]) -> Tensor:
-    """Block by block: the smallest step, from where the block before stopped, that explains this block's labels best.
+    """The weights after each block: the smallest step from the block before that explains this block's labels best.
 
     ``w_s = w_(s-1) + pinv(X_s) (y_s - X_s w_(s-1))``, from ``w_0 = 0``.
 

@@ -59,8 +59,8 @@ def attention_map(
         allowed: bool ``[T, T]``, the mask under which the weights came about.
         dialogue: its tokens, from :func:`~mini_ism.views.dialogue_view.tokenized`.
         title: begins the text alternative.
-        swapped: the other mask ``[T, T]``, if ``weights`` are those under it minus those under ``allowed``; its
-            outline is dashed.
+        swapped: the other mask ``[T, T]``, if ``weights`` are those under it minus those under ``allowed``; its outline
+            is dashed.
         row: a position to point out.
         size: of the map itself, in pixels, at most.
 

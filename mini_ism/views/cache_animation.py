@@ -53,8 +53,8 @@ Changes = Sequence[tuple[float, object]]
 class Loop:
     """A picture's clock, which moves things inside an SVG (SMIL): ``seconds`` long, then it begins anew.
 
-    Each method returns an element to stand inside the element that it moves. Give that element its last value, which
-    is what is seen where nothing can be played.
+    Each method returns an element to stand inside the element that it moves. Give that element its last value, which is
+    what is seen where nothing can be played.
     """
 
     seconds: float

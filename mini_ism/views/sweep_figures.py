@@ -260,5 +260,5 @@ def _number(value: float, share: bool) -> str:
 
 
 def _sentence(text: str) -> str:
-    """The same words as a sentence begins."""
+    """The same text with a capital letter at the start."""
     return text[:1].upper() + text[1:]

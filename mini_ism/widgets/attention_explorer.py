@@ -138,7 +138,7 @@ class AttentionExplorer(Panel):
             self.rule.value = PRESETS[self.preset.value]
 
     def _point_at_what_looks_ahead(self) -> None:
-        """Begin with the head that looks ahead most, and the row that most exceeds its uniform_attention share there.
+        """Begin with the head that looks ahead most, and the row that most exceeds its uniform share there.
 
         Where the mask lets nobody look ahead, begin with the last row, which sees most.
         """
@@ -274,10 +274,10 @@ class AttentionExplorer(Panel):
         return f'<table style="{FONT};font-size:14px;line-height:1.4;color:{INK};border-spacing:0">{body}</table>'
 
     def _guess(self, logits: Tensor) -> str:
-        chances = logits.softmax(-1)
-        token = int(chances.argmax())
+        probabilities = logits.softmax(-1)
+        token = int(probabilities.argmax())
         text = self.models[self.model.value][1].decode([token]).strip(" ") or "␣"
-        return f"{text} {float(chances[token]):.0%}"
+        return f"{text} {float(probabilities[token]):.0%}"
 
     def figure(self) -> Figure:
         """The present head under both masks, and the difference, as a still picture."""

@@ -31,8 +31,8 @@ MILLISECONDS = 450
 class CachePlayer(Panel):
     """A film of KV caches: a lane for each mask, a cell for each token, and what each turn has cost so far.
 
-    Where a rule makes a cache throw something away, "break it" keeps it instead: the film shows what is stale then,
-    and the lane's model answers the turn's question both ways.
+    Where a rule makes a cache throw something away, "break it" keeps it instead: the film shows what is stale then, and
+    the lane's model answers the turn's question both ways.
 
     Args:
         messages: the dialogue; what each lane does with it follows from the rules, exactly, and no model runs.
@@ -44,8 +44,8 @@ class CachePlayer(Panel):
         broken: begin with the switch on.
 
     Raises:
-        TypeError, ValueError: the dialogue or a mask is not valid; both ``messages`` and ``sessions`` were given;
-            a session has said nothing yet or went back.
+        TypeError, ValueError: the dialogue or a mask is not valid; both ``messages`` and ``sessions`` were given; a
+            session has said nothing yet or went back.
     """
 
     def __init__(

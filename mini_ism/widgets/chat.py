@@ -40,8 +40,8 @@ class ChatWidget(Panel):
         models: a model and its tokenizer by name.
         examples: users' messages by the name on their button.
         masks: what one model's weights can be read under, side by side, as text for :func:`~mini_ism.masks.get_mask`.
-        weights: begin with this model under all ``masks``; default, with all models, each under the mask it was
-            trained with. A menu changes it.
+        weights: begin with this model under all ``masks``; default, with all models, each under the mask it was trained
+            with. A menu changes it.
 
     Attributes:
         sessions: the conversations by name, as :class:`~mini_ism.chat.ChatSession`.

@@ -19,7 +19,7 @@ def copied(messages: Sequence[Message]) -> Messages:
 
 
 def grown(messages: Messages) -> Messages:
-    """One turn more; a question that is still open gets its answer instead."""
+    """The messages with one turn more; a question that is still open gets its answer instead."""
     if messages[-1]["role"] == "user":
         return [*messages, {"role": "assistant", "content": "Okay."}]
     more = [{"role": "user", "content": "Where is it?"}, {"role": "assistant", "content": "I do not know."}]
@@ -27,13 +27,13 @@ def grown(messages: Messages) -> Messages:
 
 
 def shrunk(messages: Messages) -> Messages:
-    """The last turn gone. The first turn stays."""
+    """The messages without the last turn; the first turn stays."""
     asked = [n for n, message in enumerate(messages) if message["role"] == "user"]
     return messages[: asked[-1]] if len(asked) > 1 else messages
 
 
 def with_system(messages: Messages, wanted: bool) -> Messages:
-    """With a system prompt in front, or without."""
+    """The messages with a system prompt in front, or without one."""
     bare = [message for message in messages if message["role"] != "system"]
     return [{"role": "system", "content": PROMPT}, *bare] if wanted else bare
 
@@ -45,7 +45,7 @@ def movable(messages: Messages, number: int, step: int) -> bool:
 
 
 def moved(messages: Messages, number: int, step: int) -> Messages:
-    """A message one turn earlier or later: a question takes its answer along, an answer goes alone.
+    """The messages with one of them a turn earlier or later: a question takes its answer along, an answer goes alone.
 
     A question that nobody has answered yet trades places with a question, and the answers stay.
     """
@@ -61,13 +61,16 @@ def moved(messages: Messages, number: int, step: int) -> Messages:
 
 
 def removable(messages: Messages, number: int) -> bool:
-    """Whether message ``number`` may go: not the only question."""
+    """Whether message ``number`` may be removed: any but the only question."""
     asked = sum(message["role"] == "user" for message in messages)
     return messages[number]["role"] != "user" or asked > 1
 
 
 def removed(messages: Messages, number: int) -> Messages:
-    """Without message ``number``: a question takes its answer along; without an answer, two questions become one."""
+    """The messages without message ``number``.
+
+    A question takes its answer along; without an answer, two questions become one.
+    """
     if not removable(messages, number):
         return messages
     before, after = messages[:number], messages[number + 1 :]

@@ -10,7 +10,7 @@ STYLE = (
     "<style>.mi-icon.jupyter-button{font-size:0;padding:0;display:flex;align-items:center;justify-content:center}"
     ".mi-icon.jupyter-button>i{font-size:14px;margin:0}</style>"
 )
-"""Goes onto the page once, beside the buttons: their names are there, but take no room."""
+"""The style that hides the buttons' names, which screen readers still find; it goes onto the page once."""
 
 
 def icon_button(icon: str, name: str = "", width: str = "38px") -> w.Button:

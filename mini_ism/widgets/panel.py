@@ -50,15 +50,15 @@ class Panel(ABC):
     @property
     def status(self) -> str:
         """What the status line says (``""`` at first)."""
-        return getattr(self, "_said", "")
+        return getattr(self, "_status_text", "")
 
     @property
     def error(self) -> str:
         """The message of the error that is shown in place, ``""`` if there is none."""
-        return getattr(self, "_complaint", "")
+        return getattr(self, "_error_text", "")
 
     def _say(self, text: str) -> None:
-        self._said = text
+        self._status_text = text
         put(
             self._status,
             f'<div role="status" style="{FONT};font-size:14px;line-height:1.5;color:{INK};font-weight:600">'
@@ -67,7 +67,7 @@ class Panel(ABC):
 
     def _complain(self, text: str) -> None:
         """Show an error in place; ``""`` takes it away."""
-        self._complaint = text
+        self._error_text = text
         shown = f'<div role="alert" style="{_ALERT}">⚠ {escape(text)}</div>' if text else ""
         put(self._error, shown)
 

@@ -51,8 +51,8 @@ class TrainingMonitor(Panel):
         worker: the :class:`~mini_ism.widgets.training_worker.TrainingWorker` behind it.
 
     Raises:
-        ValueError: no config, an unknown mask, or a name that is no folder's. (What is wrong with the folder itself
-            is shown in place.)
+        ValueError: no config, an unknown mask, or a name that is no folder's. (What is wrong with the folder itself is
+            shown in place.)
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class TrainingMonitor(Panel):
         self._try(self.worker.open)
 
     def _try(self, action: Any) -> None:
-        """Do something with the folder; what goes wrong is told in place."""
+        """Do something with the folder; an error is shown in place."""
         self._complain("")
         try:
             action()

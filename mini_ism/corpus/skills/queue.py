@@ -27,11 +27,11 @@ def ask_neighbour(rng: Random, line: list[str], skill: str) -> Turn:
     return Turn(f"Who is in front of {back}?", f"{front}.", skill)
 
 
-def _ask(rng: Random, line: list[str], told: int) -> Turn:
-    """A question about the line; `told` of its people stood in one sentence, the rest joined."""
+def _ask(rng: Random, line: list[str], listed: int) -> Turn:
+    """A question about the line; the first `listed` people stood in one sentence, the others joined later."""
     kind = pick(rng, ("first", "next", "last", "neighbour"))
-    if kind == "neighbour" and told > 1:
-        return ask_neighbour(rng, line[:told], "neighbour")
+    if kind == "neighbour" and listed > 1:
+        return ask_neighbour(rng, line[:listed], "neighbour")
     if kind == "last":
         return Turn("Who is last?", f"{line[-1]}.", "queue")
     return Turn(f"Who is {'next' if kind == 'next' else 'first'}?", f"{line[0]}.", "queue")
@@ -43,16 +43,16 @@ def queue(rng: Random, world: World, size: int) -> list[Turn]:
     if not world.claim("the queue"):  # "who is first?" must mean one queue
         return []
     line = [world.name() for _ in range(max(2, size))]
-    told = len(line)
-    turns = lay_out(rng, [tell_queue(rng, line)], [_ask(rng, line, told)])
+    listed = len(line)
+    turns = lay_out(rng, [tell_queue(rng, line)], [_ask(rng, line, listed)])
     for _ in range(pick(rng, (0, 1, 2, 3))):
-        if told > 1 and chance(rng, 0.7):
+        if listed > 1 and chance(rng, 0.7):
             event = f"{line.pop(0)} is served."
-            told -= 1
-        elif len(line) == told:
+            listed -= 1
+        elif len(line) == listed:
             line.append(world.name())
             event = f"{line[-1]} joins the queue."
         else:
             break
-        turns += lay_out(rng, [event], [_ask(rng, line, told)])
+        turns += lay_out(rng, [event], [_ask(rng, line, listed)])
     return turns

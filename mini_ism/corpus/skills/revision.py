@@ -43,18 +43,18 @@ def revision(rng: Random, world: World, size: int) -> list[Turn]:
 
 def _first_turn(rng: Random, facts: Facts) -> Turn:
     """All facts in one turn, sometimes with a question that the change comes after."""
-    told = " ".join(facts.tell(rng))
+    facts_text = " ".join(facts.tell(rng))
     if chance(rng, 0.7):
-        return Turn.statement(told)
+        return Turn.statement(facts_text)
     question = facts.ask(rng)
-    return Turn(f"{told} {question.user}", question.assistant, question.skill)
+    return Turn(f"{facts_text} {question.user}", question.assistant, question.skill)
 
 
 def _revise_line(rng: Random, world: World, size: int) -> list[Turn]:
     line = [world.name() for _ in range(max(3, size))]
-    told = Turn.statement(tell_queue(rng, line))
+    opening = Turn.statement(tell_queue(rng, line))
     index = int(rng.random() * len(line))
     old, line[index] = line[index], world.name()
     change = f"I was wrong: {line[index]} is in the queue, not {old}."
     around = line[max(0, index - 1) : index + 2]  # a question that the change bears on
-    return [told, *lay_out(rng, [change], [ask_neighbour(rng, around, "revision")])]
+    return [opening, *lay_out(rng, [change], [ask_neighbour(rng, around, "revision")])]
