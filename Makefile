@@ -23,7 +23,7 @@ help:
 	@echo "make colab      pack the wheel and the notebooks for Colab"
 	@echo "make colab-test execute the notebooks, and drive the widgets, among Colab's versions"
 	@echo "make checkpoints train the shipped models again (an hour or two)"
-	@echo "make bench      tokens, FLOPs, bytes and seconds of a turn, by mask"
+	@echo "make bench      the engine against its peers, into benchmarks/RESULTS.md (a quarter of an hour)"
 	@echo "make lint       ruff and mypy"
 	@echo "make format     let ruff rewrite the sources"
 	@echo "make clean      remove .venv, builds and caches"
@@ -49,8 +49,8 @@ colab: $(VENV)/test.stamp
 colab-test: $(COLAB)/test.stamp
 	OMP_NUM_THREADS=1 $(COLAB)/bin/python -m pytest -n 2 --dist worksteal -m "notebook or colab" $(TEST_ARGS)
 
-bench: $(VENV)/lab.stamp
-	$(RUN) -m mini_ism bench $(BENCH_ARGS)
+bench: $(VENV)/bench.stamp
+	$(RUN) -m benchmarks.engine $(BENCH_ARGS)
 
 lint: $(VENV)/test.stamp
 	$(RUN) -m ruff check
@@ -75,6 +75,10 @@ $(VENV)/lab.stamp: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
 
 $(VENV)/test.stamp: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
 	$(INSTALL) ".[test]"
+	@touch $@
+
+$(VENV)/bench.stamp: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
+	$(INSTALL) ".[bench]"
 	@touch $@
 
 $(COLAB)/test.stamp: pyproject.toml constraints-colab.txt

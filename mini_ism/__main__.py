@@ -6,6 +6,7 @@ import argparse
 import io
 import json
 import os
+import statistics
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
@@ -27,7 +28,7 @@ from mini_ism.masks import COURSE_MASKS, get_mask
 from mini_ism.model import GPT
 from mini_ism.progress import train_with_progress
 from mini_ism.tokenizer import load_tokenizer
-from mini_ism.trace import turn_costs
+from mini_ism.trace import Event, turn_costs
 from mini_ism.training import Run, TrainingConfig
 from mini_ism.views.dialogue_view import show_dialogue
 from mini_ism.views.tables import cost_table
@@ -100,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     bench = commands.add_parser("bench", parents=[shared], help="tokens, FLOPs, bytes and seconds of a turn, by mask")
     bench.set_defaults(run=_bench)
     bench.add_argument("--preset", choices=list(PRESETS), default="small")
+    bench.add_argument("--rounds", type=_count, default=5, metavar="N", help="conversations per mask (default: 5)")
     bench.add_argument("--answer", type=_count, default=16, metavar="N", help="tokens of an answer (default: 16)")
 
     corpus = commands.add_parser("corpus", parents=[shared], help="look at dialogues, or build the frozen splits")
@@ -193,21 +195,27 @@ def _bench(options: argparse.Namespace) -> None:
     torch.manual_seed(0)
     config = GPTConfig.preset(options.preset, vocab_size=tokenizer.n_vocab, context=2048)
     model = GPT(config).to(get_device(options.device)).eval()
-    traces = {}
-    for name in COURSE_MASKS:
-        for _ in range(2):  # the first round warms up
+    traces: dict[str, list[list[Event]]] = {name: [] for name in COURSE_MASKS}
+    for number in range(options.rounds + 1):  # masks take turns, so that a slow moment hits them all
+        for name in COURSE_MASKS:
             chat = ChatSession(model, tokenizer, name)
             for _ in range(BENCH_TURNS):
                 chat.send(BENCH_TEXT, max_new_tokens=options.answer)
-        traces[name] = chat.trace
+            if number:  # the first round warms up
+                traces[name].append(chat.trace)
     print(
         f"{options.preset}, {model.parameter_count():,} parameters (random: the cost does not depend on them), "
-        f"{model.device}, {torch.get_num_threads()} threads"
+        f"{model.device}, {torch.get_num_threads()} threads; the table shows the last of {options.rounds} rounds"
     )
-    print(cost_table(traces, seconds=True))
-    last = {name: turn_costs(trace)[-1].first_token for name, trace in traces.items()}
-    for name in ("causal", "prefix"):
-        print(f"time to first token in turn {BENCH_TURNS}, {name} / ism: {last[name] / last['ism']:.2f}")
+    print(cost_table({name: rounds[-1] for name, rounds in traces.items()}, seconds=True))
+    last = {name: [turn_costs(trace)[-1].first_token for trace in rounds] for name, rounds in traces.items()}
+    for name in COURSE_MASKS:
+        if name != "ism":
+            ratios = [a / b for a, b in zip(last[name], last["ism"], strict=True)]
+            print(
+                f"time to first token in turn {BENCH_TURNS}, {name} / ism: median {statistics.median(ratios):.2f} "
+                f"({min(ratios):.2f} to {max(ratios):.2f})"
+            )
 
 
 def _corpus_build(options: argparse.Namespace) -> None:
