@@ -35,11 +35,14 @@ COMPOSED = "causal & (sliding_window(600) | sink(4))"
 Step = Callable[[], object]
 
 
-def medians(candidates: Mapping[str, Step], rounds: int) -> dict[str, list[float]]:
+def medians(
+    candidates: Mapping[str, Step], rounds: int, prepare: Mapping[str, Step] | None = None
+) -> dict[str, list[float]]:
     """Seconds of each candidate, round by round, interleaved; the first round only warms up."""
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for number in range(rounds + 1):
         for name, step in candidates.items():
+            (prepare or {}).get(name, lambda: None)()
             clock = time.perf_counter()
             step()
             if number:
@@ -104,7 +107,14 @@ def decoding(preset: str, context: int, rounds: int) -> list[list[str]]:
     def chatting(mask: str) -> Iterator[str]:
         return ChatSession(model, tokenizer, mask).stream(words(context - 2), max_new_tokens=10**6)
 
-    streams = {mask: chatting(mask) for mask in ("causal", "ism", COMPOSED)}
+    streams: dict[str, Iterator[str]] = {}
+
+    def begin(mask: str) -> None:
+        """A conversation whose next token stands where the other candidates' next token does."""
+        if mask in streams:
+            streams[mask].close()  # type: ignore[attr-defined]
+        streams[mask] = chatting(mask)
+        next(streams[mask])
 
     def chat(mask: str) -> None:
         for _ in range(TOKENS):
@@ -140,9 +150,11 @@ def decoding(preset: str, context: int, rounds: int) -> list[list[str]]:
                 torch.mv(weight, vector)
 
     candidates: dict[str, Step] = {"Hugging Face": hugging_face, "bare": bare, "floor": floor}
-    candidates |= {mask: lambda mask=mask: chat(mask) for mask in streams}  # type: ignore[misc]
+    masks = ("causal", "ism", COMPOSED)
+    candidates |= {mask: lambda mask=mask: chat(mask) for mask in masks}  # type: ignore[misc]
+    prepare: dict[str, Step] = {mask: lambda mask=mask: begin(mask) for mask in masks}  # type: ignore[misc]
     with patch.object(Sampler, "pick", lambda _, logits: (int(logits.argmax()), 30)[1]):  # never the end
-        seconds = medians(candidates, rounds)
+        seconds = medians(candidates, rounds, prepare)
         for stream in streams.values():
             stream.close()  # type: ignore[attr-defined]
     rate = {name: [TOKENS / s for s in each] for name, each in seconds.items()}
