@@ -132,6 +132,7 @@ print(next(stream))
 """
 
 
+@pytest.mark.slow
 def test_a_program_may_end_in_the_middle_of_an_answer() -> None:
     run = subprocess.run([sys.executable, "-c", LEFT_OPEN], capture_output=True, text=True, check=False)
     assert (run.returncode, run.stdout, run.stderr) == (0, "In\n", "")

@@ -129,7 +129,7 @@ def grow(mask: Mask, layout: Layout, random: Random) -> None:
         assert torch.equal(planner.rows(0, stop), dense)
 
 
-@settings(max_examples=400)
+@settings(max_examples=250)
 @given(masks, layouts(), st.integers(0, 2**32))
 def test_incremental_is_whole(mask: Mask, layout: Layout, seed: int) -> None:
     grow(mask, layout, Random(seed))

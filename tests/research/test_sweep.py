@@ -24,7 +24,7 @@ def together(configs: list[Config]) -> list[dict[str, Any]]:
     return [{"made with": len(configs)} for _ in configs]
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_sweep_is_run_once(tmp_path: Path, jobs: int) -> None:
     sweep = toy_sweep(4, log=str(tmp_path / "log"))
     rows = run_sweep(sweep, tmp_path, jobs=jobs)
@@ -54,7 +54,7 @@ def test_the_file_is_in_the_order_of_the_configs(tmp_path: Path) -> None:
     assert seeds(run_sweep(backwards, tmp_path, jobs=1)) == seeds(read_rows(path)) == [3, 2, 1, 0]
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_an_error_stops_no_other_run(tmp_path: Path, jobs: int) -> None:
     sweep = toy_sweep(4)
     broken = replace(sweep, configs=[*sweep.configs[:2], {"mask": "ism", "seed": 9, "fails": True}, *sweep.configs[2:]])
@@ -69,6 +69,7 @@ def dies(config: Config) -> dict[str, Any]:
     os._exit(1)
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_reported(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"a process of sweep 'toy' died.*the same command goes on"):
         run_sweep(replace(toy_sweep(2), run=dies), tmp_path)
