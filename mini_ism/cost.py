@@ -10,7 +10,7 @@ from mini_ism.config import GPTConfig
 from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT
-from mini_ism.reuse import unchanged_prefix
+from mini_ism.planner import Planner
 from mini_ism.segments import Segments
 from mini_ism.trace import Event, Phase
 
@@ -35,20 +35,25 @@ def plan(mask: str | Mask, segments: Segments, model: GPT | GPTConfig | None = N
             f"a plan needs the segments [T] of one dialogue, got shape {tuple(segments.id.shape)}; "
             "take one row of a batch with segments.row(0)"
         )
-    rule, shape = get_mask(mask), as_model(model)
+    shape, planner = as_model(model), Planner(get_mask(mask), len(segments))
+    segments = Segments(segments.id, segments.is_query, segments.system, segments.document).to("cpu")
+    answer_ends = segments.end.tolist()
     events: list[Event] = []
-    held = torch.zeros(0, 0, dtype=torch.bool)  # the mask under which the cache was computed
     for turn, phase, stop in _steps(segments):
-        dense = rule.dense(segments[:stop])
-        kept = unchanged_prefix(held, dense)
+        held = planner.length
+        found = planner.step() if phase == "decode" else None
+        if found is None and phase == "decode" and held == stop - 1:
+            planner.foresee(segments[: answer_ends[stop - 1]])
+            found = planner.step()
+        kept = (found or planner.plan(segments[:stop])).kept
         kv_bytes = shape.kv_bytes(kept)
-        if kept < len(held):
-            events.append(Event(turn, "discard", kept, len(held), 0.0, 0, kv_bytes))
+        if kept < held:
+            events.append(Event(turn, "discard", kept, held, 0.0, 0, kv_bytes))
         if phase == "prefill" and kept:
             events.append(Event(turn, "reuse", 0, kept, 0.0, 0, kv_bytes))
         flops = shape.flops(stop - kept, (stop - kept) * stop)
         events.append(Event(turn, phase, kept, stop, 0.0, flops, shape.kv_bytes(stop)))
-        held = dense
+        planner.computed(stop)
     return events
 
 
