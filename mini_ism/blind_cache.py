@@ -184,17 +184,13 @@ def answer_blindly(
     cache = model.new_cache()
     turns: list[StaleTurn] = []
     for turn, stop in _forwards(trace):
-        asked = _until(encoded, stop)
+        asked = encoded.first(stop)
         if turn > len(turns):  # the question: before it is read for good, let both sides answer it
             anew = _write(model, tokenizer, rule, asked, model.new_cache(), longest)
             blind = _write(model, tokenizer, rule, asked, cache.clone(), longest)
             turns.append(_compared(turn, stale.get(turn, ()), anew, blind, tokenizer))
         _read(model, rule, asked, cache)
     return turns
-
-
-def _until(encoded: EncodedDialogue, stop: int) -> EncodedDialogue:
-    return EncodedDialogue(encoded.tokens[:stop], encoded.segments[:stop], encoded.loss_mask[:stop])
 
 
 def _read(model: GPT, rule: Mask, encoded: EncodedDialogue, cache: KVCache) -> Tensor:

@@ -56,6 +56,11 @@ class EncodedDialogue:
         """How many tokens there are to compute, over the whole batch; padding, which has no segment, is left out."""
         return int((self.segments.id >= 0).sum())
 
+    def first(self, positions: int) -> EncodedDialogue:
+        """The first positions, as if nothing else had been said."""
+        kept = slice(positions)
+        return EncodedDialogue(self.tokens[..., kept], self.segments[kept], self.loss_mask[..., kept])
+
     def to(self, device: torch.device | str) -> EncodedDialogue:
         """The same dialogue on another device."""
         return EncodedDialogue(self.tokens.to(device), self.segments.to(device), self.loss_mask.to(device))

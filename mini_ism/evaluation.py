@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import tiktoken
 import torch
+from torch import Tensor
 
 from mini_ism.batching import collate, training_sequences, turns_independent
 from mini_ism.corpus import Dialogue
-from mini_ism.dialogue import NEVER_WRITTEN
+from mini_ism.dialogue import NEVER_WRITTEN, EncodedDialogue
 from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT
+from mini_ism.reuse import borders
 
 CONTROL_SKILLS = ("recall", "persona", "queue")
 """The skills every model must master before models are compared on any other."""
@@ -44,11 +47,20 @@ class Score:
         return Score(self.right + other.right, self.total + other.total)
 
 
+class _Question(NamedTuple):
+    """A sequence to be read at once, and what is to be written after which of its positions."""
+
+    sequence: EncodedDialogue
+    places: Tensor  # [N], each predicts the token after it
+    wanted: Tensor  # [N], the true tokens
+    answers: Tensor  # [N], the number of the answer that each belongs to
+
+
 @torch.inference_mode()
 def evaluate(
     model: GPT,
     tokenizer: tiktoken.Encoding,
-    dialogues: Sequence[Dialogue],
+    dialogues: Iterable[Dialogue],
     mask: str | Mask | None = None,
     *,
     batch: int = 64,
@@ -56,38 +68,64 @@ def evaluate(
     """Exact match of whole answers under greedy decoding, by skill.
 
     The history of each turn is the true one. An answer counts if every token of it, the end marker included, is the
-    likeliest one after the true tokens before it: then, and only then, greedy decoding writes it.
+    likeliest one after the true tokens before it: then, and only then, greedy decoding writes it. All tokens of a
+    dialogue are scored in one forward where the rule hides each from what predicts it; where it does not, as under
+    ``bidirectional``, every token gets a forward of its own, over what comes before it.
 
     Args:
         model: on any device.
         tokenizer: the one it was trained with.
-        dialogues: messages and a skill for each answer.
+        dialogues: messages and a skill for each answer; a finite number of them.
         mask: default, the one the model was trained with.
-        batch: sequences a forward.
+        batch: sequences per forward.
 
     Returns:
         A score for each skill met, by name, in alphabetical order.
+
+    Raises:
+        ValueError: there are no dialogues, or none that has an answer.
     """
-    if not dialogues:
-        raise ValueError("nothing to evaluate: give at least one dialogue")
+    dialogues = list(dialogues)
+    if not any(dialogue.skills for dialogue in dialogues):
+        raise ValueError("nothing to evaluate: give at least one dialogue with an answer (an iterator gives them once)")
     rule = get_mask(model.config.mask if mask is None else mask)
     forbidden_ids = [tokenizer.encode_single_token(marker) for marker in NEVER_WRITTEN]
-    scores: dict[str, Score] = {}
+    skills, questions = _questions(rule, dialogues, tokenizer)
+    questions.sort(key=lambda question: len(question.sequence))  # alike lengths need less padding
+    right = torch.ones(len(skills), dtype=torch.bool)
     model.eval()
-    expand = not turns_independent(rule, dialogues, tokenizer)
-    work = sorted(
-        training_sequences(dialogues, tokenizer, expand=expand), key=lambda pair: len(pair[0])
-    )  # less padding
-    for start in range(0, len(work), batch):
-        encoded, skills = zip(*work[start : start + batch], strict=True)
-        b = collate(encoded, tokenizer).to(model.device)
+    for start in range(0, len(questions), batch):
+        group = questions[start : start + batch]
+        b = collate([question.sequence for question in group], tokenizer).to(model.device)
         logits = model(b.tokens, rule.dense(b.segments))  # (B, T, V)
         logits[..., forbidden_ids] = -torch.inf
-        wrong = b.loss_mask.clone()
-        wrong[:, 1:] &= logits[:, :-1].argmax(-1) != b.tokens[:, 1:]  # (B, T)
-        for row, names in enumerate(skills):
-            answers = b.segments.id[row][b.loss_mask[row]].unique()  # in the order of the dialogue
-            for answer, skill in zip(answers, names, strict=True):
-                right = not bool(wrong[row][b.segments.id[row] == answer].any())
-                scores[skill] = scores.get(skill, Score(0, 0)) + Score(int(right), 1)
+        likeliest = logits.argmax(-1).cpu()  # (B, T)
+        for row, question in enumerate(group):
+            right[question.answers[likeliest[row, question.places] != question.wanted]] = False
+    scores: dict[str, Score] = {}
+    for skill, is_right in zip(skills, right.tolist(), strict=True):
+        scores[skill] = scores.get(skill, Score(0, 0)) + Score(int(is_right), 1)
     return dict(sorted(scores.items()))
+
+
+def _questions(
+    rule: Mask, dialogues: Sequence[Dialogue], tokenizer: tiktoken.Encoding
+) -> tuple[list[str], list[_Question]]:
+    """The skill of each answer, and the sequences that together ask for every token of every answer."""
+    skills: list[str] = []
+    questions: list[_Question] = []
+    expand = not turns_independent(rule, dialogues, tokenizer)
+    for sequence, names in training_sequences(dialogues, tokenizer, expand=expand):
+        targets = sequence.loss_mask.nonzero()[:, 0]  # (N)
+        segments = sequence.segments.id[targets]
+        answers = (segments[:, None] > segments.unique()[None, :]).sum(-1) + len(skills)  # (N): counted on
+        skills += names
+        wanted = sequence.tokens[targets]
+        if bool(borders(rule.dense(sequence.segments))[targets].all()):  # nobody before a target sees it
+            questions.append(_Question(sequence, targets - 1, wanted, answers))
+        else:
+            questions += [
+                _Question(sequence.first(stop), torch.tensor([stop - 1]), wanted[n : n + 1], answers[n : n + 1])
+                for n, stop in enumerate(targets.tolist())
+            ]
+    return skills, questions

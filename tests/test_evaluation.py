@@ -1,7 +1,11 @@
 """Exact match: the same verdict as really chatting, for every kind of mask, and sound intervals."""
 
+from typing import Any
+
 import pytest
 import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
 
 from mini_ism import GPT, ChatSession, GPTConfig, load_tokenizer
 from mini_ism.corpus import load_split
@@ -54,3 +58,30 @@ def test_nothing_to_evaluate() -> None:
     with pytest.raises(ValueError, match="nothing to evaluate"):
         evaluate(model, tokenizer, [])
     assert torch.is_grad_enabled()
+
+
+class Peeper(GPT):
+    """Writes the next token wherever the mask shows it, and the end marker wherever it does not."""
+
+    def forward(self, tokens: Tensor, mask: Tensor | None = None, *_: Any, **__: Any) -> Tensor:
+        assert mask is not None
+        end = torch.full_like(tokens, load_tokenizer().encode_single_token("<|end|>"))
+        sees_next = torch.cat(
+            [mask.diagonal(1, dim1=-2, dim2=-1), torch.zeros(len(tokens), 1, dtype=torch.bool)], dim=1
+        )
+        return one_hot(torch.where(sees_next, tokens.roll(-1, dims=1), end), self.config.vocab_size).float()
+
+
+@pytest.mark.parametrize("mask", ["bidirectional", "causal | same_segment"])
+def test_a_model_that_sees_its_answer_is_scored_by_what_it_writes(mask: str) -> None:
+    """Shown all of an answer at once it would be right every time; it writes nothing but an end."""
+    tokenizer = load_tokenizer()
+    scores = evaluate(Peeper(GPTConfig(vocab_size=tokenizer.n_vocab)), tokenizer, load_split("test")[:20], mask)
+    assert sum(score.right for score in scores.values()) == 0
+
+
+def test_an_iterator_is_read_once_and_whole(half_trained: GPT) -> None:
+    tokenizer, dialogues = load_tokenizer(), load_split("test")[:4]
+    scores = evaluate(half_trained, tokenizer, iter(dialogues))
+    assert scores == evaluate(half_trained, tokenizer, dialogues)
+    assert sum(score.total for score in scores.values()) == sum(len(d.skills) for d in dialogues)
