@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -81,12 +82,13 @@ class TrainingConfig:
     warmup: float = option(0.05, "share of the steps in which the learning rate rises to its peak")
     weight_decay: float = option(0.05, "weight decay of the matrices (AdamW, 1711.05101)")
     clip: float = option(1.0, "largest norm of the gradient")
+    micro_batches: int = option(1, "parts in which a step's dialogues are computed one after the other, to save memory")
     validate: int = option(500, "steps between two scores by skill; the last step is always scored")
     validation: int = option(200, "dialogues of the validation split that a score is taken on")
     save: int = option(250, "steps between two saves to resume from")
 
     def __post_init__(self) -> None:
-        for name in ("steps", "dialogues", "validate", "validation", "save"):
+        for name in ("steps", "dialogues", "micro_batches", "validate", "validation", "save"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not self.lr > 0:
@@ -139,18 +141,20 @@ class TrainingConfig:
 # -- the loop --------------------------------------------------------------------------------------
 
 
-def loss_on_answers(model: GPT, batch: EncodedDialogue, mask: Tensor) -> Tensor:
+def loss_on_answers(model: GPT, batch: EncodedDialogue, mask: Tensor, targets: int | None = None) -> Tensor:
     """Mean cross-entropy of the target tokens, a scalar. Logits are computed where one is predicted, nowhere else.
 
     Args:
         model: to be trained.
         batch: rows ``[B, T]``.
         mask: BoolTensor ``[B, T, T]``, True = may attend.
+        targets: of how many target tokens this batch's are a part, where a step is computed in several; default, all.
     """
     model.train()
     predicts = batch.loss_mask.roll(-1, dims=1)  # position t - 1 predicts target t; no row starts with one
     logits = model(batch.tokens, mask, logits_at=predicts)  # (N, V)
-    return F.cross_entropy(logits, batch.tokens[batch.loss_mask])
+    wanted = batch.tokens[batch.loss_mask]  # (N)
+    return F.cross_entropy(logits, wanted, reduction="sum") / (len(wanted) if targets is None else targets)
 
 
 def make_optimizer(model: GPT, config: TrainingConfig) -> torch.optim.Optimizer:
@@ -167,7 +171,7 @@ def make_optimizer(model: GPT, config: TrainingConfig) -> torch.optim.Optimizer:
 def training_step(
     models: Sequence[nn.Module],
     optimizer: torch.optim.Optimizer,
-    loss: Callable[[], Tensor],
+    losses: Sequence[Callable[[], Tensor]],
     *,
     lr: float | Sequence[float],
     clip: float,
@@ -177,23 +181,26 @@ def training_step(
     Args:
         models: what is trained; usually one.
         optimizer: of their parameters.
-        loss: the forward, which ends in a scalar.
+        losses: forwards that end in a scalar each; their sum is the loss. Several keep less in memory at once.
         lr: the step's learning rate, or one for each of the optimiser's groups.
         clip: largest norm of a model's gradient (1211.5063).
 
     Returns:
-        The loss before the step, detached.
+        The loss before the step, detached, on the CPU.
     """
     groups = optimizer.param_groups
     for group, rate in zip(groups, [lr] * len(groups) if isinstance(lr, float) else lr, strict=True):
         group["lr"] = rate
     optimizer.zero_grad()
-    value = loss()
-    value.backward()
+    total = torch.zeros(())
+    for loss in losses:
+        value = loss()
+        value.backward()
+        total = total + value.detach().cpu()
     for model in models:
         nn.utils.clip_grad_norm_(model.parameters(), clip)
     optimizer.step()
-    return value.detach()
+    return total
 
 
 class Run:
@@ -261,20 +268,22 @@ class Run:
         """Draw dialogues, take one step on them, and count it."""
         p, clock = self.progress, time.perf_counter()
         dialogues = self.config.draw(p.step)
-        batch = make_batch(dialogues, self.tokenizer, expand=self.expand).to(self.device)
-        allowed = self.mask.dense(batch.segments)  # (B, T, T)
-        loss = training_step(
-            [self.model],
-            self.optimizer,
-            lambda: loss_on_answers(self.model, batch, allowed),
-            lr=lr,
-            clip=self.config.clip,
-        ).item()  # waits for the device, so that the clock is honest
+        parts = [
+            dialogues[n :: self.config.micro_batches] for n in range(min(self.config.micro_batches, len(dialogues)))
+        ]
+        batches = [make_batch(part, self.tokenizer, expand=self.expand).to(self.device) for part in parts]
+        targets = sum(int(batch.loss_mask.sum()) for batch in batches)
+
+        def loss(batch: EncodedDialogue) -> Tensor:
+            return loss_on_answers(self.model, batch, self.mask.dense(batch.segments), targets)
+
+        losses = [partial(loss, batch) for batch in batches]
+        value = training_step([self.model], self.optimizer, losses, lr=lr, clip=self.config.clip).item()
         p.step += 1
-        p.tokens += batch.token_count
+        p.tokens += sum(batch.token_count for batch in batches)
         p.seen += len(dialogues)
         p.seconds += time.perf_counter() - clock
-        return {"step": p.step, "seconds": p.seconds, "tokens": p.tokens, "seen": p.seen, "loss": loss, "lr": lr}
+        return {"step": p.step, "seconds": p.seconds, "tokens": p.tokens, "seen": p.seen, "loss": value, "lr": lr}
 
     @property
     def about(self) -> dict[str, object]:

@@ -44,7 +44,7 @@ def batch_step(
 ) -> Tensor:
     """One step on a batch of dialogues under a mask; the loss before it."""
     allowed = mask.dense(batch.segments)  # (B, T, T)
-    return training_step([model], optimizer, lambda: loss_on_answers(model, batch, allowed), lr=lr, clip=clip)
+    return training_step([model], optimizer, [lambda: loss_on_answers(model, batch, allowed)], lr=lr, clip=clip)
 
 
 def learn(

@@ -190,7 +190,7 @@ def train_readers(recipe: Recipe, runs: Sequence[tuple[int, float]]) -> list[Out
             return off.square().mean((1, 2)).sum()  # no model's gradient depends on another's loss
 
         rates = [peak * recipe.rate(step) for _, peak in runs]
-        training_step(models, optimizer, loss, lr=rates, clip=recipe.clip)
+        training_step(models, optimizer, [loss], lr=rates, clip=recipe.clip)
         if step + 1 == recipe.steps // 2:
             half = _errors(answers, recipe, runs, TEST)[0]
     validation = _errors(answers, recipe, runs, VALIDATION)[0]

@@ -201,11 +201,27 @@ def test_a_step_clips_the_gradient_and_nothing_else(scale: float, norm: float | 
     before, x = model.weight.detach().clone(), torch.randn(5, 3)
     gradient = torch.autograd.grad(model(x).square().sum() * scale, model.weight)[0]
     optimizer = torch.optim.SGD(model.parameters(), lr=9.0)
-    loss = training_step([model], optimizer, lambda: model(x).square().sum() * scale, lr=1.0, clip=0.5)
+    loss = training_step([model], optimizer, [lambda: model(x).square().sum() * scale], lr=1.0, clip=0.5)
     moved = before - model.weight.detach()
     expected = gradient if norm is None else gradient / gradient.norm() * norm
     torch.testing.assert_close(moved, expected, atol=1e-5, rtol=1e-4)
     assert not loss.requires_grad
+
+
+@pytest.mark.parametrize("mask", ["ism", "prefix"])
+@pytest.mark.parametrize("parts", [2, 3, 99])
+def test_a_step_in_parts_is_the_step(tmp_path: Path, mask: str, parts: int) -> None:
+    """Every target counts alike, however the dialogues are divided."""
+    config = {**TINY, "dialogues": 5, "steps": 2}
+    whole = Run(TrainingConfig(mask=mask, **config), tmp_path / "whole")
+    divided = Run(TrainingConfig(mask=mask, micro_batches=parts, **config), tmp_path / "parts")
+    whole.train()
+    divided.train()
+    for name, value in whole.model.state_dict().items():
+        torch.testing.assert_close(divided.model.state_dict()[name], value, atol=1e-4, rtol=0)
+    for one, two in zip(whole.metrics, divided.metrics, strict=True):
+        assert two["loss"] == pytest.approx(one["loss"], abs=1e-5)
+        assert two["tokens"] == one["tokens"]
 
 
 def test_the_optimiser_is_adamw_with_decay_on_matrices_only() -> None:
