@@ -4,7 +4,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -150,19 +149,28 @@ def test_every_moment(model: GPT, mask: str, name: str) -> None:
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="timers of POSIX")
 @pytest.mark.parametrize("mask", ["ism", "prefix"])
 def test_a_real_timer(model: GPT, mask: str) -> None:
-    chat, chance = session(model, mask), random.Random(7)
-    struck = 0
-    for _ in range(150):
-        signal.setitimer(signal.ITIMER_REAL, chance.uniform(1e-4, 8e-3))
-        old = signal.signal(signal.SIGALRM, signal.default_int_handler)
-        try:
-            chat.send("Where is the key?", max_new_tokens=4, temperature=1.0, seed=chance.randrange(99))
-            time.sleep(0.01)
-        except KeyboardInterrupt:
-            struck += 1
-        finally:
+    chat, generator = session(model, mask), random.Random(7)
+    armed, struck = [False], 0
+
+    def strike_once(*_: object) -> None:
+        if armed[0]:  # not when the signal comes late, after what is to be interrupted
+            armed[0] = False
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, strike_once)
+    try:
+        for _ in range(150):
+            try:
+                armed[0] = True
+                signal.setitimer(signal.ITIMER_REAL, generator.uniform(1e-4, 8e-3))
+                chat.send("Where is the key?", max_new_tokens=4, temperature=1.0, seed=generator.randrange(99))
+                armed[0] = False
+            except KeyboardInterrupt:
+                struck += 1
             signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, old)
-        assert_whole(chat)
-        chat.truncate(1)
+            assert_whole(chat)
+            chat.truncate(1)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
     assert struck > 20
