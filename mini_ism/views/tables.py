@@ -39,9 +39,10 @@ class Table:
     __repr__ = __str__
 
     def markdown(self) -> str:
-        """The table in Markdown: the first column to the left, all others to the right."""
-        lines = [self.header, ["---"] + ["---:"] * (len(self.header) - 1), *self.rows]
-        return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        """The table in Markdown: columns of words to the left, numbers to the right."""
+        sides = ["---" if column in self.words else "---:" for column in range(len(self.header))]
+        escaped = ([cell.replace("|", "\\|") for cell in line] for line in (self.header, sides, *self.rows))
+        return "".join(f"| {' | '.join(line)} |\n" for line in escaped)
 
     def _repr_html_(self) -> str:
         sides = ["left" if column in self.words else "right" for column in range(len(self.header))]
