@@ -1,5 +1,6 @@
 """The notebooks as a reader gets them: committed outputs that are true, and cells worth reading."""
 
+import pkgutil
 import re
 import statistics
 from functools import cache
@@ -11,6 +12,7 @@ from nbformat import NotebookNode
 
 from tests.small_notebook import write_small_notebook
 from tools.course import COURSE, frame
+from tools.jupyter_env import ROOT
 from tools.run_notebooks import (
     NOTEBOOKS,
     VARIES,
@@ -216,3 +218,16 @@ def test_the_readme_lists_the_course_and_counts_its_exercises() -> None:
     told = {name: int(count or 0) for name, count in rows}
     assert told == {path.stem: sum(is_tagged(cell, "exercise") for cell in committed(path).cells) for path in PATHS}
     assert sum(told.values()) >= 20
+
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(NOTEBOOKS.glob("*.ipynb"))]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_code_that_is_pointed_at_is_there(path: Path) -> None:
+    """`mini_ism/reuse.py` is a file, and `mini_ism.reuse.borders` a name."""
+    text = path.read_text(encoding="utf-8")
+    for file in re.findall(r"`((?:mini_ism|research|tools|tests|benchmarks|data)/[\w./-]+)`", text):
+        assert (ROOT / file).exists(), f"{path.name} points at {file}, which is not there"
+    for name in re.findall(r"`(mini_ism(?:\.\w+)+)`", text):
+        assert pkgutil.resolve_name(name) is not None
