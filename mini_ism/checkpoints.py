@@ -121,8 +121,9 @@ def load_metrics(name: str | Path = "ism") -> list[Measurement]:
 
 
 def _folder(name: str | Path) -> Path:
-    """Where a model lies that is shipped, or that somebody has trained."""
-    return data_dir() / "checkpoints" / name if str(name) in shipped_models() else Path(name)
+    """Where a model lies that is shipped, or that somebody has trained; a :class:`Path` is always a path."""
+    is_shipped = isinstance(name, str) and name in shipped_models()
+    return data_dir() / "checkpoints" / name if is_shipped else Path(name)
 
 
 def read_checkpoint(name: str | Path) -> Checkpoint:

@@ -23,7 +23,10 @@ Rule = Callable[..., Tensor]
 Option = bool | int | float | str
 """The value of a mask's option."""
 
-USE_BITS = "compare positions (kv <= q) and combine with & | ~, not with and, or, not"
+USE_BITS = (
+    "compare positions and combine with & | ~, not with and, or, not, "
+    "each comparison in brackets: (kv <= q) & (q - kv < 8)"
+)
 
 
 class Mask:

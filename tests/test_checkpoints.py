@@ -136,6 +136,16 @@ def test_damaged_checkpoints(folder: Path, damage: Callable[[Path], Any], messag
     assert str(folder) in str(caught.value)
 
 
+def test_a_path_is_a_path_even_where_a_shipped_model_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_model(random_model(vocab_size=TOKENIZER.n_vocab, mask="causal"), "ism")
+    assert load_model(Path("ism"))[0].config.mask == "causal"
+    assert load_model("./ism")[0].config.mask == "causal"
+    assert load_model("ism")[0].config.mask == "ism"
+
+
 def test_a_model_that_there_is_not() -> None:
     with pytest.raises(CheckpointError, match=r"no checkpoint at imsm: model\.safetensors is missing; shipped"):
         load_model("imsm")

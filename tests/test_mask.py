@@ -210,6 +210,7 @@ def test_a_mask_can_be_called_as_its_rule() -> None:
         (lambda q, kv, s: True, TypeError, "returned bool, not a bool tensor"),
         (lambda q, kv, s: None, TypeError, "returned NoneType"),
         (lambda q, kv, s: kv <= q and s.is_query[q], TypeError, "asks whether a whole tensor is true; .* with & | ~"),
+        (lambda q, kv, s: kv <= q | kv < 3, TypeError, r"each comparison in brackets: \(kv <= q\) & \(q - kv < 8\)"),
         (lambda q, kv, s: not kv > q, TypeError, "asks whether a whole tensor is true; .*, not with and, or, not"),
         (
             lambda q, kv, s: torch.ones(3, 5, dtype=torch.bool),
