@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.attention.flex_attention import BlockMask
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,13 @@ def check_inputs(config: GPTConfig, tokens: object, mask: object, start: int) ->
     if config.context < S:
         raise ValueError(f"{start} cached + {T} new positions exceed the model's context of {config.context}")
     if mask is None:
+        return
+    if isinstance(mask, BlockMask):
+        if start or mask.shape[0] not in (1, B) or tuple(mask.shape[-2:]) != (T, T):
+            raise ValueError(
+                f"the block mask is for a batch of {mask.shape[0]} with {tuple(mask.shape[-2:])} positions, but the "
+                f"tokens are [{B}, {T}] after {start} cached ones; block masks serve whole sequences, without a cache"
+            )
         return
     if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
         raise TypeError(

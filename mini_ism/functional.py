@@ -6,11 +6,14 @@ Shapes: B batch, H heads, T tokens of the chunk, S = positions before the chunk 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
 
 class Rotary(NamedTuple):
@@ -61,6 +64,29 @@ def attention_scores(q: Tensor, k: Tensor) -> Tensor:
 def attention_weights(scores: Tensor, mask: Tensor | None) -> Tensor:
     """The softmax of scores ``[B, H, T, S]``, exactly 0 where ``mask [B or 1, 1, T, S]`` forbids."""
     return (scores if mask is None else scores.masked_fill(~mask, -math.inf)).softmax(-1)
+
+
+def block_attention(q: Tensor, k: Tensor, v: Tensor, mask: BlockMask) -> Tensor:
+    """FlexAttention, which passes over the blocks that the mask leaves empty: ``[B, H, T, D]`` each.
+
+    Compiled on a GPU. On the CPU it has no gradient, so train with a dense mask there.
+    """
+    y: Tensor = _flex_attention(compiled=q.is_cuda)(q, k, v, block_mask=mask)
+    return y
+
+
+def rule_at(mask: BlockMask, q: Tensor, kv: Tensor) -> Tensor:
+    """What the rule behind a block mask says of pairs of positions ``[N]``, in each row of the batch: ``[B, N]``."""
+    zero = torch.zeros((), dtype=torch.long, device=q.device)
+    ask = torch.vmap(torch.vmap(mask.mask_mod, in_dims=(None, None, 0, 0)), in_dims=(0, None, None, None))
+    allowed: Tensor = ask(torch.arange(mask.shape[0], device=q.device), zero, q, kv)
+    return allowed
+
+
+@cache
+def _flex_attention(*, compiled: bool) -> Callable[..., Any]:
+    attend: Any = flex_attention
+    return torch.compile(attend) if compiled else attend
 
 
 def matrix(rows: int, columns: int) -> nn.Parameter:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention.flex_attention import BlockMask
 
 from mini_ism.cache import KVCache
 from mini_ism.config import GPTConfig, check_inputs
@@ -21,9 +22,11 @@ from mini_ism.functional import (
     apply_rotary,
     attention_scores,
     attention_weights,
+    block_attention,
     matrix,
     rms_norm,
     rotary_table,
+    rule_at,
 )
 
 
@@ -33,13 +36,13 @@ class LayerInputs:
 
     Args:
         rotary: of the chunk's positions.
-        mask: BoolTensor ``[B or 1, 1, T, S]``; ``None`` = everything may be seen.
+        mask: BoolTensor ``[B or 1, 1, T, S]``, or a ``BlockMask``; ``None`` = everything may be seen.
         cache: what was read before the chunk.
         scores, attentions: if given, each layer appends what it computes, before the mask and after the softmax.
     """
 
     rotary: Rotary
-    mask: Tensor | None
+    mask: Tensor | BlockMask | None
     cache: KVCache | None = None
     scores: list[Tensor] | None = None
     attentions: list[Tensor] | None = None
@@ -63,16 +66,18 @@ class Attention(nn.Module):
         q, k = qk[:, :H], qk[:, H:]  # (B, H, T, D) each
         if inputs.cache is not None:
             k, v = inputs.cache.write(self.layer, k, v)  # (B, H, S, D)
-        if inputs.attentions is None:
+        if isinstance(inputs.mask, BlockMask):
+            y = block_attention(q, k, v, inputs.mask)  # (B, H, T, D)
+        elif inputs.attentions is None:
             y = F.scaled_dot_product_attention(q, k, v, attn_mask=inputs.mask)  # (B, H, T, D)
         else:
-            y = self.spelled_out(q, k, inputs) @ v  # (B, H, T, D)
+            y = self.spelled_out(q, k, inputs.mask, inputs) @ v  # (B, H, T, D)
         return F.linear(y.transpose(1, 2).reshape(B, T, C), self.out)  # (B, T, C)
 
-    def spelled_out(self, q: Tensor, k: Tensor, inputs: LayerInputs) -> Tensor:
+    def spelled_out(self, q: Tensor, k: Tensor, mask: Tensor | None, inputs: LayerInputs) -> Tensor:
         """The same attention's weights ``[B, H, T, S]``, kept for whoever asked for them."""
         scores = attention_scores(q, k)  # (B, H, T, S)
-        weights = attention_weights(scores, inputs.mask)  # (B, H, T, S)
+        weights = attention_weights(scores, mask)  # (B, H, T, S)
         for kept, found in ((inputs.scores, scores), (inputs.attentions, weights)):
             if kept is not None:
                 kept.append(found)
@@ -120,10 +125,10 @@ class TokenShift(nn.Module):
         self.reach = config.token_shift
         self.weight = nn.Parameter(torch.zeros(config.width, self.reach * config.width))  # the nearest token first
 
-    def forward(self, line: Tensor, T: int, mask: Tensor | None) -> Tensor:
+    def forward(self, line: Tensor, T: int, mask: Tensor | BlockMask | None) -> Tensor:
         """Add its predecessors to each of the last T embeddings of a ``line [B, P + T, C]`` -> ``[B, T, C]``.
 
-        ``mask [B or 1, T, S]`` is the chunk's rows of the mask; ``None`` = everything so far may be seen.
+        ``mask [B or 1, T, S]`` is the chunk's rows of the mask, or a ``BlockMask``; ``None`` = all may be seen.
         """
         x = line[:, -T:]  # (B, T, C)
         if self.reach == 0:
@@ -133,16 +138,17 @@ class TokenShift(nn.Module):
             line = F.pad(line, (0, 0, missing, 0))  # (B, reach + T, C)
         near = [line[:, self.reach - back : self.reach - back + T] for back in range(1, self.reach + 1)]
         if mask is not None:
-            near = [tokens * seen for tokens, seen in zip(near, self._gates(mask, x.dtype), strict=True)]
+            near = [tokens * seen for tokens, seen in zip(near, self._gates(mask, x), strict=True)]
         return x + F.linear(torch.cat(near, dim=-1), self.weight)  # (B, T, reach * C) -> (B, T, C)
 
-    def _gates(self, mask: Tensor, dtype: torch.dtype) -> Iterator[Tensor]:
+    def _gates(self, mask: Tensor | BlockMask, like: Tensor) -> Iterator[Tensor]:
         """For each predecessor, the nearest first: 1 where the mask lets a token see it, else 0, ``[B or 1, T, 1]``."""
-        T, S = mask.shape[-2:]
-        row = torch.arange(T, device=mask.device)  # (T)
+        T, S = like.shape[1], mask.shape[-1]
+        row = torch.arange(T, device=like.device)  # (T)
         for back in range(1, self.reach + 1):
             column = (S - T + row - back).clamp(min=0)  # a column before the beginning stands for padding, which is 0
-            yield mask[:, row, column, None].to(dtype)
+            pairs = mask[:, row, column] if isinstance(mask, Tensor) else rule_at(mask, S - T + row, column)
+            yield pairs[..., None].to(like.dtype)  # (B or 1, T, 1)
 
 
 class GPT(nn.Module):
@@ -193,7 +199,7 @@ class GPT(nn.Module):
     def forward(
         self,
         tokens: Tensor,
-        mask: Tensor | None = None,
+        mask: Tensor | BlockMask | None = None,
         cache: KVCache | None = None,
         *,
         logits_at: Tensor | None = None,
@@ -204,7 +210,8 @@ class GPT(nn.Module):
 
         Args:
             tokens: LongTensor ``[B, T]``, the chunk that follows what ``cache`` holds.
-            mask: BoolTensor ``[T, S]`` or ``[B, T, S]``, the chunk's rows, True = may attend; ``None`` = causal.
+            mask: BoolTensor ``[T, S]`` or ``[B, T, S]``, the chunk's rows, True = may attend; or, without a cache,
+                FlexAttention's ``BlockMask``, from :meth:`Mask.block_mask`; ``None`` = causal.
             cache: filled with the positions before the chunk; the chunk is added to it.
             logits_at: BoolTensor ``[B, T]``: compute logits at these positions only.
             output_attentions: a list to which each layer appends the attention weights ``[B, H, T, S]`` of this very
@@ -223,14 +230,14 @@ class GPT(nn.Module):
         if mask is None:
             mask = torch.ones(tokens.shape[1], start + tokens.shape[1], dtype=torch.bool).tril(start)
         # A chunk that sees everything needs no mask: decoding, and under ISM a whole query over a warm cache.
-        if cache is not None and bool(mask.all()):
+        if cache is not None and isinstance(mask, Tensor) and bool(mask.all()):
             mask = None
         return self.compute(tokens, mask, cache, logits_at, output_attentions, output_scores)
 
     def compute(
         self,
         tokens: Tensor,
-        mask: Tensor | None,
+        mask: Tensor | BlockMask | None,
         cache: KVCache | None,
         logits_at: Tensor | slice | None = None,
         output_attentions: list[Tensor] | None = None,
@@ -242,13 +249,15 @@ class GPT(nn.Module):
         included; and ``logits_at`` may be a slice that takes N of the chunk's positions, for logits ``[B, N, V]``.
         """
         T, start = tokens.shape[1], 0 if cache is None else cache.length
-        rows = None if mask is None else mask.to(tokens.device).view(-1, T, start + T)  # (B or 1, T, S)
+        rows = seen = mask
+        if isinstance(mask, Tensor):
+            rows = mask.to(tokens.device).view(-1, T, start + T)  # (B or 1, T, S)
+            seen = rows[:, None]  # (B or 1, 1, T, S)
         P = min(self.config.token_shift, start)
         line = tokens if cache is None or P == 0 else torch.cat([cache.tokens[:, start - P : start], tokens], dim=1)
         x = self.shift(self.embed(line), T, rows)  # (B, P + T, C) -> (B, T, C)
 
         rotary = Rotary(self.cos[start : start + T], self.sin[start : start + T], self.config.rotary_dim // 2)
-        seen = None if rows is None else rows[:, None]  # (B or 1, 1, T, S)
         inputs = LayerInputs(rotary, seen, cache, output_scores, output_attentions)
         for block in self.blocks:
             x = block(x, inputs)  # (B, T, C)

@@ -14,7 +14,18 @@ from mini_ism import GPT, GPTConfig, Mask, get_mask
 from mini_ism.functional import apply_rotary, rotary_table
 from mini_ism.model import Block
 from mini_ism.reuse import borders
-from tests.strategies import SHAPES, Layout, any_mask, build, close, layouts, random_model, random_tokens, segments_of
+from tests.strategies import (
+    SHAPES,
+    Layout,
+    any_mask,
+    build,
+    close,
+    layouts,
+    random_model,
+    random_tokens,
+    segments_of,
+    segments_of_rows,
+)
 
 SIZE = 40
 MODELS = [random_model(seed, **shape) for seed, shape in enumerate(SHAPES)]
@@ -334,3 +345,50 @@ def test_a_trained_mask_can_be_swapped(tree: tuple[str, dict[str, Any]]) -> None
     model, s = random_model(), segments_of([("user", 4), ("assistant", 2), ("user", 3)])
     tokens = random_tokens(9)
     assert bool(((model(tokens, build(tree).dense(s)) - model(tokens)).abs() > 1e-3).any())
+
+
+# -- block masks ------------------------------------------------------------------------------------------------------
+
+
+def compare_with_dense(device: str, *, gradients: bool) -> None:
+    """The same logits, and the same gradients, packed rows and padding included."""
+    dialogues: list[list[Layout]] = [
+        [[("system", 2), ("user", 9), ("assistant", 7)], [("user", 5), ("assistant", 4)]],
+        [[("user", 11), ("assistant", 6), ("user", 3)]],
+    ]
+    s = segments_of_rows(dialogues, 30).to(device)
+    assert s.document is not None
+    tokens = torch.cat([random_tokens(30, 1), random_tokens(30, 2)]).to(device)
+    for name in ("causal", "ism", "prefix", "ism & sliding_window(5)"):
+        model = random_model(heads=1, width=32, token_shift=2).to(device).requires_grad_(gradients)
+        mask, found = get_mask(name), []
+        for form in (mask.dense(s), mask.block_mask(s, block_size=16 if device == "cpu" else 128)):
+            model.zero_grad()
+            logits = model(tokens, form)
+            if gradients:
+                logits[s.document >= 0].square().mean().backward()
+            found.append((logits.detach(), [p.grad.clone() for p in model.parameters() if p.grad is not None]))
+        (dense, dense_gradients), (blocks, block_gradients) = found
+        torch.testing.assert_close(blocks, dense, atol=1e-4, rtol=0)
+        for one, other in zip(dense_gradients, block_gradients, strict=True):
+            torch.testing.assert_close(other, one, atol=1e-4, rtol=0)
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+def test_a_block_mask_reads_as_the_dense_mask_does() -> None:
+    compare_with_dense("cpu", gradients=False)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="FlexAttention has gradients on a GPU only")
+def test_a_block_mask_trains_as_the_dense_mask_does() -> None:
+    compare_with_dense("cuda", gradients=True)
+
+
+def test_a_block_mask_serves_whole_sequences() -> None:
+    model, s = random_model(), segments_of([("user", 4), ("assistant", 3)])
+    blocks = get_mask("ism").block_mask(s, block_size=4)
+    cache = model.new_cache()
+    model(random_tokens(2), None, cache)
+    for tokens, held in ((random_tokens(6), None), (random_tokens(7), cache)):
+        with pytest.raises(ValueError, match=r"\(7, 7\) positions, but the tokens are .* without a cache"):
+            model(tokens, blocks, held)
