@@ -135,6 +135,18 @@ def test_incremental_is_whole(mask: Mask, layout: Layout, seed: int) -> None:
     grow(mask, layout, Random(seed))
 
 
+LONG: Layout = [
+    *(("system", 3), ("user", 4), ("assistant", 5), ("user", 3), ("assistant", 6)),
+    *(("user", 5), ("assistant", 4)),
+]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_each_kind_of_rule(rule: Callable[[Tensor, Tensor, Segments], Tensor]) -> None:
+    for seed in range(12):
+        grow(Mask(rule, rule.__name__), LONG, Random(seed))
+
+
 @pytest.mark.parametrize(
     "name", ["causal", "ism", "prefix", "ism(sink=True)", "causal & (sliding_window(6) | sink(2))"]
 )
