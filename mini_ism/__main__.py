@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import os
 import statistics
 import sys
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ import torch
 from mini_ism import __version__
 from mini_ism.chat import ChatSession, ContextFullError
 from mini_ism.checkpoints import load_model
+from mini_ism.command_line import run_command
 from mini_ism.config import PRESETS, GPTConfig
 from mini_ism.corpus import SPLITS, generate, load_split, skill_names
 from mini_ism.corpus.build import build
@@ -45,18 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.threads:
         torch.set_num_threads(options.threads)
-    try:
-        options.run(options)
-        sys.stdout.flush()
-    except BrokenPipeError:  # "| head" has seen enough; Python's own last flush must not fail, too
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (ValueError, OSError, ModuleNotFoundError) as error:
-        print(f"mini-ism: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nstopped", file=sys.stderr)
-        return 130
-    return 0
+    return run_command(lambda: options.run(options), "mini-ism", ModuleNotFoundError)
 
 
 def _count(text: str) -> int:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from mini_ism.command_line import run_command
 from mini_ism.results import read_rows, results_dir
 from research.registry import get_sweep, sweeps
 from research.report import PICTURES, check, write_report
@@ -19,18 +19,7 @@ CUT = Path("runs/cut")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit status is 0, 1 after an error that the user can mend, or 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
-    try:
-        options.run(options)
-        sys.stdout.flush()
-    except BrokenPipeError:  # "| head" has seen enough; Python's own last flush must not fail, too
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (ValueError, OSError, RunError) as error:
-        print(f"research: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nstopped", file=sys.stderr)
-        return 130
-    return 0
+    return run_command(lambda: options.run(options), "research", RunError)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("paths", "checks", "files", "devices", "interrupts", "segments"),
+    ("paths", "checks", "command_line", "files", "devices", "interrupts", "segments"),
     ("mask", "metrics", "tokenizer"),
     ("masks",),
     ("reuse", "rule_reads"),
