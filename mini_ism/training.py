@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from mini_ism.batching import make_batch, turns_independent
 from mini_ism.checkpoints import save_model
 from mini_ism.config import GPTConfig
-from mini_ism.corpus import Dialogue, generate, load_split
+from mini_ism.corpus import LATEST, Dialogue, generate, load_split
 from mini_ism.devices import get_device
 from mini_ism.dialogue import EncodedDialogue
 from mini_ism.evaluation import CONTROL_SKILLS, Score, evaluate
@@ -35,7 +35,11 @@ from mini_ism.model import GPT
 from mini_ism.run_files import STATE, Progress, resume_run, save_run
 from mini_ism.tokenizer import load_tokenizer
 
-EASY_WEIGHTS = {"recall": 4.0, "persona": 1.0, "queue": 1.0}
+EASY_WEIGHTS = {
+    1: {"recall": 4.0, "persona": 1.0, "queue": 1.0},
+    2: {"recall": 4.0, "persona": 1.0, "queue": 1.0, "about_me": 1.0, "whereabouts": 1.0},
+}
+"""The skills of the easy steps, by version of the corpus, and how often each is drawn."""
 EASY_DRAWS = 3
 
 Value = TypeVar("Value", bool, int, float, str)
@@ -72,7 +76,8 @@ class TrainingConfig:
         "recall=4.5,persona=3.5,queue=8,revision=3",
         'how often skills are drawn where that differs from the corpus, as "name=weight" joined by commas',
     )
-    coined: float = option(0.16, "share of made-up words")
+    coined: float = option(0.5, "share of made-up words")
+    corpus: int = option(LATEST, "the version of the corpus: 1 for a small world of common words")
     easy: float = option(
         0.2,
         "share of the steps, at the start, that sees short dialogues of the control skills only: the shortest of "
@@ -97,7 +102,9 @@ class TrainingConfig:
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is a share of the steps, 0 up to 1, got {getattr(self, name)}")
         # Raises for an unknown skill, or a bad weight or share.
-        generate(self.seed, "train", self.skill_names, self.skill_weights, coined=self.coined)
+        generate(
+            self.seed, "train", self.skill_names, self.skill_weights, coined=self.coined, version=self.corpus
+        )
 
     def rate(self, step: int) -> float:
         """The learning rate of a step: linear warm-up, then cosine (1608.03983)."""
@@ -129,12 +136,16 @@ class TrainingConfig:
         """The dialogues of a step, the same for every mask; a function of the step alone, so that a run can resume."""
 
         def drawn(skills: Iterable[str] | None, weights: Mapping[str, float], count: int) -> list[Dialogue]:
-            endless = generate(self.seed, "train", skills, weights, start=step * count, coined=self.coined)
+            start = step * count
+            endless = generate(
+                self.seed, "train", skills, weights, start=start, coined=self.coined, version=self.corpus
+            )
             return list(islice(endless, count))
 
         if not self.is_easy(step):
             return drawn(self.skill_names, self.skill_weights, self.dialogues)
-        short = drawn(CONTROL_SKILLS, EASY_WEIGHTS, EASY_DRAWS * self.dialogues)
+        easy = EASY_WEIGHTS[self.corpus]
+        short = drawn(easy, easy, EASY_DRAWS * self.dialogues)
         return sorted(short, key=lambda d: sum(len(m["content"]) for m in d.messages))[: self.dialogues]
 
 

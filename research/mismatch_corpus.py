@@ -14,7 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mini_ism.checkpoints import load_model
-from mini_ism.corpus import Dialogue, load_split
+from mini_ism.corpus import Dialogue
+from mini_ism.corpus.splits import draw_split
 from mini_ism.evaluation import CONTROL_SKILLS, Score, evaluate
 from mini_ism.model import GPT
 from mini_ism.results import Row
@@ -76,6 +77,8 @@ def five_minutes(mask: str, seed: int, steps: int, weights: str) -> TrainingConf
         steps=steps,
         skills=",".join(CONTROL_SKILLS),
         weights=weights,
+        coined=0.16,
+        corpus=1,
         validate=steps,
         validation=1,
         save=steps,
@@ -98,7 +101,7 @@ def fine_tune(recipe: TrainingConfig, mask: str, steps: int) -> TrainingConfig:
 
 def questions(count: int) -> list[Dialogue]:
     """Those of the first dialogues of the test split that ask for a control skill."""
-    return [dialogue for dialogue in load_split("test")[:count] if set(CONTROL_SKILLS) & set(dialogue.skills)]
+    return [dialogue for dialogue in draw_split("test", version=1)[:count] if set(CONTROL_SKILLS) & set(dialogue.skills)]
 
 
 def shares(stage: str, mask: str, model: GPT, test: list[Dialogue]) -> dict[str, float]:

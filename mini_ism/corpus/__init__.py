@@ -6,9 +6,10 @@ from mini_ism.corpus import skills
 from mini_ism.corpus.dialogues import SPLITS, Dialogue, bucket, generate
 from mini_ism.corpus.registry import Turn, register_skill, skill_names
 from mini_ism.corpus.splits import SIZES, load_split
-from mini_ism.corpus.world import World
+from mini_ism.corpus.world import LATEST, World
 
 __all__ = [
+    "LATEST",
     "SIZES",
     "SPLITS",
     "Dialogue",

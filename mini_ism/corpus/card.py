@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 
 import tiktoken
 
-from mini_ism.corpus.dialogues import NOISE_SHARE, SPLITS, SYSTEM_SHARE, Dialogue
+from mini_ism.corpus.dialogues import SPLITS, SYSTEM_SHARE, Dialogue
 from mini_ism.corpus.registry import ACK
 from mini_ism.corpus.skills.compare import LARGEST
-from mini_ism.corpus.world import COINED
+from mini_ism.corpus.version_2 import VERSION_2
 from mini_ism.dialogue import encode_dialogue
 
 _WORD = re.compile(r"[A-Za-z]+")
@@ -109,8 +109,8 @@ def write_card(splits: Mapping[str, Sequence[Dialogue]], tokenizer: tiktoken.Enc
         single=len(single) / len(counts),
         running=sum(counts[word] for word in single) / sum(counts.values()),
         vocab=tokenizer.n_vocab,
-        coined=COINED,
-        noise=NOISE_SHARE,
+        coined=VERSION_2.coined,
+        noise=VERSION_2.careless,
         largest=LARGEST,
     )
 

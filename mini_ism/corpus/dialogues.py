@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from random import Random
 from typing import NamedTuple
 
 from mini_ism.corpus.portable_random import below, between, chance, pick, pick_weighted
 from mini_ism.corpus.registry import ACK, Entry, Turn, check_turns, get_entry, skill_names
-from mini_ism.corpus.world import COINED, JOBS, MANNERS, Guide, World
+from mini_ism.corpus.version_1 import JOBS, MANNERS
+from mini_ism.corpus.world import LATEST, Guide, World, get_lexicon
 
 Message = dict[str, str]
 
@@ -24,6 +25,7 @@ class SplitSpec(NamedTuple):
     sizes: tuple[int, int]  # facts a thread
     turns: int  # user turns at most; at least two
     words: int  # words and punctuation marks at most, a stand-in for tokens
+    held_out: bool = False  # words and wordings that no other split has
 
 
 SPLITS: dict[str, SplitSpec] = {
@@ -31,9 +33,10 @@ SPLITS: dict[str, SplitSpec] = {
     "validation": SplitSpec(range(85, 90), (1, 4), (2, 6), 8, 165),
     "test": SplitSpec(range(90, 95), (1, 4), (2, 6), 8, 165),
     "long": SplitSpec(range(95, 100), (2, 6), (8, 12), 12, 300),
+    # In the test's buckets, since a dialogue without names and things could be in both.
+    "held_out": SplitSpec(range(90, 95), (1, 4), (2, 6), 8, 165, held_out=True),
 }
 SYSTEM_SHARE = 0.25
-NOISE_SHARE = 0.05
 MERGE_SHARE = 0.6
 ATTEMPTS = 5000  # dialogues drawn in search of one that belongs to the split
 THREAD_ATTEMPTS = 12  # threads drawn for one dialogue
@@ -43,6 +46,8 @@ THREAD_ATTEMPTS = 12  # threads drawn for one dialogue
 _OPENERS = frozenset((
     "The", "I", "My", "Where", "Where's", "Do", "What", "What's", "Who", "How", "Which", "Swap",
     "In", "Call", "Hello", "Hi", "Good", "Thank", "Thanks", "Goodbye", "Bye",
+    "I'm", "You", "Tell", "Say", "There", "Can", "Could", "Please", "Are", "Is", "Does", "People", "Hey", "See", "Help",
+    "Write", "Sing", "Play", "Draw", "Give", "Show", "Make", "Explain", "When", "Why", "Translate", "Nice", "At", "On",
 ))
 # fmt: on
 _FIRST_PERSON = re.compile(r"\b(I|My|Call me)\b")
@@ -82,32 +87,45 @@ def generate(
     skills: Iterable[str] | None = None,
     weights: Mapping[str, float] | None = None,
     start: int = 0,
-    coined: float = COINED,
+    coined: float | None = None,
+    version: int = LATEST,
 ) -> Iterator[Dialogue]:
     """Endless dialogues of a split.
 
     Args:
         seed: same seed, same dialogues, on every platform and Python version.
-        split: "train", "validation", "test" or "long". No dialogue is in two splits.
-        skills: names of the skills to draw from; all of them by default.
+        split: "train", "validation", "test", "long" or "held_out". No dialogue is in two splits; held-out dialogues have
+            words and wordings of their own.
+        skills: names of the skills to draw from; all of the version by default.
         weights: how often a skill is taken, relative to the others, where it should differ from what the skill was
             registered with.
         start: index of the first dialogue. Each is drawn on its own, so a training run can resume at any index without
             drawing those before it.
-        coined: share of names, things, places, foods and code words that are made up.
+        coined: share of names, things and the like that are made up; by default the version's own.
+        version: of the corpus: 1 is a small world of common words, in which the research sweeps train and ask.
 
     Raises:
-        ValueError: no such split or skill, a negative weight or start, a share outside 0 to 1, nothing to draw from, or
+        ValueError: no such split, version or skill, a negative weight or start, a share outside 0 to 1, nothing to draw from, or
             skills that make no dialogue of this split.
         TypeError: a skill returned something other than a list of turns.
     """
     spec = split_spec(split)
-    entries = _choose(skills, weights)
+    lexicon = get_lexicon(version)
+    if spec.held_out and not lexicon.held_out:
+        raise ValueError(f"version {version} of the corpus holds no words out; draw {split!r} from version {LATEST}")
+    entries = _choose(skill_names(version) if skills is None else skills, weights)
     if start < 0:
         raise ValueError(f"start is {start}; give 0 or more")
+    coined = lexicon.coined if coined is None else coined
     if not 0 <= coined <= 1:
         raise ValueError(f"coined is {coined}; give a share from 0 to 1")
-    return _draw_all(f"mini-ism/{split}/{seed}", spec, entries, start, coined)
+
+    def world(rng: Random) -> World:
+        # Version 1 asks the dice nothing here.
+        lower = lexicon.lower > 0 and chance(rng, lexicon.lower)
+        return World(rng, coined, version=version, held_out=spec.held_out, lower=lower)
+
+    return _draw_all(f"mini-ism/{split}/{seed}", spec, entries, start, world)
 
 
 def split_spec(split: str) -> SplitSpec:
@@ -122,17 +140,17 @@ def split_spec(split: str) -> SplitSpec:
         raise ValueError(f"no split named {split!r}; there are: {', '.join(SPLITS)}") from None
 
 
-def _choose(skills: Iterable[str] | None, weights: Mapping[str, float] | None) -> list[Entry]:
+def _choose(skills: Iterable[str], weights: Mapping[str, float] | None) -> list[Entry]:
     if isinstance(skills, str):
         raise ValueError(f"skills is the text {skills!r}; give a list of names")
-    names = list(skill_names() if skills is None else skills)
+    names = list(skills)
     weights = dict(weights or {})
     for name in weights:
         get_entry(name)
         if weights[name] < 0:
             raise ValueError(f"the weight of skill {name!r} is {weights[name]}; give 0 or more")
     entries = [
-        Entry(name, entry.skill, weights.get(name, entry.weight))
+        replace(entry, weight=weights.get(name, entry.weight))
         for name, entry in ((name, get_entry(name)) for name in names)
     ]
     entries = [entry for entry in entries if entry.weight > 0]
@@ -141,12 +159,15 @@ def _choose(skills: Iterable[str] | None, weights: Mapping[str, float] | None) -
     return entries
 
 
-def _draw_all(seed: str, spec: SplitSpec, entries: list[Entry], start: int, coined: float) -> Iterator[Dialogue]:
+def _draw_all(
+    seed: str, spec: SplitSpec, entries: list[Entry], start: int, new_world: Callable[[Random], World]
+) -> Iterator[Dialogue]:
     index = start
     while True:
         rng = Random(f"{seed}/{index}")
         for _ in range(ATTEMPTS):
-            messages, labels = _draw(rng, World(rng, coined), spec, entries)
+            world = new_world(rng)
+            messages, labels = _draw(rng, world, spec, entries)
             if len(labels) >= 2 and bucket(messages) in spec.buckets:
                 break
         else:
@@ -156,7 +177,7 @@ def _draw_all(seed: str, spec: SplitSpec, entries: list[Entry], start: int, coin
                 f"{spec.turns} user turns and at most {spec.words} words; add a skill, make its "
                 "turns shorter, or let it vary more"
             )
-        yield Dialogue(_add_noise(rng, messages), labels)
+        yield Dialogue(_type(rng, world, messages), labels)
         index += 1
 
 
@@ -217,6 +238,9 @@ def _interleave(rng: Random, threads: list[list[Turn]]) -> list[Turn]:
     while order:
         chosen = order.pop(below(rng, len(order)))
         mixed.append((chosen, queues[chosen].pop()))
+        while queues[chosen] and queues[chosen][-1].follows:
+            order.remove(chosen)
+            mixed.append((chosen, queues[chosen].pop()))
     mixed.sort(key=lambda item: item[1].placement)  # stable: greetings first, farewells last
     turns: list[Turn] = []
     position = 0
@@ -234,16 +258,31 @@ def _interleave(rng: Random, threads: list[list[Turn]]) -> list[Turn]:
     return turns
 
 
-def _add_noise(rng: Random, messages: list[Message]) -> list[Message]:
-    """In a few user turns, the first capital or the last mark missing, as people type."""
+def _type(rng: Random, world: World, messages: list[Message]) -> list[Message]:
+    """The user's turns as people type them: a few carelessly, and in some dialogues all in small letters."""
     for message in messages:
-        if message["role"] != "user" or not chance(rng, NOISE_SHARE):
+        if message["role"] != "user":
             continue
-        text = message["content"]
-        kind = pick(rng, ("case", "mark", "both"))
-        if kind != "case" and text[-1] in ".?":
-            text = text[:-1]
-        if kind != "mark" and text.split(maxsplit=1)[0].rstrip(".,?:") in _OPENERS:
-            text = text[0].lower() + text[1:]
-        message["content"] = text
+        if world.lower:
+            message["content"] = _type_lower(rng, message["content"])
+        elif chance(rng, world.lexicon.careless):
+            message["content"] = _type_carelessly(rng, message["content"])
     return messages
+
+
+def _type_carelessly(rng: Random, text: str) -> str:
+    """The first capital or the last mark missing."""
+    kind = pick(rng, ("case", "mark", "both"))
+    if kind != "case" and text[-1] in ".?":
+        text = text[:-1]
+    if kind != "mark" and text.split(maxsplit=1)[0].rstrip(".,?:") in _OPENERS:
+        text = text[0].lower() + text[1:]
+    return text
+
+
+def _type_lower(rng: Random, text: str) -> str:
+    """No capitals, and often neither the last mark nor apostrophes."""
+    text = text.lower()
+    if chance(rng, 0.6) and text[-1] in ".?":
+        text = text[:-1]
+    return text.replace("'", "") if chance(rng, 0.4) else text

@@ -9,23 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from mini_ism.corpus.dialogues import Dialogue, canonical, generate, split_spec
+from mini_ism.corpus.world import LATEST
 from mini_ism.files import sha256
 from mini_ism.paths import data_dir
 
 SEED = 0
-SIZES = {"train": 4000, "validation": 500, "test": 1000, "long": 300}  # dialogues
+SIZES = {"train": 4000, "validation": 500, "test": 1000, "long": 300, "held_out": 500}  # dialogues
 MANIFEST = "manifest.json"
 
 
-def draw_split(name: str) -> list[Dialogue]:
-    """The first dialogues of a split's endless stream, without repeats."""
+def draw_split(name: str, version: int = LATEST) -> list[Dialogue]:
+    """The first dialogues of a split's endless stream, without repeats: for the latest version, what the files hold."""
     seen: set[str] = set()
 
     def fresh(dialogue: Dialogue) -> bool:
         text = canonical(dialogue.messages)
         return text not in seen and not seen.add(text)  # type: ignore[func-returns-value]
 
-    return list(islice(filter(fresh, generate(SEED, name)), SIZES[name]))
+    return list(islice(filter(fresh, generate(SEED, name, version=version)), SIZES[name]))
 
 
 def to_jsonl(dialogues: Iterable[Dialogue]) -> bytes:
@@ -45,7 +46,7 @@ def load_split(name: str, folder: str | Path | None = None) -> list[Dialogue]:
     """The dialogues of a frozen split.
 
     Args:
-        name: "train", "validation", "test" or "long".
+        name: "train", "validation", "test", "long" or "held_out".
         folder: where the split and its manifest are; the package's own data by default.
 
     Raises:

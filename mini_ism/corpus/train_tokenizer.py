@@ -28,7 +28,7 @@ def train_ranks() -> bytes:
         raise ModuleNotFoundError(
             "training the tokenizer needs rustbpe: pip install rustbpe (or mini-ism's `dev` extra)"
         ) from None
-    dialogues = islice(generate(SEED, "train", coined=0.0), DIALOGUES)
+    dialogues = islice(generate(SEED, "train", coined=0.0, version=1), DIALOGUES)
     texts = [f" {message['content']}" for dialogue in dialogues for message in dialogue.messages]
     trainer = rustbpe.Tokenizer()
     trainer.train_from_iterator(iter(texts), VOCAB_SIZE - len(SPECIALS), pattern=PATTERN)
