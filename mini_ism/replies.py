@@ -10,7 +10,9 @@ import tiktoken
 import torch
 from torch import Tensor
 
-Stopped = Literal["end", "length", "context", "stop", "interrupted"]
+from mini_ism.sampling import loop_start
+
+Stopped = Literal["end", "length", "context", "stop", "loop", "interrupted"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +24,8 @@ class Reply:
         tokens: LongTensor ``[N]``, its tokens without the end marker.
         logits: ``[N or N + 1, V]`` on the CPU, the scores each token (and the end marker) was picked from.
         stopped: why it ended: ``"end"`` the model said so, ``"length"`` after ``max_new_tokens``, ``"context"`` no
-            room was left, ``"stop"`` it wrote a stop string, ``"interrupted"`` nobody wanted to hear more.
+            room was left, ``"stop"`` it wrote a stop string, ``"loop"`` it wrote the same again and again,
+            ``"interrupted"`` nobody wanted to hear more.
     """
 
     text: str
@@ -54,6 +57,11 @@ class AnswerWriter:
         found = [place for stop in self.stops if (place := self.text.find(stop)) >= 0]
         self.stopped_at = min(found, default=None)
         return self._show(len(self.text) - self._held_back() if self.stopped_at is None else self.stopped_at)
+
+    @property
+    def loops(self) -> bool:
+        """Whether the answer has come to write the same again and again: there is no use in more of it."""
+        return loop_start(self.tokens) is not None
 
     def tail(self) -> str:
         """What is left to be shown when the answer is over."""

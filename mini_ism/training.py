@@ -27,7 +27,7 @@ from mini_ism.config import GPTConfig
 from mini_ism.corpus import LATEST, Dialogue, generate, load_split
 from mini_ism.devices import get_device
 from mini_ism.dialogue import EncodedDialogue
-from mini_ism.evaluation import CONTROL_SKILLS, Score, evaluate
+from mini_ism.evaluation import Score, evaluate
 from mini_ism.interrupts import uninterrupted
 from mini_ism.masks import get_mask
 from mini_ism.metrics import Measurement
@@ -102,9 +102,7 @@ class TrainingConfig:
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is a share of the steps, 0 up to 1, got {getattr(self, name)}")
         # Raises for an unknown skill, or a bad weight or share.
-        generate(
-            self.seed, "train", self.skill_names, self.skill_weights, coined=self.coined, version=self.corpus
-        )
+        generate(self.seed, "train", self.skill_names, self.skill_weights, coined=self.coined, version=self.corpus)
 
     def rate(self, step: int) -> float:
         """The learning rate of a step: linear warm-up, then cosine (1608.03983)."""

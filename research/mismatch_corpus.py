@@ -101,7 +101,9 @@ def fine_tune(recipe: TrainingConfig, mask: str, steps: int) -> TrainingConfig:
 
 def questions(count: int) -> list[Dialogue]:
     """Those of the first dialogues of the test split that ask for a control skill."""
-    return [dialogue for dialogue in draw_split("test", version=1)[:count] if set(CONTROL_SKILLS) & set(dialogue.skills)]
+    return [
+        dialogue for dialogue in draw_split("test", version=1)[:count] if set(CONTROL_SKILLS) & set(dialogue.skills)
+    ]
 
 
 def shares(stage: str, mask: str, model: GPT, test: list[Dialogue]) -> dict[str, float]:

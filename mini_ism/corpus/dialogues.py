@@ -24,7 +24,7 @@ class SplitSpec(NamedTuple):
     threads: tuple[int, int]
     sizes: tuple[int, int]  # facts a thread
     turns: int  # user turns at most; at least two
-    words: int  # words and punctuation marks at most, a stand-in for tokens
+    length: int  # at most, about the text's tokens: see `_length`
     held_out: bool = False  # words and wordings that no other split has
 
 
@@ -94,8 +94,8 @@ def generate(
 
     Args:
         seed: same seed, same dialogues, on every platform and Python version.
-        split: "train", "validation", "test", "long" or "held_out". No dialogue is in two splits; held-out dialogues have
-            words and wordings of their own.
+        split: "train", "validation", "test", "long" or "held_out". No dialogue is in two splits, and the words and
+            wordings of "held_out" are in no other.
         skills: names of the skills to draw from; all of the version by default.
         weights: how often a skill is taken, relative to the others, where it should differ from what the skill was
             registered with.
@@ -105,8 +105,8 @@ def generate(
         version: of the corpus: 1 is a small world of common words, in which the research sweeps train and ask.
 
     Raises:
-        ValueError: no such split, version or skill, a negative weight or start, a share outside 0 to 1, nothing to draw from, or
-            skills that make no dialogue of this split.
+        ValueError: no such split, version or skill, a negative weight or start, a share outside 0 to 1, nothing to draw
+            from, or skills that make no dialogue of this split.
         TypeError: a skill returned something other than a list of turns.
     """
     spec = split_spec(split)
@@ -174,7 +174,7 @@ def _draw_all(
             names = ", ".join(entry.name for entry in entries)
             raise ValueError(
                 f"{ATTEMPTS} draws of {names} made no dialogue of this split with 2 to "
-                f"{spec.turns} user turns and at most {spec.words} words; add a skill, make its "
+                f"{spec.turns} user turns and at most {spec.length} tokens or so; add a skill, make its "
                 "turns shorter, or let it vary more"
             )
         yield Dialogue(_type(rng, world, messages), labels)
@@ -184,7 +184,7 @@ def _draw_all(
 def _draw(rng: Random, world: World, spec: SplitSpec, entries: list[Entry]) -> tuple[list[Message], list[str]]:
     """One dialogue, of whichever split its hash will say."""
     system = _system(rng, world) if chance(rng, SYSTEM_SHARE) else ""
-    turns = _interleave(rng, _threads(rng, world, spec, entries, _length(system)))
+    turns = _interleave(rng, _threads(rng, world, spec, entries, _length(world, system)))
     opens_with_facts = len(turns) > 2 and turns[0].skill == ACK
     # A system prompt has no "I" and no "my".
     if system and opens_with_facts and not _FIRST_PERSON.search(turns[0].user) and chance(rng, 0.5):
@@ -212,8 +212,8 @@ def _threads(rng: Random, world: World, spec: SplitSpec, entries: list[Entry], u
     for _ in range(THREAD_ATTEMPTS):
         entry = pick_weighted(rng, entries, weights)
         thread = check_turns(entry.name, entry.skill(rng, world, between(rng, *spec.sizes)))
-        length = sum(_length(turn.user) + _length(turn.assistant) for turn in thread)
-        if thread and turns + len(thread) <= spec.turns and used + length <= spec.words:
+        length = sum(_length(world, turn.user) + _length(world, turn.assistant) for turn in thread)
+        if thread and turns + len(thread) <= spec.turns and used + length <= spec.length:
             threads.append(thread)
             turns += len(thread)
             used += length
@@ -224,9 +224,11 @@ def _threads(rng: Random, world: World, spec: SplitSpec, entries: list[Entry], u
     return threads
 
 
-def _length(text: str) -> int:
-    """Words and punctuation marks: about the text's tokens."""
-    return len(text.split()) + sum(map(text.count, ".,?:"))
+def _length(world: World, text: str) -> int:
+    """About the text's tokens: half of its letters, or in version 1, with its words of one token, words and marks."""
+    if world.lexicon.version == 1:
+        return len(text.split()) + sum(map(text.count, ".,?:"))
+    return len(text) // 2
 
 
 def _interleave(rng: Random, threads: list[list[Turn]]) -> list[Turn]:

@@ -32,7 +32,7 @@ KINDS = {
 """Each kind of word and its file."""
 
 KEPT_APART = read_words("names_kept_apart")
-"""Common first names that no dialogue of any split uses: see :mod:`mini_ism.name_check`."""
+"""Common first names that no dialogue of any split uses: see :mod:`tools.chat_check`."""
 
 # fmt: off
 ONSETS = ("b", "c", "d", "f", "g", "h", "j", "k", "l", "m", "n", "p", "r", "s", "t", "v", "w", "y", "z", "")
@@ -41,8 +41,8 @@ CLUSTERS = ("bh", "bj", "bl", "br", "ch", "chr", "cl", "cr", "dh", "dj", "dm", "
             "rh", "sch", "sh", "sk", "sl", "sm", "sn", "sp", "st", "str", "sv", "sz", "th", "tj", "tr", "ts", "wh", "x",
             "zh")
 VOWELS = ("a", "e", "i", "o", "u")
-DIPHTHONGS = ("aa", "ae", "ai", "au", "ay", "ea", "ee", "ei", "eo", "eu", "ia", "ie", "io", "oa", "oe", "oi", "oo", "ou",
-              "ua", "ue", "ui", "y", "ya", "yo", "yu")
+DIPHTHONGS = ("aa", "ae", "ai", "au", "ay", "ea", "ee", "ei", "eo", "eu", "ia", "ie", "io", "oa", "oe", "oi", "oo",
+              "ou", "ua", "ue", "ui", "y", "ya", "yo", "yu")
 CODAS = ("", "", "", "", "b", "ck", "d", "f", "ff", "g", "h", "k", "l", "ld", "ll", "lm", "lt", "m", "mp", "n", "nd",
          "ng", "nn", "nt", "p", "r", "rd", "rg", "rk", "rn", "rt", "s", "sh", "sk", "ss", "st", "t", "th", "tt", "v",
          "w", "x", "z", "tz")

@@ -68,7 +68,12 @@ FIELDS: Mapping[str, Field] = {
     "my food": Field(
         _like,
         Wording(("I {verb} {it}.", "I really {verb} {it}.", "I {verb} {it} a lot."), ("I {verb} {it} very much.",)),
-        ((Wording(("What do I {verb}?", "Tell me what I {verb}."), ("Do you know what I {verb}?",)), "You {verb} {it}."),),
+        (
+            (
+                Wording(("What do I {verb}?", "Tell me what I {verb}."), ("Do you know what I {verb}?",)),
+                "You {verb} {it}.",
+            ),
+        ),
     ),
     "my home": Field(
         _home,
@@ -93,7 +98,9 @@ FIELDS: Mapping[str, Field] = {
         Wording(("My favourite {colour} is {it}.", "My favorite {colour} is {it}."), ("The {colour} I like is {it}.",)),
         (
             (
-                Wording(("What is my favourite {colour}?", "What is my favorite {colour}?"), ("Which {colour} do I like?",)),
+                Wording(
+                    ("What is my favourite {colour}?", "What is my favorite {colour}?"), ("Which {colour} do I like?",)
+                ),
                 "It is {it}.",
             ),
         ),

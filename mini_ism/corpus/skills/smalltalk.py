@@ -47,7 +47,7 @@ CHATTER = (
             (
                 *("What can you do?", "What can you do?", "Help.", "Help!", "help", "Can you help me?", "Help me."),
                 *("What can I ask you?", "What can I ask?", "How does this work?", "What do you do?", "I need help."),
-                *("What should I say?", "What can I say?", "What are you good at?", "What can you tell me?", "?"),
+                *("What should I say?", "What can I say?", "What are you good at?", "What can you tell me?"),
             ),
             ("Please help.", "What may I ask you?", "What are you able to do?"),
         ),
@@ -56,7 +56,15 @@ CHATTER = (
     ),
     (
         Wording(
-            ("Thank you.", "Thanks.", "Thank you!", "Thanks!", "Thank you very much.", "Great, thanks.", "Many thanks."),
+            (
+                "Thank you.",
+                "Thanks.",
+                "Thank you!",
+                "Thanks!",
+                "Thank you very much.",
+                "Great, thanks.",
+                "Many thanks.",
+            ),
             ("Thanks so much.", "Thank you, well done."),
         ),
         "You are welcome.",
@@ -72,7 +80,14 @@ CHATTER = (
     ),
     (
         Wording(
-            ("Are you a robot?", "Are you human?", "Are you a person?", "Are you real?", "What are you?", "Are you Siri?"),
+            (
+                "Are you a robot?",
+                "Are you human?",
+                "Are you a person?",
+                "Are you real?",
+                "What are you?",
+                "Are you Siri?",
+            ),
             ("Are you a machine?", "Are you a computer?"),
         ),
         MODEL,
@@ -81,7 +96,18 @@ CHATTER = (
     (
         Wording(
             (
-                *("Okay.", "Good.", "Great.", "Nice.", "Yes.", "No.", "I see.", "I am tired.", "I am happy.", "I'm bored."),
+                *(
+                    "Okay.",
+                    "Good.",
+                    "Great.",
+                    "Nice.",
+                    "Yes.",
+                    "No.",
+                    "I see.",
+                    "I am tired.",
+                    "I am happy.",
+                    "I'm bored.",
+                ),
                 *("I am hungry.", "I'm fine.", "Well done.", "Cool.", "I am well, too.", "Right.", "That is right."),
             ),
             ("I am sad.", "I'm thirsty.", "Fine.", "Very good."),
@@ -91,7 +117,14 @@ CHATTER = (
     ),
 )
 GREETINGS = Wording(
-    ("Hello, I am {}.", "Hi, I'm {}.", "Hi, my name is {}.", "Hello, my name is {}.", "Hello! I am {}.", "Hey, I'm {}."),
+    (
+        "Hello, I am {}.",
+        "Hi, I'm {}.",
+        "Hi, my name is {}.",
+        "Hello, my name is {}.",
+        "Hello! I am {}.",
+        "Hey, I'm {}.",
+    ),
     ("Good morning, I am {}.", "Hi there, I'm {}."),
 )
 

@@ -17,7 +17,12 @@ AROUND = ("behind", "near", "under")
 TELL: dict[str, Wording] = {
     "thing": Wording(
         (
-            *("{The} {it} is {spot}.", "I put {the} {it} {spot}.", "I left {the} {it} {spot}.", "{The} {it} is {spot}."),
+            *(
+                "{The} {it} is {spot}.",
+                "I put {the} {it} {spot}.",
+                "I left {the} {it} {spot}.",
+                "{The} {it} is {spot}.",
+            ),
             *("There is {a_it} {spot}.", "I put {the} {it} {spot}."),
         ),
         ("You can find {the} {it} {spot}.", "I have put {the} {it} {spot}.", "{The} {it} lies {spot}."),

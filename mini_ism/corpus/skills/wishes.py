@@ -25,7 +25,13 @@ WISHES = Wording(
     (
         *("Tell me a story.", "Tell me a riddle.", "Tell me something funny.", "Write a poem.", "Write me a poem."),
         *("Write a letter to {name}.", "Write a story about {food}.", "Sing a song.", "Sing for me.", "Play a game."),
-        *("Let's play a game.", "Draw a {pet}.", "Draw me a {thing}.", "Translate {food} into French.", "Say it in German."),
+        *(
+            "Let's play a game.",
+            "Draw a {pet}.",
+            "Draw me a {thing}.",
+            "Translate {food} into French.",
+            "Say it in German.",
+        ),
         *("Give me a recipe for {food}.", "Give me an example.", "Show me a picture of a {pet}.", "Make a list."),
         *("Write some code.", "Write a program in Python.", "Can you write code?", "Can you help me with my homework?"),
         *("Explain what attention is.", "Explain how a {thing} works.", "Buy me a {thing}.", "Order some {food}."),
@@ -33,7 +39,13 @@ WISHES = Wording(
         *("Open the {thing}.", "Book a flight to {city}.", "Find me a hotel in {city}.", "Search for {thing}."),
         *("Can you speak Spanish?", "Can you sing?", "Can you draw?", "Please cook some {food}.", "Make me laugh."),
         *("Summarise this text.", "Write an email to {name}.", "Can you write a song about {city}?", "Do a trick."),
-        *("Give me some advice.", "What should I cook?", "What should I do today?", "Recommend a book.", "Teach me chess."),
+        *(
+            "Give me some advice.",
+            "What should I cook?",
+            "What should I do today?",
+            "Recommend a book.",
+            "Teach me chess.",
+        ),
     ),
     (
         *("Write a short novel.", "Paint a {pet}.", "Please sing something.", "Give me a tip.", "Book a table."),
@@ -44,7 +56,13 @@ WORLD = Wording(
     (
         *("What is the capital of {country}?", "How big is {country}?", "What is the weather like?"),
         *("What time is it?", "What day is it today?", "Who is the president of {country}?", "Who wrote Hamlet?"),
-        *("How many people live in {city}?", "What is the news?", "Is it raining?", "What year is it?", "What is love?"),
+        *(
+            "How many people live in {city}?",
+            "What is the news?",
+            "Is it raining?",
+            "What year is it?",
+            "What is love?",
+        ),
         *("What is the meaning of life?", "How tall is {name}?", "Who invented the {thing}?", "Why is the sky blue?"),
         *("What is a {pet}?", "How far is {city}?", "What do people in {country} eat?", "When was the war?"),
         *("What do people eat in {city}?", "What do you know?", "How do you make {food}?", "What does a {pet} eat?"),
@@ -71,9 +89,7 @@ def wishes(rng: Random, world: World, size: int) -> list[Turn]:
     """Sing a song. -> I can't do that. Ask me where things are."""
     turns: list[Turn] = []
     for _ in range(pick(rng, (1, 1, 2))):
-        wording, answer = pick_weighted(
-            rng, ((SUMS, NO_SUMS), (WISHES, CANNOT), (WORLD, ONLY_TOLD)), (0.25, 0.45, 0.3)
-        )
+        wording, answer = pick_weighted(rng, ((SUMS, NO_SUMS), (WISHES, CANNOT), (WORLD, ONLY_TOLD)), (0.25, 0.45, 0.3))
         text = _fill(world, world.say(wording))
         if answer == CANNOT and not text.startswith(("Can", "Please", "Let", "What")) and chance(rng, 0.3):
             text = pick(rng, POLITE).format(text[0].lower() + text[1:])
