@@ -67,8 +67,7 @@ class Sampler:
         return int(torch.multinomial(odds, 1, generator=self.generator))
 
 
-LONGEST_PERIOD = 8  # tokens
-COPIES = 4  # 999 is a number, and Lulu a name
+LONGEST_PERIOD, COPIES = 8, 4  # tokens; 999 is a number, and Lulu a name
 
 
 def loop_start(tokens: Sequence[int]) -> int | None:

@@ -35,11 +35,8 @@ from mini_ism.model import GPT
 from mini_ism.run_files import STATE, Progress, resume_run, save_run
 from mini_ism.tokenizer import load_tokenizer
 
-EASY_WEIGHTS = {
-    1: {"recall": 4.0, "persona": 1.0, "queue": 1.0},
-    2: {"recall": 4.0, "persona": 1.0, "queue": 1.0, "about_me": 1.0, "whereabouts": 1.0},
-}
-"""The skills of the easy steps, by version of the corpus, and how often each is drawn."""
+EASY_1 = {"recall": 4.0, "persona": 1.0, "queue": 1.0}
+EASY_WEIGHTS = {1: EASY_1, 2: {**EASY_1, "about_me": 1.0, "whereabouts": 1.0}}  # by version of the corpus
 EASY_DRAWS = 3
 
 Value = TypeVar("Value", bool, int, float, str)
@@ -58,9 +55,9 @@ class TrainingConfig:
     """All that decides a run: the same configuration on the same machine gives the same weights.
 
     Of the control skills the queue is learned last, and recall fails last where something was swapped before, hence
-    the default weights. To copy a made-up word piece by piece is learned late, hence twice the frozen splits' share of
-    them. The easy steps teach first, where it is cheap, what everything else stands on; without them the plateau before
-    recall is several times longer.
+    the default weights. To say again a name that it never saw, a model must copy piece by piece, hence as many made-up
+    words as known ones, twice the frozen splits' share. The easy steps teach first, where it is cheap, what everything
+    else stands on; without them the plateau before recall is several times longer.
 
     Raises:
         ValueError: a value is out of its range, or a skill is unknown.
@@ -307,7 +304,7 @@ class Run:
 
     def validate(self) -> dict[str, Score]:
         """Exact match by skill on the first dialogues of the validation split."""
-        dialogues = load_split("validation")[: self.config.validation]
+        dialogues = load_split("validation", version=self.config.corpus)[: self.config.validation]
         return evaluate(self.model, self.tokenizer, dialogues, self.mask)
 
     def save(self) -> None:

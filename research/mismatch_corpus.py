@@ -14,8 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mini_ism.checkpoints import load_model
-from mini_ism.corpus import Dialogue
-from mini_ism.corpus.splits import draw_split
+from mini_ism.corpus import Dialogue, load_split
 from mini_ism.evaluation import CONTROL_SKILLS, Score, evaluate
 from mini_ism.model import GPT
 from mini_ism.results import Row
@@ -102,7 +101,7 @@ def fine_tune(recipe: TrainingConfig, mask: str, steps: int) -> TrainingConfig:
 def questions(count: int) -> list[Dialogue]:
     """Those of the first dialogues of the test split that ask for a control skill."""
     return [
-        dialogue for dialogue in draw_split("test", version=1)[:count] if set(CONTROL_SKILLS) & set(dialogue.skills)
+        dialogue for dialogue in load_split("test", version=1)[:count] if set(CONTROL_SKILLS) & set(dialogue.skills)
     ]
 
 

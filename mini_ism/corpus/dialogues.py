@@ -177,7 +177,8 @@ def _draw_all(
                 f"{spec.turns} user turns and at most {spec.length} tokens or so; add a skill, make its "
                 "turns shorter, or let it vary more"
             )
-        yield Dialogue(_type(rng, world, messages), labels)
+        careless = 0.0 if world.lower else world.lexicon.careless
+        yield Dialogue(_type_carelessly(rng, messages, careless), labels)
         index += 1
 
 
@@ -191,7 +192,8 @@ def _draw(rng: Random, world: World, spec: SplitSpec, entries: list[Entry]) -> t
         system = f"{system} {turns.pop(0).user}"
     messages = [{"role": "system", "content": system}] if system else []
     for turn in turns:
-        messages.append({"role": "user", "content": turn.user})
+        typed = _type_lower(rng, turn.user) if world.lower else turn.user
+        messages.append({"role": "user", "content": typed})
         messages.append({"role": "assistant", "content": turn.assistant})
     return messages, [turn.skill for turn in turns]
 
@@ -260,31 +262,24 @@ def _interleave(rng: Random, threads: list[list[Turn]]) -> list[Turn]:
     return turns
 
 
-def _type(rng: Random, world: World, messages: list[Message]) -> list[Message]:
-    """The user's turns as people type them: a few carelessly, and in some dialogues all in small letters."""
-    for message in messages:
-        if message["role"] != "user":
-            continue
-        if world.lower:
-            message["content"] = _type_lower(rng, message["content"])
-        elif chance(rng, world.lexicon.careless):
-            message["content"] = _type_carelessly(rng, message["content"])
-    return messages
-
-
-def _type_carelessly(rng: Random, text: str) -> str:
-    """The first capital or the last mark missing."""
-    kind = pick(rng, ("case", "mark", "both"))
-    if kind != "case" and text[-1] in ".?":
-        text = text[:-1]
-    if kind != "mark" and text.split(maxsplit=1)[0].rstrip(".,?:") in _OPENERS:
-        text = text[0].lower() + text[1:]
-    return text
-
-
 def _type_lower(rng: Random, text: str) -> str:
-    """No capitals, and often neither the last mark nor apostrophes."""
+    """Without capitals, and often without the last mark or apostrophes."""
     text = text.lower()
     if chance(rng, 0.6) and text[-1] in ".?":
         text = text[:-1]
     return text.replace("'", "") if chance(rng, 0.4) else text
+
+
+def _type_carelessly(rng: Random, messages: list[Message], share: float) -> list[Message]:
+    """In a share of the user's turns, the first capital or the last mark missing, as people type."""
+    for message in messages:
+        if message["role"] != "user" or not chance(rng, share):
+            continue
+        text = message["content"]
+        kind = pick(rng, ("case", "mark", "both"))
+        if kind != "case" and text[-1] in ".?":
+            text = text[:-1]
+        if kind != "mark" and text.split(maxsplit=1)[0].rstrip(".,?:") in _OPENERS:
+            text = text[0].lower() + text[1:]
+        message["content"] = text
+    return messages

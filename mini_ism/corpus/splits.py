@@ -42,18 +42,21 @@ def to_jsonl(dialogues: Iterable[Dialogue]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode("utf-8")
 
 
-def load_split(name: str, folder: str | Path | None = None) -> list[Dialogue]:
+def load_split(name: str, folder: str | Path | None = None, *, version: int = LATEST) -> list[Dialogue]:
     """The dialogues of a frozen split.
 
     Args:
         name: "train", "validation", "test", "long" or "held_out".
         folder: where the split and its manifest are; the package's own data by default.
+        version: of the corpus. The files hold the latest; an earlier one is drawn again, the same as it ever was.
 
     Raises:
         FileNotFoundError: the split's file or the manifest is missing.
         ValueError: no such split; or a file is truncated, edited or malformed.
     """
     split_spec(name)
+    if version != LATEST:
+        return draw_split(name, version)
     folder = data_dir() / "dialogues" if folder is None else Path(folder)
     path = folder / f"{name}.jsonl"
     content = _read(path)

@@ -15,7 +15,7 @@ ONLY_TOLD = "I only know what you tell me."
 SUMS = Wording(
     (
         *("What is {m} plus {n}?", "What is {m} + {n}?", "What is {m} times {n}?", "How much is {m} + {n}?"),
-        *("What's {m} minus {n}?", "{m} + {n}?", "{m} + {n} = ?", "What is {m} * {n}?", "Add {m} and {n}."),
+        *("What's {m} minus {n}?", "{m} + {n}?", "{m} + {n} =?", "What is {m} * {n}?", "Add {m} and {n}."),
         *("Calculate {m} times {n}.", "Can you add {m} and {n}?", "Multiply {m} by {n}.", "Solve x + {m} = {n}."),
         *("What is the square root of {n}?", "Count to {n}.", "Can you do maths?"),
     ),
