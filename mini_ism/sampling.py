@@ -73,8 +73,7 @@ LONGEST_PERIOD, COPIES = 8, 4  # tokens; 999 is a number, and Lulu a name
 def loop_start(tokens: Sequence[int]) -> int | None:
     """Where the second copy begins, if the tokens end in copies of the same few; ``None`` if they do not.
 
-    A small model that does not know how to go on may write "Mararararara" until it has no room left. Four copies in a
-    row of up to eight tokens are no word any more, whatever comes next.
+    A small model that does not know how to go on may write "Mararararara" until no room is left.
     """
     for period in range(1, LONGEST_PERIOD + 1):
         start = len(tokens) - COPIES * period

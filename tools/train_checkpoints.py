@@ -25,10 +25,10 @@ from tools.chat_check import check_messages, check_names, name_lists
 
 RECIPE: dict[str, Any] = {
     "preset": "mini",
-    "steps": 16_000,
+    "steps": 20_000,
     "lr": 2e-3,
     "easy": 0.1,
-    "weights": "recall=4.5,persona=3.5,queue=6,revision=2",
+    "weights": "recall=6,persona=3.5,queue=8,revision=2",
 }
 """What differs from the defaults, the same for every mask. The larger shape has room for thousands of words."""
 TITLES = {

@@ -97,6 +97,7 @@ class ChatReader(Reader):
             # -- statements
             (NODS, lambda: "Okay."),
             (rf"i(?:'m| am) (?:{MOODS})", lambda: "Okay."),
+            (rf"it is ({SPOT})", lambda spot: self.at(self.latest, spot)),
             (rf"i (?:moved|took|brought) {the} to the {w}", self.moved),
             (rf"{the} (?:went|moved|walked) to the {w}", self.moved),
             (rf"(?:now |by now )?{the} (?:is|are) (?:now )?(?:sitting |standing |asleep |sleeping )?({SPOT})", self.at),
@@ -151,6 +152,7 @@ class ChatReader(Reader):
 
     def place(self, it: str) -> str:
         spot = self.spot_of(bare(it))
+        self.latest = bare(it)
         return f"{spot[0].upper()}{spot[1:]}." if spot else UNKNOWN
 
     def spot_of(self, it: str) -> str | None:
@@ -166,6 +168,7 @@ class ChatReader(Reader):
 
     def yes_no(self, it: str, spot: str) -> str:
         found = self.spot_of(bare(it))
+        self.latest = bare(it)
         return UNKNOWN if found is None else "Yes." if found == spot else "No."
 
     def other(self, name: str, what: str, form: str) -> str:

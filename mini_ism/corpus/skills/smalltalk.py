@@ -36,7 +36,14 @@ CHATTER = (
     ),
     (
         Wording(
-            ("How are you?", "How are you today?", "How's it going?", "Are you well?", "How do you feel?"),
+            (
+                "How are you?",
+                "How are you today?",
+                "How are you feeling?",
+                "How's it going?",
+                "Are you well?",
+                "How do you feel?",
+            ),
             ("How is it going?", "Are you fine?"),
         ),
         "I am well, thank you.",
@@ -72,7 +79,18 @@ CHATTER = (
     ),
     (
         Wording(
-            ("Goodbye.", "Bye.", "Bye!", "See you.", "Goodbye!", "See you later.", "Good night.", "Bye for now."),
+            (
+                "Goodbye.",
+                "Bye.",
+                "Bye!",
+                "See you.",
+                "Goodbye!",
+                "See you later.",
+                "Good night.",
+                "Bye for now.",
+                "Okay, bye.",
+                "Goodbye, and thanks.",
+            ),
             ("See you soon.", "Have a nice day."),
         ),
         "Goodbye.",

@@ -93,7 +93,9 @@ def _spot(rng: Random, world: World, kind: str) -> str:
 
 
 def _fact(rng: Random, world: World, kind: str) -> Fact:
-    it = world.word(kind)
+    it = world.word("food" if kind == "thing" and chance(rng, 0.12) else kind)
+    if kind == "thing" and it.endswith("s"):  # of food: the bananas are in the fridge
+        kind = "plural"
     the = "my" if kind != "name" and chance(rng, 0.25) else "the"
     return Fact(kind, it, the, _spot(rng, world, kind))
 
@@ -175,20 +177,24 @@ def _pair(rng: Random, world: World) -> list[Turn]:
     first, second = (one.it, two) if kind == "name" else (f"The {one.it}", f"the {two}")
     question = world.say(WHO if kind == "name" else WHAT).format(spot=one.spot)
     if chance(rng, 0.4):
-        question, answer = f"Where is {one.x if kind == 'name' else f'the {one.it}'}?", phrases.sentence(one.spot)
+        one.the = "the"
+        turn = _ask_where(world, one)
     else:
-        answer = f"{first} and {second}."
-    return lay_out(rng, [f"{first} and {second} are {one.spot}."], [Turn(question, answer, "whereabouts")])
+        turn = Turn(question, f"{first} and {second}.", "whereabouts")
+    return lay_out(rng, [f"{first} and {second} are {one.spot}."], [turn])
 
 
 def _early(rng: Random, world: World) -> list[Turn]:
-    """A question before its fact, and again after it."""
+    """A question before its fact, and again after it, which may say "it" of what was asked for."""
     fact = _fact(rng, world, pick(rng, ("name", "thing", "plural", "pet")))
     question, told = _ask_where(world, fact), _fill(world.say(TELL[fact.kind]), fact)
-    return [
-        Turn(question.user, phrases.UNKNOWN_ANSWER, "unknown"),
-        *lay_out(rng, [told], [_ask_where(world, fact)]),
-    ]
+    if chance(rng, 0.3):
+        question = _ask_yes_no(rng, world, fact)
+    turns = [Turn(question.user, phrases.UNKNOWN_ANSWER, "unknown")]
+    if fact.kind in ("thing", "pet") and chance(rng, 0.5):
+        again = _ask_where(world, fact)
+        return [*turns, Turn(f"It is {fact.spot}. {again.user}", again.assistant, again.skill, follows=True)]
+    return [*turns, *lay_out(rng, [told], [_ask_where(world, fact)])]
 
 
 def _told_of_it(rng: Random, world: World) -> list[Turn]:
