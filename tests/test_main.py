@@ -137,9 +137,9 @@ def test_a_full_disk_while_the_corpus_is_built(
     monkeypatch.setattr("mini_ism.corpus.build.draw_split", lambda name: frozen[name][:30])
     assert main(["corpus", "build", "--out", str(tmp_path)]) == 0
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    assert len(before) == len(capsys.readouterr().out.splitlines()) == 8
+    assert len(before) == len(capsys.readouterr().out.splitlines()) == 9
     monkeypatch.setattr("mini_ism.corpus.build.draw_split", lambda name: frozen[name][30:60])
-    for nth in range(1, 9):  # whichever file it is that does not fit
+    for nth in range(1, 10):  # whichever file it is that does not fit
         with monkeypatch.context() as patched:
             patched.setattr("mini_ism.files.os.fsync", fail(nth, FULL))
             assert main(["corpus", "build", "--out", str(tmp_path)]) == 1
@@ -151,7 +151,15 @@ def test_a_full_disk_while_the_corpus_is_built(
     assert main(["corpus", "build", "--out", str(tmp_path)]) == 0
     after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     changed = {path.name for path in after if after[path] != before[path]}
-    assert changed == {"train.jsonl", "validation.jsonl", "test.jsonl", "long.jsonl", "manifest.json", "README.md"}
+    assert changed == {
+        "train.jsonl",
+        "validation.jsonl",
+        "test.jsonl",
+        "long.jsonl",
+        "held_out.jsonl",
+        "manifest.json",
+        "README.md",
+    }
     assert all(here[path] in (before[path], after[path]) for path in here)
 
 

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mini_ism import ChatSession
+from mini_ism.replies import AnswerWriter
 from tests.sessions import MODELS, assert_exact, prompt_length, saying, send, words
 from tests.strategies import TOKENIZER
 
@@ -28,6 +29,16 @@ def test_a_character_is_streamed_when_it_is_whole() -> None:
         assert list(chat.stream("Hi.")) == ["", "", "\u20ac", "", "", "\u20ac"]
     with saying(*parts[:2]):
         assert "".join(chat.stream("Hi.")) == chat.messages[-1]["content"] == "\ufffd"
+
+
+def test_an_answer_that_repeats_itself_is_seen_to_loop() -> None:
+    writer = AnswerWriter(TOKENIZER, ())
+    looping = []
+    for token in TOKENIZER.encode(" the key") + 4 * TOKENIZER.encode(" box jar"):
+        writer.add(token)
+        looping.append(writer.loops)
+    assert looping == [False] * (len(looping) - 1) + [True]
+    assert writer.reply("loop").stopped == "loop"
 
 
 def test_a_stop_string_ends_the_answer_wherever_it_lies() -> None:

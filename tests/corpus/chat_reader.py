@@ -11,6 +11,13 @@ WORD = rf"[\w-]+(?: (?:{SECOND}))?"
 SPOT = rf"(?:in|on|at|under|near|behind) (?:the {WORD}|home|school|work)"
 NODS = "okay|good|great|nice|yes|no|i see|well done|cool|right|that is right|fine|very good"
 MOODS = "tired|happy|bored|hungry|thirsty|sad|fine|well, too"
+# fmt: off
+RELATIVES = frozenset((
+    "aunt", "best friend", "boss", "boyfriend", "brother", "cousin", "dad", "daughter", "father", "friend",
+    "girlfriend", "grandfather", "grandmother", "husband", "mother", "mum", "neighbour", "sister", "son", "teacher",
+    "uncle", "wife",
+))
+# fmt: on
 OPEN = ("I can't", "I only know", "Tell me who", "Hello", "I am well", "You are welcome", "Goodbye", "I am a small")
 """How answers begin that the reader takes on trust: they depend on nothing that was said."""
 
@@ -77,7 +84,7 @@ class ChatReader(Reader):
             (r"(?:what(?: is|'s)|do you know) my (.+?)'s name", lambda who: self.mine_(who, "{}.")),
             (r"what is the name of my (.+)", lambda who: self.mine_(who, "{}.")),
             (r"who is my (.+)", lambda who: self.mine_(who, "{}.")),
-            (r"what pet do i have", lambda: self.say(self.me.get("pet"), "You have {}.")),
+            (r"wh(?:at|ich) pet do i have", lambda: self.say(self.me.get("pet"), "You have {}.")),
             (rf"(?:where does|do you know where) {w} lives?", lambda n: self.other(n, "home", "In {}.")),
             (rf"where (?:is {w} from|does {w} come from)", lambda a, b: self.other(a or b, "origin", "From {}.")),
             (rf"who lives in {w}", lambda it: self.who("home", it, "{}.")),
@@ -215,8 +222,8 @@ class ChatReader(Reader):
         self.me["pet"] = pet
 
     def my_own(self, a_who: str, who: str, name: str) -> None:
-        if a_who:
-            self.me.setdefault("pet", a_who)
+        if who.lower() not in RELATIVES:
+            self.me.setdefault("pet", a_who or f"{'an' if who[0].lower() in 'aeiou' else 'a'} {who}")
         self.about["me", who.lower()] = name
 
     def called(self, *pairs: str | None) -> None:

@@ -137,6 +137,7 @@ FIELDS: Mapping[str, Field] = {
                 ),
                 "{name}.",
             ),
+            (Wording(("What pet do I have?", "Which pet do I have?")), "You have {a_pet}."),
         ),
     ),
 }
