@@ -54,8 +54,8 @@ def apply_rotary(x: Tensor, rotary: Rotary) -> Tensor:
 def rms_norm(x: Tensor, weight: Tensor) -> Tensor:
     """Scale each position's channels to a mean square of 1, then by ``weight [C]`` (1910.07467): ``[..., C]``."""
     # By way of the length, which is one operation; on a CPU F.rms_norm takes twice as long for a single token.
-    root_mean_square = torch.linalg.vector_norm(x, dim=-1, keepdim=True) * x.shape[-1] ** -0.5  # (..., 1)
-    return x * weight / root_mean_square.clamp(min=TINY)
+    length: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)  # (..., 1)
+    return x * weight / (length * x.shape[-1] ** -0.5).clamp(min=TINY)
 
 
 TINY = 1e-6
