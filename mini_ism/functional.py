@@ -55,7 +55,7 @@ def rms_norm(x: Tensor, weight: Tensor) -> Tensor:
     """Scale each position's channels to a mean square of 1, then by ``weight [C]`` (1910.07467): ``[..., C]``."""
     # By way of the length, which is one operation; on a CPU F.rms_norm takes twice as long for a single token.
     length: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)  # (..., 1)
-    return x * weight / (length * x.shape[-1] ** -0.5).clamp(min=TINY)
+    return x * weight / (length / math.sqrt(x.shape[-1])).clamp(min=TINY)
 
 
 TINY = 1e-6
