@@ -21,7 +21,7 @@ def half_trained(tmp_path_factory: pytest.TempPathFactory) -> GPT:
     return Run(config, tmp_path_factory.mktemp("run")).train()
 
 
-@pytest.mark.parametrize("mask", ["causal", "prefix", "ism", "bidirectional"])
+@pytest.mark.parametrize("mask", ["causal", "prefix", "ism", "bidirectional", "causal | same_segment"])
 def test_agrees_with_chatting(half_trained: GPT, mask: str) -> None:
     tokenizer, dialogues = load_tokenizer(), load_split("test")[:12]
     right: dict[str, list[bool]] = {}
@@ -63,12 +63,16 @@ def test_nothing_to_evaluate() -> None:
 class Peeper(GPT):
     """Writes the next token wherever the mask shows it, and the end marker wherever it does not."""
 
-    def forward(self, tokens: Tensor, mask: Any = None, *_: Any, **__: Any) -> Tensor:
+    def forward(self, tokens: Tensor, mask: Any = None, cache: Any = None, *, logits_at: Any = ..., **_: Any) -> Tensor:
         end = torch.full_like(tokens, load_tokenizer().encode_single_token("<|end|>"))
+        start = 0 if cache is None else cache.length
         sees_next = torch.cat(
-            [mask.diagonal(1, dim1=-2, dim2=-1), torch.zeros(len(tokens), 1, dtype=torch.bool)], dim=1
+            [mask.diagonal(start + 1, dim1=-2, dim2=-1), torch.zeros(len(tokens), 1, dtype=torch.bool)], dim=1
         )
-        return one_hot(torch.where(sees_next, tokens.roll(-1, dims=1), end), self.config.vocab_size).float()
+        if cache is not None:
+            cache.advance(tokens)
+        next_token = torch.where(sees_next, tokens.roll(-1, dims=1), end)
+        return one_hot(next_token, self.config.vocab_size).float()[logits_at]
 
 
 @pytest.mark.parametrize("mask", ["bidirectional", "causal | same_segment"])
