@@ -28,7 +28,7 @@ from tests.sessions import (
     send,
     state,
 )
-from tests.strategies import NONEMPTY, TOKENIZER, any_mask, build, close, random_model, tables
+from tests.strategies import NONEMPTY, TOKENIZER, any_rule, build, close, random_model, tables
 
 # -- exact for any rule -----------------------------------------------------------------------------------------------
 
@@ -36,7 +36,7 @@ from tests.strategies import NONEMPTY, TOKENIZER, any_mask, build, close, random
 @settings(max_examples=25)
 @given(
     models,
-    any_mask(CONTEXT),
+    any_rule(CONTEXT),
     st.booleans(),
     st.lists(st.tuples(says, answers), min_size=1, max_size=3),
 )
@@ -110,7 +110,7 @@ def test_ism_may_be_cut_between_queries_but_not_inside_one() -> None:
 
 
 @settings(max_examples=20)
-@given(models, any_mask(CONTEXT), st.lists(st.tuples(says, answers), min_size=2, max_size=3), st.data())
+@given(models, any_rule(CONTEXT), st.lists(st.tuples(says, answers), min_size=2, max_size=3), st.data())
 def test_truncate_then_say_something_else(
     model: GPT, mask: Mask, turns: list[tuple[str, list[int]]], data: st.DataObject
 ) -> None:
@@ -249,7 +249,7 @@ def interrupted(model: GPT, call: int, where: str) -> Iterator[None]:
 @settings(max_examples=40)
 @given(
     models,
-    st.one_of(st.sampled_from(["causal", "ism", "prefix"]).map(get_mask), any_mask(CONTEXT)),
+    st.one_of(st.sampled_from(["causal", "ism", "prefix"]).map(get_mask), any_rule(CONTEXT)),
     st.integers(1, 6),
     st.sampled_from(["before", "inside", "after"]),
 )
@@ -408,7 +408,7 @@ def test_any_rule_without_a_name(mask: Mask) -> None:
 
 
 @settings(max_examples=15)
-@given(models, any_mask(CONTEXT), st.lists(st.tuples(says, answers), min_size=1, max_size=2))
+@given(models, any_rule(CONTEXT), st.lists(st.tuples(says, answers), min_size=1, max_size=2))
 def test_a_saved_conversation_goes_on(model: GPT, mask: Mask, turns: list[tuple[str, list[int]]]) -> None:
     chat = ChatSession(model, TOKENIZER, mask, system="Be kind.")
     for text, answer in turns:

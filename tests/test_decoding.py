@@ -13,7 +13,7 @@ from mini_ism.chat import ContextFullError
 from mini_ism.decoding import answer_all, decode
 from mini_ism.dialogue import EncodedDialogue
 from tests.sessions import END, MODELS, VOCAB, models
-from tests.strategies import TOKENIZER, Messages, any_mask, close, random_model
+from tests.strategies import TOKENIZER, Messages, any_rule, close, random_model
 
 SAYINGS = ("Hi.", "Where is the key?", "the box", "My name is Zolta. The key is in the box.", "a \u20ac")
 CONTEXT = 96  # that of MODELS, too
@@ -40,7 +40,7 @@ TALKERS = [talker(seed) for seed in range(3)]
 
 
 @settings(max_examples=40)
-@given(models, any_mask(CONTEXT), st.integers(1, 5), st.booleans(), st.integers(0, 2**32))
+@given(models, any_rule(CONTEXT), st.integers(1, 5), st.booleans(), st.integers(0, 2**32))
 def test_scores_are_those_of_an_uncached_forward(model: GPT, mask: Mask, count: int, alike: bool, seed: int) -> None:
     random = Random(seed)
     prompts = [encode_dialogue(messages, TOKENIZER) for messages in conversations(random, count)]
@@ -95,7 +95,7 @@ def test_replies_are_those_of_a_chat(name: str) -> None:
 
 
 @settings(max_examples=15)
-@given(st.sampled_from(TALKERS), any_mask(CONTEXT), st.integers(1, 4), st.integers(0, 2**32))
+@given(st.sampled_from(TALKERS), any_rule(CONTEXT), st.integers(1, 4), st.integers(0, 2**32))
 def test_replies_are_those_of_a_chat_under_any_rule(model: GPT, mask: Mask, count: int, seed: int) -> None:
     random = Random(seed)
     check_like_chat(model, mask, conversations(random, count), longest=random.randint(1, 5), batch=random.randint(1, 3))
