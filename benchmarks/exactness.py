@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from benchmarks.interrupted import ACTIONS, lines_of, strike
+from benchmarks.interrupted import ACTIONS, begin_and_close, lines_of, strike
 from benchmarks.random_cases import SHAPES, random_model, random_rule
 from mini_ism import GPT, ChatSession, Mask, Segments, __version__, encode_dialogue, load_tokenizer
 from mini_ism.cache import KVCache
@@ -176,7 +176,8 @@ def act(chat: ChatSession, random: Random, tally: Tally) -> ChatSession:
         case "edit" if chat.turn:
             chat.truncate(random.randrange(chat.turn))
         case "leave":
-            with_room(chat, lambda: next(chat.stream(random.choice(TEXTS)), None))
+            text = random.choice(TEXTS)
+            with_room(chat, lambda: begin_and_close(chat, text))
             return chat
     say(chat, random.choice(TEXTS), random.randint(1, 6), tally, random.choice([(), (), ("e", "a")]))
     return chat

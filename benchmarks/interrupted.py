@@ -17,11 +17,11 @@ WATCHED = {str(PACKAGE / f"{name}.py") for name in ("chat", "transcript", "repli
 Action = Callable[[ChatSession], object]
 
 
-def begin_and_close(chat: ChatSession) -> None:
+def begin_and_close(chat: ChatSession, text: str = "Hi.") -> None:
     """Leave an answer after its first piece."""
-    stream = chat.stream("Hi.", temperature=1.0, seed=5)
+    stream = chat.stream(text, temperature=1.0, seed=5)
     try:
-        next(stream)
+        next(stream, None)
     finally:
         stream.close()  # type: ignore[attr-defined]
 
