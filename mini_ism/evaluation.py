@@ -19,6 +19,7 @@ from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT
 from mini_ism.reuse import borders
+from mini_ism.rule_reads import Reads
 
 CONTROL_SKILLS = ("recall", "persona", "queue")
 """The skills every model must master before models are compared on any other."""
@@ -78,9 +79,9 @@ def evaluate(
 
     The history of each turn is the true one. An answer counts if every token of it, the end marker included, is the
     likeliest one after the true tokens before it: then, and only then, greedy decoding writes it. All tokens of a
-    dialogue are scored in one forward where the rule hides each from what predicts it; where it does not, as under
-    ``bidirectional``, the answers are written, many at a time (:func:`~mini_ism.decoding.decode`), up to the first
-    wrong token.
+    dialogue are scored in one forward where the rule hides each from what predicts it. Where it does not, as under
+    ``bidirectional``, or reads more than this can know of, such as the dialogue's length, the answers are written, many
+    at a time (:func:`~mini_ism.decoding.decode`), up to the first wrong token.
 
     Args:
         model: on any device.
@@ -138,14 +139,16 @@ def _questions(
     skills: list[str] = []
     read: list[_Read] = []
     write: list[_Write] = []
-    expand = not turns_independent(rule, dialogues, tokenizer)
+    expand, reads = not turns_independent(rule, dialogues, tokenizer), Reads(rule)
     for sequence, names in training_sequences(dialogues, tokenizer, expand=expand):
         targets = sequence.loss_mask.nonzero()[:, 0]  # (N)
         first_answer = len(skills)
         skills += names
         wanted = sequence.tokens[targets]  # (N)
         _, answers = sequence.segments.id[targets].unique(return_inverse=True)  # (N): counted from 0
-        if bool(borders(rule.dense(sequence.segments))[targets].all()):  # nobody before a target sees it
+        fields = reads.fields(sequence.segments)
+        foreseen = fields is not None and "end" not in fields  # what comes later, padding too, changes no pair before
+        if foreseen and bool(borders(rule.dense(sequence.segments))[targets].all()):  # nobody before a target sees it
             read.append(_Read(sequence, targets - 1, wanted, answers + first_answer))
             continue
         for answer in range(len(names)):

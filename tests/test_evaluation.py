@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from mini_ism import GPT, ChatSession, GPTConfig, load_tokenizer
+from benchmarks.random_cases import reads_a_length, reads_ends
+from mini_ism import GPT, ChatSession, GPTConfig, Mask, load_tokenizer
 from mini_ism.corpus import load_split
 from mini_ism.dialogue import encode_message
 from mini_ism.evaluation import Score, evaluate
@@ -21,9 +22,14 @@ def half_trained(tmp_path_factory: pytest.TempPathFactory) -> GPT:
     return Run(config, tmp_path_factory.mktemp("run")).train()
 
 
-@pytest.mark.parametrize("mask", ["causal", "prefix", "ism", "bidirectional", "causal | same_segment"])
-def test_agrees_with_chatting(half_trained: GPT, mask: str) -> None:
-    tokenizer, dialogues = load_tokenizer(), load_split("test")[:12]
+AWKWARD = [Mask(rule, rule.__name__) for rule in (reads_a_length, reads_ends)]
+
+
+@pytest.mark.parametrize(
+    "mask", ["causal", "prefix", "ism", "bidirectional", "causal | same_segment", *AWKWARD], ids=str
+)
+def test_agrees_with_chatting(half_trained: GPT, mask: str | Mask) -> None:
+    tokenizer, dialogues = load_tokenizer(), load_split("test")[:8]
     right: dict[str, list[bool]] = {}
     for dialogue in dialogues:
         system = dialogue.messages[0]["content"] if dialogue.messages[0]["role"] == "system" else None
