@@ -21,7 +21,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("chat",),
     ("cost",),
     ("corpus", "blind_cache"),
-    ("batching",),
+    ("batching", "decoding"),
     ("evaluation", "attention_stats"),
     ("line_attention",),
     ("checkpoints",),
