@@ -13,10 +13,10 @@ from tests.strategies import TOKENIZER, Messages, conversations
 
 
 def test_a_sample_of_dialogues_and_interrupts(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--dialogues", "50", "--interrupts", "30", "--seed", "1"]) == 0
+    assert main(["--dialogues", "40", "--interrupts", "20", "--seed", "1"]) == 0
     line = capsys.readouterr().out.strip()
-    assert line.startswith("50 dialogues, ")
-    assert "0 mismatches; 30 interrupts, 0 broken sessions" in line
+    assert line.startswith("40 dialogues, ")
+    assert "0 mismatches; 20 interrupts, 0 broken sessions" in line
     assert line.endswith("seed 1")
 
 
@@ -38,7 +38,7 @@ def test_what_is_not_exact_is_found_and_can_be_repeated(capsys: pytest.CaptureFi
     assert main(["--seed", "0", "--only", number]) == 0
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(conversations())
 def test_markers_say_what_the_segments_are(messages: Messages) -> None:
     encoded = encode_dialogue(messages, TOKENIZER)
