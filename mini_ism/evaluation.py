@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 import tiktoken
@@ -14,6 +15,7 @@ from torch import Tensor
 from mini_ism.batching import collate, training_sequences, turns_independent
 from mini_ism.corpus import Dialogue
 from mini_ism.dialogue import NEVER_WRITTEN, EncodedDialogue
+from mini_ism.distributed import ALONE, Team
 from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT
@@ -64,6 +66,7 @@ def evaluate(
     mask: str | Mask | None = None,
     *,
     batch: int = 64,
+    team: Team = ALONE,
 ) -> dict[str, Score]:
     """Exact match of whole answers under greedy decoding, by skill.
 
@@ -78,6 +81,7 @@ def evaluate(
         dialogues: messages and a skill for each answer; a finite number of them.
         mask: default, the one the model was trained with.
         batch: sequences per forward.
+        team: the processes that score together; all must call this, and all get the same scores.
 
     Returns:
         A score for each skill met, by name, in alphabetical order.
@@ -88,6 +92,8 @@ def evaluate(
     dialogues = list(dialogues)
     if not any(dialogue.skills for dialogue in dialogues):
         raise ValueError("nothing to evaluate: give at least one dialogue with an answer (an iterator gives them once)")
+    if not team.shard:  # where a forward needs every process, all score all
+        dialogues = list(team.share(dialogues))
     rule = get_mask(model.config.mask if mask is None else mask)
     forbidden_ids = [tokenizer.encode_single_token(marker) for marker in NEVER_WRITTEN]
     skills, questions = _questions(rule, dialogues, tokenizer)
@@ -102,8 +108,9 @@ def evaluate(
         likeliest = logits.argmax(-1).cpu()  # (B, T)
         for row, question in enumerate(group):
             right[question.answers[likeliest[row, question.places] != question.wanted]] = False
+    answers = list(zip(skills, right.tolist(), strict=True))
     scores: dict[str, Score] = {}
-    for skill, is_right in zip(skills, right.tolist(), strict=True):
+    for skill, is_right in answers if team.shard else chain(*team.gather(answers)):
         scores[skill] = scores.get(skill, Score(0, 0)) + Score(int(is_right), 1)
     return dict(sorted(scores.items()))
 
