@@ -199,6 +199,6 @@ def join(device: str, *, shard: bool = False) -> Iterator[tuple[Team, torch.devi
         raise ConnectionError(
             f"process {team.rank} of {size} has lost another one, which was killed, failed or was silent for "
             f"{TIMEOUT.seconds // 60} minutes; all stop, and the same command goes on from the last save "
-            f"({str(error).splitlines()[0]})"
+            f"({str(error).partition('. ')[0]})"
         ) from None
     dist.destroy_process_group()  # not after an error: it may wait for a process that is gone
