@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 
@@ -28,6 +29,9 @@ def compile_blocks(blocks: Iterable[nn.Module], device: torch.device) -> None:
     if device.type == "cpu":
         # Attention stays as it is: PyTorch 2.13's compiled one expects its first step's length in every later backward.
         torch._dynamo.disallow_in_graph(F.scaled_dot_product_attention)
+        warnings.filterwarnings(
+            "ignore", "Dynamo does not know how to trace the builtin .*scaled_dot_product_attention"
+        )
     try:
         torch.compile(torch.sin)(torch.zeros(8, device=device))
     except Exception as error:  # each back end has its own

@@ -15,6 +15,7 @@ from torch.distributed.tensor import DTensor
 
 from mini_ism import training
 from mini_ism.__main__ import main
+from mini_ism.batching import make_batch
 from mini_ism.corpus import Dialogue
 from mini_ism.dialogue import EncodedDialogue
 from mini_ism.distributed import Team, join
@@ -45,15 +46,13 @@ def train_all(folder: Path) -> None:
         if event == "open" and str(args[0]).startswith(str(folder)) and args[2] & (os.O_WRONLY | os.O_RDWR):
             wrote.append(str(args[0]))
 
-    make_batch = training.make_batch
-
     def noted(dialogues: Sequence[Dialogue], *given: Any, **options: Any) -> EncodedDialogue:
         drawn[name].append([json.dumps(dialogue.messages) for dialogue in dialogues])
         return make_batch(dialogues, *given, **options)
 
     with join("cpu") as (team, device):
         sys.addaudithook(note)
-        training.make_batch = noted
+        setattr(training, "make_batch", noted)  # noqa: B010  (mypy: not a name that the module exports)
         for name, (_, shard) in CASES.items():
             run = Run(case(name), folder / name, device, team=Team(team.rank, team.size, shard))
             run.train()
