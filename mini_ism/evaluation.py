@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 import tiktoken
@@ -15,6 +16,7 @@ from mini_ism.batching import collate, training_sequences, turns_independent
 from mini_ism.corpus import Dialogue
 from mini_ism.decoding import decode
 from mini_ism.dialogue import NEVER_WRITTEN, EncodedDialogue
+from mini_ism.distributed import ALONE, Team
 from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT
@@ -74,6 +76,7 @@ def evaluate(
     mask: str | Mask | None = None,
     *,
     batch: int = 16,
+    team: Team = ALONE,
 ) -> dict[str, Score]:
     """Exact match of whole answers under greedy decoding, by skill.
 
@@ -89,6 +92,7 @@ def evaluate(
         dialogues: messages and a skill for each answer; a finite number of them.
         mask: default, the one the model was trained with.
         batch: sequences per forward; more are no faster on a CPU.
+        team: the processes that score together; all must call this, and all get the same scores.
 
     Returns:
         A score for each skill met, by name, in alphabetical order.
@@ -99,6 +103,8 @@ def evaluate(
     dialogues = list(dialogues)
     if not any(dialogue.skills for dialogue in dialogues):
         raise ValueError("nothing to evaluate: give at least one dialogue with an answer (an iterator gives them once)")
+    if not team.shard:  # where a forward needs every process, all score all
+        dialogues = list(team.share(dialogues))
     rule = get_mask(model.config.mask if mask is None else mask)
     forbidden_ids = [tokenizer.encode_single_token(marker) for marker in NEVER_WRITTEN]
     skills, read, write = _questions(rule, dialogues, tokenizer)
@@ -126,8 +132,9 @@ def evaluate(
     longest = max(map(len, left), default=0)
     for _ in decode(model, rule, [question.prompt for question in write], next_if_right, longest, batch):
         pass
+    answers = list(zip(skills, right.tolist(), strict=True))
     scores: dict[str, Score] = {}
-    for skill, is_right in zip(skills, right.tolist(), strict=True):
+    for skill, is_right in answers if team.shard else chain(*team.gather(answers)):
         scores[skill] = scores.get(skill, Score(0, 0)) + Score(int(is_right), 1)
     return dict(sorted(scores.items()))
 

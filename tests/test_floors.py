@@ -10,8 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("paths", "checks", "command_line", "files", "devices", "interrupts", "segments"),
-    ("mask", "metrics", "tokenizer"),
+    ("paths", "checks", "command_line", "files", "devices", "interrupts", "segments", "speed"),
+    ("mask", "metrics", "tokenizer", "distributed"),
     ("expressions",),
     ("masks",),
     ("reuse", "rule_reads"),
