@@ -238,8 +238,7 @@ def planning(preset: str, rounds: int) -> list[list[str]]:
                 with patch.object(Sampler, "pick", lambda _, logits: (int(logits.argmax()), 30)[1]):
                     next(stream)
                     with (
-                        patch.object(Planner, "step", timed(Planner.step)),
-                        patch.object(Planner, "foresee", timed(Planner.foresee)),
+                        patch.object(Planner, "foreseen", timed(Planner.foreseen)),
                         patch.object(Planner, "plan", timed(Planner.plan)),
                     ):
                         clock = time.perf_counter()

@@ -13,7 +13,7 @@ import tiktoken
 import torch
 from torch import Tensor
 
-from mini_ism.chat import FORESIGHT, SHORTEST_ANSWER, ContextFullError
+from mini_ism.chat import SHORTEST_ANSWER, ContextFullError
 from mini_ism.checks import whole_number
 from mini_ism.dialogue import END, EncodedDialogue, Message, encode_dialogue
 from mini_ism.mask import Mask
@@ -127,13 +127,9 @@ class _Row:
 
     def plan(self) -> int:
         """How many of the conversation's positions need not be computed again."""
-        planner, stop, plan = self.planner, len(self.tokens), None
-        if planner.length == stop - 1:
-            plan = planner.step()
-            if plan is None:
-                planner.foresee(self.segments[: stop + FORESIGHT])
-                plan = planner.step()
-        return (plan or planner.plan(self.segments[:stop])).kept
+        stop = len(self.tokens)
+        plan = self.planner.foreseen(stop, lambda end: self.segments[:end])
+        return (plan or self.planner.plan(self.segments[:stop])).kept
 
 
 def _with_answer(s: Segments, capacity: int) -> Segments:
