@@ -268,6 +268,7 @@ def test_training_lowers_the_loss(tmp_path: Path) -> None:
         ({"steps": 0}, "steps must be at least 1, got 0"),
         ({"lr": 0.0}, "lr must be above 0, got 0.0"),
         ({"easy": 1.5}, "easy is a share of the steps, 0 up to 1, got 1.5"),
+        ({"precision": "fp8"}, "precision is one of float32, bf16, got 'fp8'"),
         ({"skills": "recall,juggling"}, "no skill named 'juggling'"),
     ],
 )

@@ -37,9 +37,9 @@ LONG = (2048, 8192)
 FEW = 64  # tokens; what blocks keep for the backward grows with them
 
 
-def shape(preset: str, **changes: int) -> GPTConfig:
+def shape(preset: str) -> GPTConfig:
     """A preset for this package's tokenizer."""
-    return replace(GPTConfig.preset(preset, vocab_size=load_tokenizer().n_vocab), **changes)
+    return GPTConfig.preset(preset, vocab_size=load_tokenizer().n_vocab)
 
 
 def amount(number: float, unit: str = "") -> str:
@@ -87,7 +87,7 @@ def training_rows() -> list[list[str]]:
             for b in batches
         ]
         step = 3 * sum(forwards) / STEPS  # a backward computes two products for each of a forward's
-        one, two = (kept_for_backward(shape(preset, layers=n)) for n in (1, 2))
+        one, two = (kept_for_backward(replace(shape(preset), layers=n)) for n in (1, 2))
         kept = (one + (model.config.layers - 1) * (two - one)) * sum(b.tokens.numel() for b in batches) / STEPS
         count = model.parameter_count()
         columns.append(
