@@ -84,11 +84,16 @@ class Team:
             model: the same in every process. Sharded, it is changed in place: its weights become ``DTensor``.
             blocks: its layers; where weights are sharded, a layer's are gathered while it computes, and no longer.
             device: of this process.
+
+        Raises:
+            ValueError: PyTorch is too old to shard.
         """
         if self.shard:
-            from torch.distributed.device_mesh import init_device_mesh
-            from torch.distributed.fsdp import fully_shard
-
+            try:
+                from torch.distributed.device_mesh import init_device_mesh
+                from torch.distributed.fsdp import fully_shard
+            except ImportError:
+                raise ValueError(f"sharding needs PyTorch 2.6 or later, this is {torch.__version__}") from None
             mesh = init_device_mesh(device.type, (self.size,))
             for part in (*blocks, model):  # moved to the device one by one: the whole may not fit there
                 fully_shard(part, mesh=mesh)

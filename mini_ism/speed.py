@@ -35,7 +35,7 @@ def compile_blocks(blocks: Iterable[nn.Module], device: torch.device) -> None:
     try:
         torch.compile(torch.sin)(torch.zeros(8, device=device))
     except Exception as error:  # each back end has its own
-        reason = str(error).strip().partition("\n")[0]
+        reason = " ".join(str(error).split()).partition(" Set TORCH")[0]
         raise ValueError(
             f"torch.compile does not work here ({type(error).__name__}: {reason}); it needs a C++ compiler on the CPU "
             "(g++, clang++ or cl) and Triton on CUDA: install that, or leave --compile out"
