@@ -417,7 +417,7 @@ def main() -> None:
     rounds = options.rounds
     rows = [row for preset in options.presets for context in CONTEXTS for row in decoding(preset, context, rounds)]
     by_turn, totals = turns("tiny", rounds)
-    by_turn_small, totals_small = turns("small", max(2, rounds // 3))
+    by_turn_small, totals_small = turns("small", max(4, rounds // 2))
     parts = [
         "# Benchmarks\n\nMedians of interleaved rounds, with the lowest and the highest; ratios are the median of the "
         "rounds' own ratios, with the middle half of them. One thread, float32, random weights.\n\n"
