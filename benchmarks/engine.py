@@ -2,7 +2,8 @@
 
 Every row is a ratio of medians over interleaved rounds: in each round all candidates take their turn, so that a machine
 that slows down slows all of them. One thread, float32, the same shapes, random weights (the cost does not depend on
-them). The peer is a Llama of Hugging Face's transformers with its dynamic cache, of the extra ``bench``.
+them). The peers, of the extra ``bench``, are a Llama of Hugging Face's transformers with its dynamic cache, and for
+decoding a decoder of x-transformers with rotary positions, RMSNorm and its own cache.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -92,11 +94,35 @@ def llama(config: GPTConfig) -> Any:
     return LlamaForCausalLM(shape).eval()
 
 
+def x_transformer(config: GPTConfig) -> Any:
+    """A decoder of x-transformers of the same width, depth, heads and vocabulary."""
+    from x_transformers import Decoder, TransformerWrapper
+
+    torch.manual_seed(0)
+    layers = Decoder(
+        dim=config.width,
+        depth=config.layers,
+        heads=config.heads,
+        attn_dim_head=config.head_dim,
+        rotary_pos_emb=True,
+        attn_flash=True,
+        use_rmsnorm=True,
+        ff_no_bias=True,
+    )
+    return TransformerWrapper(
+        num_tokens=config.vocab_size,
+        max_seq_len=config.context,
+        use_abs_pos_emb=False,
+        tie_embedding=True,
+        attn_layers=layers,
+    ).eval()
+
+
 # -- decoding --------------------------------------------------------------------------------------
 
 
 def decoding(preset: str, context: int, rounds: int) -> list[list[str]]:
-    """Tokens per second of a chat, of our bare step, of Hugging Face's step, and of the matrix products alone."""
+    """Tokens per second of a chat, of our bare step, of the peers' steps, and of the matrix products alone."""
     from transformers import DynamicCache
 
     model, tokenizer = our_model(preset), load_tokenizer()
@@ -140,6 +166,16 @@ def decoding(preset: str, context: int, rounds: int) -> list[list[str]]:
             peer(token, past_key_values=hf_cache, use_cache=True)
         hf_cache.crop(-TOKENS)
 
+    x_peer = x_transformer(model.config)
+    with torch.inference_mode():
+        _, x_prompt = x_peer(prompt, return_intermediates=True)
+
+    @torch.inference_mode()
+    def x_transformers() -> None:
+        held = x_prompt
+        for _ in range(TOKENS):
+            _, held = x_peer(token, return_intermediates=True, cache=held, input_not_include_cache=True)
+
     weights = [p for p in model.parameters() if p.ndim == 2]
     vectors = [torch.randn(p.shape[1]) for p in weights]
 
@@ -149,7 +185,12 @@ def decoding(preset: str, context: int, rounds: int) -> list[list[str]]:
             for weight, vector in zip(weights, vectors, strict=True):
                 torch.mv(weight, vector)
 
-    candidates: dict[str, Step] = {"Hugging Face": hugging_face, "bare": bare, "floor": floor}
+    candidates: dict[str, Step] = {
+        "Hugging Face": hugging_face,
+        "x-transformers": x_transformers,
+        "bare": bare,
+        "floor": floor,
+    }
     masks = ("causal", "ism", COMPOSED)
     candidates |= {mask: lambda mask=mask: chat(mask) for mask in masks}  # type: ignore[misc]
     prepare: dict[str, Step] = {mask: lambda mask=mask: begin(mask) for mask in masks}  # type: ignore[misc]
@@ -167,7 +208,7 @@ def decoding(preset: str, context: int, rounds: int) -> list[list[str]]:
             ratio(seconds["Hugging Face"], seconds[name]),
             ratio(seconds["floor"], seconds[name]),
         ]
-        for name in ("causal", "ism", COMPOSED, "bare", "Hugging Face")
+        for name in ("causal", "ism", COMPOSED, "bare", "Hugging Face", "x-transformers")
     ]
 
 
@@ -197,8 +238,7 @@ def planning(preset: str, rounds: int) -> list[list[str]]:
                 with patch.object(Sampler, "pick", lambda _, logits: (int(logits.argmax()), 30)[1]):
                     next(stream)
                     with (
-                        patch.object(Planner, "step", timed(Planner.step)),
-                        patch.object(Planner, "foresee", timed(Planner.foresee)),
+                        patch.object(Planner, "foreseen", timed(Planner.foreseen)),
                         patch.object(Planner, "plan", timed(Planner.plan)),
                     ):
                         clock = time.perf_counter()
@@ -269,8 +309,8 @@ def turns(preset: str, rounds: int) -> tuple[list[list[str]], list[list[str]]]:
 # -- training --------------------------------------------------------------------------------------
 
 
-def training(preset: str, rounds: int) -> list[list[str]]:
-    """Rows trained per second, ours and a Llama's, on the same packed rows and 4D mask."""
+def training_steps(preset: str) -> tuple[int, str, Step, Step]:
+    """How many dialogues a step takes, how they are laid out, and one step of ours and of a Llama's on them."""
     from mini_ism import load_split
 
     tokenizer, model = load_tokenizer(), our_model(preset).train()
@@ -279,7 +319,9 @@ def training(preset: str, rounds: int) -> list[list[str]]:
     batch = pack(sorted(dialogues, key=len, reverse=True), tokenizer, max(map(len, dialogues)))
     mask = get_mask("ism").dense(batch.segments)
     predicts, targets = batch.loss_mask.roll(-1, dims=1), batch.tokens[batch.loss_mask]
-    optimizers = {name: torch.optim.AdamW(each.parameters(), 1e-4) for name, each in (("ours", model), ("peer", peer))}
+    optimizers = {
+        name: torch.optim.AdamW(each.parameters(), 1e-4, fused=True) for name, each in (("ours", model), ("peer", peer))
+    }
 
     def step(name: str, loss: Callable[[], Tensor]) -> None:
         optimizers[name].zero_grad()
@@ -298,14 +340,65 @@ def training(preset: str, rounds: int) -> list[list[str]]:
 
         step("peer", loss)
 
+    return len(dialogues), f"{batch.tokens.shape[0]} rows of {batch.tokens.shape[1]}", ours, theirs
+
+
+def training(preset: str, rounds: int) -> list[list[str]]:
+    """Dialogues trained per second, ours and a Llama's, on the same packed rows and 4D mask."""
+    count, layout, ours, theirs = training_steps(preset)
     seconds = medians({"ours": ours, "peer": theirs}, rounds)
     return [
         [
             preset,
-            *(spread([len(dialogues) / s for s in seconds[name]], "{:,.1f}".format) for name in ("ours", "peer")),
+            layout,
+            *(spread([count / s for s in seconds[name]], "{:,.1f}".format) for name in ("ours", "peer")),
             ratio(seconds["peer"], seconds["ours"]),
         ]
     ]
+
+
+# -- memory ----------------------------------------------------------------------------------------
+
+
+def memory(preset: str, positions: int = 1500) -> list[list[str]]:
+    """Bytes that a conversation holds, and that a training step keeps for its backward; counted, not timed."""
+    from transformers import DynamicCache
+
+    model = our_model(preset)
+    peer = llama(model.config)
+    prompt = torch.full((1, positions), 30)
+    cache, hf_cache = model.new_cache(), DynamicCache()
+    with torch.inference_mode():
+        model(prompt, None, cache)
+        peer(prompt, past_key_values=hf_cache)
+    theirs = sum(layer.keys.nbytes + layer.values.nbytes for layer in hf_cache.layers)
+    capacity = model.config.context
+    _, _, ours_step, their_step = training_steps(preset)
+    return [
+        [preset, f"keys and values of {positions:,} positions", mebibytes(cache.nbytes), mebibytes(theirs)],
+        [preset, f"allocated for {capacity:,} positions", mebibytes(model.kv_bytes(capacity)), "as it grows"],
+        [preset, f"the planner's matrix for {capacity:,} positions", mebibytes(capacity**2), "none"],
+        [preset, "kept by a training step for its backward", mebibytes(saved(ours_step)), mebibytes(saved(their_step))],
+    ]
+
+
+def mebibytes(count: int) -> str:
+    """For people."""
+    return f"{count / 2**20:,.1f} MiB"
+
+
+def saved(step: Step) -> int:
+    """Bytes of the storages that autograd keeps between a step's forward and its backward, weights left out."""
+    held: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        if not isinstance(tensor, torch.nn.Parameter):
+            held[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        step()
+    return sum(held.values())
 
 
 def main() -> None:
@@ -317,17 +410,20 @@ def main() -> None:
     options = parser.parse_args()
     try:
         import transformers
+        import x_transformers  # noqa: F401
     except ModuleNotFoundError:
-        parser.exit(1, 'the peer is missing: pip install "transformers>=4.50", or the extra "bench"\n')
+        parser.exit(1, 'a peer is missing: pip install "transformers>=5" x-transformers, or the extra "bench"\n')
     torch.set_num_threads(1)
     rounds = options.rounds
     rows = [row for preset in options.presets for context in CONTEXTS for row in decoding(preset, context, rounds)]
     by_turn, totals = turns("tiny", rounds)
+    by_turn_small, totals_small = turns("small", max(4, rounds // 2))
     parts = [
         "# Benchmarks\n\nMedians of interleaved rounds, with the lowest and the highest; ratios are the median of the "
         "rounds' own ratios, with the middle half of them. One thread, float32, random weights.\n\n"
         f"`python -m benchmarks.engine --rounds {rounds}` on {platform.machine()} ({platform.system()}), Python "
-        f"{platform.python_version()}, PyTorch {torch.__version__}, transformers {transformers.__version__}.\n",
+        f"{platform.python_version()}, PyTorch {torch.__version__}, transformers {transformers.__version__}, "
+        f"x-transformers {version('x-transformers')}.\n",
         "## Decoding, tokens per second\n\nRows named for a mask are whole chat sessions: planning, sampling and trace "
         "included. *Bare* is the model's step alone. The floor is the matrix-vector products alone.\n",
         Table(
@@ -337,17 +433,30 @@ def main() -> None:
         ).markdown(),
         "## Planning, share of a decoded token's time\n",
         Table(["preset", "context", "mask", "share"], planning("tiny", rounds), words=frozenset({0, 2})).markdown(),
-        "## Time to first token, ms (tiny; 48-token queries, 16-token answers)\n\n*Re-prefill* reads the whole "
+        "## Time to first token, ms (48-token queries, 16-token answers)\n\n*Re-prefill* reads the whole "
         "conversation again each turn, under a causal mask.\n",
         Table(
-            ["turn", *COURSE_MASKS, "re-prefill", "ISM / causal", "prefix / ISM", "tokens, prefix / ISM"], by_turn
+            ["preset", "turn", *COURSE_MASKS, "re-prefill", "ISM / causal", "prefix / ISM", "tokens, prefix / ISM"],
+            [*(["tiny", *row] for row in by_turn), *(["small", *row] for row in by_turn_small)],
+            words=frozenset({0}),
         ).markdown(),
         "## Whole conversations of 16 turns\n",
-        Table(["seconds", "ratio"], totals).markdown(),
+        Table(
+            ["preset", "seconds", "ratio"],
+            [*(["tiny", *row] for row in totals), *(["small", *row] for row in totals_small)],
+            words=frozenset({0, 1}),
+        ).markdown(),
         "## Training, dialogues per second (16 dialogues, packed, ISM as a 4D mask)\n",
         Table(
-            ["preset", "ours", "Hugging Face's Llama", "ours / theirs"],
+            ["preset", "laid out as", "ours", "Hugging Face's Llama", "ours / theirs"],
             [row for preset in options.presets for row in training(preset, max(3, rounds // 2))],
+            words=frozenset({0, 1}),
+        ).markdown(),
+        "## Memory\n",
+        Table(
+            ["preset", "what", "ours", "Hugging Face's Llama"],
+            [row for preset in options.presets for row in memory(preset)],
+            words=frozenset({0, 1}),
         ).markdown(),
     ]
     page = "\n".join(parts)

@@ -63,30 +63,32 @@ class KVCache:
             ValueError: the chunk does not fit behind the filled positions, or the cache was made for another batch or
                 model.
         """
-        stop = self.length + k.shape[2]
+        start, T = self.length, k.shape[2]
+        stop = start + T
         if stop > self.capacity:
             raise ValueError(
-                f"the KV cache is full: {self.length} of {self.capacity} positions are filled and {k.shape[2]} more "
+                f"the KV cache is full: {start} of {self.capacity} positions are filled and {T} more "
                 "do not fit; truncate() it, or allocate a larger one"
             )
-        # narrow() is a slice at a third of the price, which counts where a chunk is one token.
+        # narrow() is a slice at a lower price, which counts where a chunk is one token.
         keys, values = self.keys[layer].narrow(2, 0, stop), self.values[layer].narrow(2, 0, stop)  # (B, heads, S, D)
-        if keys.shape[:2] != k.shape[:2] or keys.shape[3] != k.shape[3]:
-            _, batch, heads, _, width = self.keys.shape
+        room = keys.narrow(2, start, T)  # (B, heads, T, D)
+        if room.shape != k.shape:
+            batch, heads, _, width = room.shape
             raise ValueError(
                 f"the cache holds {batch} rows with {heads} heads of width {width}, but the chunk has "
                 f"{k.shape[0]} rows with {k.shape[1]} heads of width {k.shape[3]}; "
                 "make one with model.new_cache(batch)"
             )
-        keys.narrow(2, self.length, k.shape[2]).copy_(k)
-        values.narrow(2, self.length, k.shape[2]).copy_(v)
+        room.copy_(k)
+        values.narrow(2, start, T).copy_(v)
         return keys, values
 
     def advance(self, tokens: Tensor) -> None:
         """Count a chunk of tokens ``[B, T]`` as filled, after every layer has written it."""
-        stop = self.length + tokens.shape[1]
-        self.tokens[:, self.length : stop] = tokens
-        self.length = stop
+        T = tokens.shape[1]
+        self.tokens.narrow(1, self.length, T).copy_(tokens)
+        self.length += T
 
     def truncate(self, length: int) -> None:
         """Keep only the first ``length`` positions."""

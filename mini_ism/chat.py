@@ -38,7 +38,6 @@ from mini_ism.transcript import Conversation, Transcript
 
 SHORTEST_ANSWER = 2  # one token, and the end
 SHORTEST_TURN = 3 + SHORTEST_ANSWER  # two markers and a token between them
-FORESIGHT = 64  # tokens of an answer that the rule is asked about at once
 
 
 class ContextFullError(ValueError):
@@ -281,7 +280,8 @@ class ChatSession:
     def _compute(self, phase: Phase) -> Tensor:
         """Read all tokens that are not in the cache yet; the last one's logits ``[V]``, on the CPU."""
         clock = time.perf_counter()
-        plan = self._foreseen() if phase == "decode" else None
+        length = self._said.length
+        plan = self._planner.foreseen(length, self._talk.segments_ahead) if phase == "decode" else None
         if plan is None:
             plan = self._revise(self.turn)
         if phase == "prefill" and plan.kept:
@@ -296,17 +296,6 @@ class ChatSession:
             self._note(phase, start, stop, now - clock, self.model.flops(stop - start, (stop - start) * stop))
             clock = now
         return scores
-
-    def _foreseen(self) -> Plan | None:
-        """The plan for an answer's next token without asking the rule again, if that can be known."""
-        planner, length = self._planner, self._said.length
-        if planner.length != length - 1:
-            return None
-        plan = planner.step()
-        if plan is None:
-            planner.foresee(self._talk.foresee(FORESIGHT))
-            plan = planner.step()
-        return plan
 
     def _revise(self, turn: int) -> Plan:
         """Throw away what the cache holds and the conversation, as it is, cannot use; what is left to be computed."""

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from mini_ism.config import GPTConfig
 from mini_ism.devices import get_device
+from mini_ism.distributed import ALONE, Team
 from mini_ism.files import fingerprint, write_atomically
 from mini_ism.metrics import Measurement, read_metrics
 from mini_ism.model import GPT
@@ -51,7 +52,12 @@ def shipped_models() -> list[str]:
 
 
 def save_model(
-    model: GPT, folder: str | Path, *, training: Mapping[str, object] | None = None, half: bool = False
+    model: GPT,
+    folder: str | Path,
+    *,
+    training: Mapping[str, object] | None = None,
+    half: bool = False,
+    team: Team = ALONE,
 ) -> None:
     """Write a model to a folder.
 
@@ -60,12 +66,15 @@ def save_model(
         folder: made if it is missing.
         training: facts about how it was trained, kept as JSON beside the weights.
         half: store the weights as float16, at half the size.
+        team: the processes that hold it together; all must call this, and the first one writes.
 
     Raises:
         OSError: it could not be written; see :func:`~mini_ism.files.write_atomically`.
     """
     dtype = torch.float16 if half else torch.float32
-    weights = {name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()}
+    weights = {name: value.to(dtype) for name, value in team.whole(model.state_dict()).items()}
+    if not team.leads:
+        return
     about = {
         "format": FORMAT,
         "model": json.dumps(asdict(model.config)),

@@ -67,7 +67,7 @@ class GPTConfig:
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> GPTConfig:
-        """A named size, ``"tiny"`` (0.3M parameters) to ``"small"`` (10M), with other fields changed.
+        """A named size, from ``"tiny"`` (0.3M parameters) to ``"billion"``, with other fields changed.
 
         Raises:
             ValueError: no such preset.
@@ -81,6 +81,7 @@ PRESETS: dict[str, dict[str, int]] = {
     "tiny": {"layers": 3, "heads": 4, "width": 80},
     "mini": {"layers": 4, "heads": 4, "width": 128},
     "small": {"layers": 6, "heads": 6, "width": 384},
+    "billion": {"layers": 20, "heads": 16, "width": 2048},
 }
 """The named sizes of :meth:`GPTConfig.preset`."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 import tiktoken
@@ -13,11 +14,14 @@ from torch import Tensor
 
 from mini_ism.batching import collate, training_sequences, turns_independent
 from mini_ism.corpus import Dialogue
+from mini_ism.decoding import decode
 from mini_ism.dialogue import NEVER_WRITTEN, EncodedDialogue
+from mini_ism.distributed import ALONE, Team
 from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT
 from mini_ism.reuse import borders
+from mini_ism.rule_reads import Reads
 
 CONTROL_SKILLS = ("recall", "persona", "queue")
 """The skills every model must master before models are compared on any other."""
@@ -47,13 +51,21 @@ class Score:
         return Score(self.right + other.right, self.total + other.total)
 
 
-class _Question(NamedTuple):
-    """A sequence to be read at once, and what is to be written after which of its positions."""
+class _Read(NamedTuple):
+    """A sequence to be read at once: nobody in it sees a target before it is predicted."""
 
     sequence: EncodedDialogue
     places: Tensor  # [N], each predicts the token after it
     wanted: Tensor  # [N], the true tokens
     answers: Tensor  # [N], the number of the answer that each belongs to
+
+
+class _Write(NamedTuple):
+    """An answer to be written token by token."""
+
+    prompt: EncodedDialogue
+    wanted: list[int]
+    answer: int
 
 
 @torch.inference_mode()
@@ -63,21 +75,24 @@ def evaluate(
     dialogues: Iterable[Dialogue],
     mask: str | Mask | None = None,
     *,
-    batch: int = 64,
+    batch: int = 16,
+    team: Team = ALONE,
 ) -> dict[str, Score]:
     """Exact match of whole answers under greedy decoding, by skill.
 
     The history of each turn is the true one. An answer counts if every token of it, the end marker included, is the
     likeliest one after the true tokens before it: then, and only then, greedy decoding writes it. All tokens of a
-    dialogue are scored in one forward where the rule hides each from what predicts it; where it does not, as under
-    ``bidirectional``, every token gets a forward of its own, over what comes before it.
+    dialogue are scored in one forward where the rule hides each from what predicts it. Where it does not, as under
+    ``bidirectional``, or reads more than this can know of, such as the dialogue's length, the answers are written, many
+    at a time (:func:`~mini_ism.decoding.decode`), up to the first wrong token.
 
     Args:
         model: on any device.
         tokenizer: the one it was trained with.
         dialogues: messages and a skill for each answer; a finite number of them.
         mask: default, the one the model was trained with.
-        batch: sequences per forward.
+        batch: sequences per forward; more are no faster on a CPU.
+        team: the processes that score together; all must call this, and all get the same scores.
 
     Returns:
         A score for each skill met, by name, in alphabetical order.
@@ -88,44 +103,63 @@ def evaluate(
     dialogues = list(dialogues)
     if not any(dialogue.skills for dialogue in dialogues):
         raise ValueError("nothing to evaluate: give at least one dialogue with an answer (an iterator gives them once)")
+    if not team.shard:  # where a forward needs every process, all score all
+        dialogues = list(team.share(dialogues))
     rule = get_mask(model.config.mask if mask is None else mask)
     forbidden_ids = [tokenizer.encode_single_token(marker) for marker in NEVER_WRITTEN]
-    skills, questions = _questions(rule, dialogues, tokenizer)
-    questions.sort(key=lambda question: len(question.sequence))  # alike lengths need less padding
+    skills, read, write = _questions(rule, dialogues, tokenizer)
+    read.sort(key=lambda question: len(question.sequence))  # alike lengths need less padding
     right = torch.ones(len(skills), dtype=torch.bool)
     model.eval()
-    for start in range(0, len(questions), batch):
-        group = questions[start : start + batch]
+    for start in range(0, len(read), batch):
+        group = read[start : start + batch]
         b = collate([question.sequence for question in group], tokenizer).to(model.device)
         logits = model(b.tokens, rule.dense(b.segments))  # (B, T, V)
         logits[..., forbidden_ids] = -torch.inf
         likeliest = logits.argmax(-1).cpu()  # (B, T)
         for row, question in enumerate(group):
             right[question.answers[likeliest[row, question.places] != question.wanted]] = False
+    left = [list(question.wanted) for question in write]
+
+    def next_if_right(number: int, logits: Tensor) -> int | None:
+        logits[forbidden_ids] = -torch.inf
+        token = left[number].pop(0)
+        if int(logits.argmax()) != token:
+            right[write[number].answer] = False
+            return None
+        return token if left[number] else None
+
+    longest = max(map(len, left), default=0)
+    for _ in decode(model, rule, [question.prompt for question in write], next_if_right, longest, batch):
+        pass
+    answers = list(zip(skills, right.tolist(), strict=True))
     scores: dict[str, Score] = {}
-    for skill, is_right in zip(skills, right.tolist(), strict=True):
+    for skill, is_right in answers if team.shard else chain(*team.gather(answers)):
         scores[skill] = scores.get(skill, Score(0, 0)) + Score(int(is_right), 1)
     return dict(sorted(scores.items()))
 
 
 def _questions(
     rule: Mask, dialogues: Sequence[Dialogue], tokenizer: tiktoken.Encoding
-) -> tuple[list[str], list[_Question]]:
-    """The skill of each answer, and the sequences that together ask for every token of every answer."""
+) -> tuple[list[str], list[_Read], list[_Write]]:
+    """The skill of each answer, and what is to be read or written to ask for every token of every answer."""
     skills: list[str] = []
-    questions: list[_Question] = []
-    expand = not turns_independent(rule, dialogues, tokenizer)
+    read: list[_Read] = []
+    write: list[_Write] = []
+    expand, reads = not turns_independent(rule, dialogues, tokenizer), Reads(rule)
     for sequence, names in training_sequences(dialogues, tokenizer, expand=expand):
         targets = sequence.loss_mask.nonzero()[:, 0]  # (N)
-        segments = sequence.segments.id[targets]
-        answers = (segments[:, None] > segments.unique()[None, :]).sum(-1) + len(skills)  # (N): counted on
+        first_answer = len(skills)
         skills += names
-        wanted = sequence.tokens[targets]
-        if bool(borders(rule.dense(sequence.segments))[targets].all()):  # nobody before a target sees it
-            questions.append(_Question(sequence, targets - 1, wanted, answers))
-        else:
-            questions += [
-                _Question(sequence.first(stop), torch.tensor([stop - 1]), wanted[n : n + 1], answers[n : n + 1])
-                for n, stop in enumerate(targets.tolist())
-            ]
-    return skills, questions
+        wanted = sequence.tokens[targets]  # (N)
+        _, answers = sequence.segments.id[targets].unique(return_inverse=True)  # (N): counted from 0
+        fields = reads.fields(sequence.segments)
+        foreseen = fields is not None and "end" not in fields  # what comes later, padding too, changes no pair before
+        if foreseen and bool(borders(rule.dense(sequence.segments))[targets].all()):  # nobody before a target sees it
+            read.append(_Read(sequence, targets - 1, wanted, answers + first_answer))
+            continue
+        for answer in range(len(names)):
+            here = answers == answer
+            prompt = sequence.first(int(targets[here][0]))
+            write.append(_Write(prompt, wanted[here].tolist(), first_answer + answer))
+    return skills, read, write

@@ -11,7 +11,6 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
@@ -47,13 +46,20 @@ def apply_rotary(x: Tensor, rotary: Rotary) -> Tensor:
     The product of a rotated query and a rotated key depends on their distance only.
     """
     half = rotary.half
-    swapped = torch.cat([x[..., half : 2 * half], x[..., :half], x[..., 2 * half :]], dim=-1)  # (..., T, D)
+    first, second, still = x.split((half, half, x.shape[-1] - 2 * half), dim=-1)
+    swapped = torch.cat([second, first, still], dim=-1)  # (..., T, D)
     return torch.addcmul(x * rotary.cos, swapped, rotary.sin)
 
 
 def rms_norm(x: Tensor, weight: Tensor) -> Tensor:
     """Scale each position's channels to a mean square of 1, then by ``weight [C]`` (1910.07467): ``[..., C]``."""
-    return F.rms_norm(x, weight.shape, weight)
+    # By way of the length, which is one operation; on a CPU F.rms_norm takes twice as long for a single token.
+    length: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)  # (..., 1)
+    return x * weight / (length / math.sqrt(x.shape[-1])).clamp(min=TINY)
+
+
+TINY = 1e-6
+"""Below this root mean square a position counts as all zeros, and stays so."""
 
 
 def attention_scores(q: Tensor, k: Tensor) -> Tensor:
@@ -76,11 +82,15 @@ def block_attention(q: Tensor, k: Tensor, v: Tensor, mask: BlockMask) -> Tensor:
 
 
 def rule_at(mask: BlockMask, q: Tensor, kv: Tensor) -> Tensor:
-    """What the rule behind a block mask says of pairs of positions ``[N]``, in each row of the batch: ``[B, N]``."""
+    """What the rule behind a block mask says of pairs of positions, in each row of the batch: ``[B, ...]``.
+
+    ``q`` and ``kv`` broadcast to ``[...]``.
+    """
     zero = torch.zeros((), dtype=torch.long, device=q.device)
+    pairs = [each.flatten() for each in torch.broadcast_tensors(q, kv)]  # (N) each
     ask = torch.vmap(torch.vmap(mask.mask_mod, in_dims=(None, None, 0, 0)), in_dims=(0, None, None, None))
-    allowed: Tensor = ask(torch.arange(mask.shape[0], device=q.device), zero, q, kv)
-    return allowed
+    allowed: Tensor = ask(torch.arange(mask.shape[0], device=q.device), zero, *pairs)  # (B, N)
+    return allowed.view(-1, *torch.broadcast_shapes(q.shape, kv.shape))
 
 
 @cache

@@ -9,20 +9,30 @@ from contextlib import contextmanager
 
 
 @contextmanager
+def collected() -> Iterator[list[int]]:
+    """A block during which Ctrl-C only adds to a list, for the block itself to look at.
+
+    In threads other than the main one, and where other code handles Ctrl-C, this changes nothing.
+    """
+    pressed: list[int] = []
+    usual = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(usual):
+        yield pressed
+        return
+    signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+@contextmanager
 def uninterrupted() -> Iterator[None]:
     """A block during which Ctrl-C is put off: it counts when the block is over, so that nothing is left half done.
 
     In threads other than the main one, and where other code handles Ctrl-C, this changes nothing.
     """
-    usual = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(usual):
+    with collected() as pressed:
         yield
-        return
-    pressed: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, usual)
     if pressed:
-        usual(signal.SIGINT, None)
+        signal.raise_signal(signal.SIGINT)

@@ -1,16 +1,17 @@
-"""The masks of the course as one-line rules, the registry that knows them by name, and the parser of expressions.
+"""The masks of the course as one-line rules, and the registry that knows them by name.
 
-See :mod:`mini_ism.mask` for what a rule is. Registered masks compose in text as they do in code:
-``get_mask("causal & (sliding_window(32) | sink(4))")``.
+See :mod:`mini_ism.mask` for what a rule is. Registered masks compose in text as they do in code, and a rule may be
+written out in text, too (:mod:`mini_ism.expressions`): ``get_mask("causal & (sliding_window(32) | sink(4))")``,
+``get_mask("(kv <= q) & (s.id[q] == s.id[kv])")``.
 """
 
 from __future__ import annotations
 
-import ast
 import inspect
 
 from torch import Tensor
 
+from mini_ism.expressions import read_mask
 from mini_ism.mask import Mask, Option, Rule
 from mini_ism.segments import Segments
 
@@ -156,8 +157,8 @@ def get_mask(spec: str | Mask, **options: Option) -> Mask:
     """A mask by name or by expression.
 
     Args:
-        spec: a registered name (``"ism"``), an expression over them (``"causal & (sliding_window(32) | sink(4))"``),
-            or a :class:`Mask`, which is passed through.
+        spec: a registered name (``"ism"``), an expression over names and over ``q``, ``kv`` and ``s``
+            (``"causal & (sliding_window(32) | (kv < 4))"``), or a :class:`Mask`, which is passed through.
         options: options of a mask given by name, as in ``get_mask("ism", sink=True)``.
 
     Raises:
@@ -166,53 +167,5 @@ def get_mask(spec: str | Mask, **options: Option) -> Mask:
     """
     if not isinstance(spec, str | Mask):
         raise TypeError(f"a mask is given by its name, an expression or a Mask object, got {spec!r}")
-    mask = spec if isinstance(spec, Mask) else _parse(spec)
+    mask = spec if isinstance(spec, Mask) else read_mask(spec, MASKS)
     return mask.with_options(**options) if options else mask
-
-
-def _parse(text: str) -> Mask:
-    """The mask that an expression describes, built from its syntax tree; nothing is executed."""
-    known = f"known masks: {', '.join(sorted(MASKS))}"
-
-    def unreadable(part: str) -> ValueError:
-        return ValueError(f"cannot read {part}; write names joined by & | ~ ( ); {known}")
-
-    def build(node: ast.expr) -> Mask:
-        match node:
-            case ast.Name(id=name) if name in MASKS:
-                return MASKS[name]
-            case ast.Name(id=name):
-                raise ValueError(f"unknown mask {name!r}; {known}")
-            case ast.Call(func=ast.Name() as function, args=values, keywords=keywords) if all(k.arg for k in keywords):
-                named = {str(k.arg): literal(k.value) for k in keywords}
-                return with_values(build(function), [literal(value) for value in values], named)
-            case ast.BinOp(left=left, op=ast.BitAnd(), right=right):
-                return build(left) & build(right)
-            case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-                return build(left) | build(right)
-            case ast.UnaryOp(op=ast.Invert(), operand=operand):
-                return ~build(operand)
-        raise unreadable(f"{ast.unparse(node)!r} in mask {text!r}")
-
-    def literal(node: ast.expr) -> Option:
-        try:
-            value: Option = ast.literal_eval(node)  # with_options() checks its type
-        except ValueError:
-            raise unreadable(f"{ast.unparse(node)!r} in mask {text!r}") from None
-        return value
-
-    def with_values(mask: Mask, values: list[Option], named: dict[str, Option]) -> Mask:
-        """Options by name, or in their order: ``sliding_window(32)``."""
-        known_options = mask.options
-        if len(values) > len(known_options):
-            surplus = values[len(known_options) :]
-            raise TypeError(
-                f"mask {mask.name!r} has no such option: {surplus}; its options are {known_options or 'none'}"
-            )
-        return mask.with_options(**dict(zip(known_options, values, strict=False)) | named)
-
-    try:
-        tree = ast.parse(text.strip(), mode="eval")
-    except SyntaxError:
-        raise unreadable(f"mask {text!r}") from None
-    return build(tree.body)

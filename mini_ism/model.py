@@ -7,7 +7,6 @@ S = positions before the chunk + T, C width, H heads, D = C / H, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -61,9 +60,9 @@ class Attention(nn.Module):
         """Attend from a chunk: ``[B, T, C]`` -> ``[B, T, C]``."""
         B, T, C = x.shape
         H = self.heads
-        heads = F.linear(x, self.qkv).view(B, T, 3 * H, C // H).transpose(1, 2)  # (B, 3H, T, D)
-        qk, v = apply_rotary(heads[:, : 2 * H], inputs.rotary), heads[:, 2 * H :]  # (B, 2H, T, D), (B, H, T, D)
-        q, k = qk[:, :H], qk[:, H:]  # (B, H, T, D) each
+        heads = F.linear(x, self.qkv).view(B, T, 3, H, C // H).permute(2, 0, 3, 1, 4)  # (3, B, H, T, D)
+        q, k = apply_rotary(heads[:2], inputs.rotary).unbind()  # (B, H, T, D) each
+        v = heads[2]  # (B, H, T, D)
         if inputs.cache is not None:
             k, v = inputs.cache.write(self.layer, k, v)  # (B, H, S, D)
         if isinstance(inputs.mask, BlockMask):
@@ -136,19 +135,18 @@ class TokenShift(nn.Module):
         missing = self.reach + T - line.shape[1]  # predecessors that the dialogue's beginning has not
         if missing:
             line = F.pad(line, (0, 0, missing, 0))  # (B, reach + T, C)
-        near = [line[:, self.reach - back : self.reach - back + T] for back in range(1, self.reach + 1)]
+        near = torch.stack([line.narrow(1, self.reach - back, T) for back in range(1, self.reach + 1)], dim=2)
         if mask is not None:
-            near = [tokens * seen for tokens, seen in zip(near, self._gates(mask, x), strict=True)]
-        return x + F.linear(torch.cat(near, dim=-1), self.weight)  # (B, T, reach * C) -> (B, T, C)
+            near = near * self._gates(mask, T, x.device)[..., None]  # (B, T, reach, C)
+        return x + F.linear(near.flatten(2), self.weight)  # (B, T, reach, C) -> (B, T, reach * C) -> (B, T, C)
 
-    def _gates(self, mask: Tensor | BlockMask, like: Tensor) -> Iterator[Tensor]:
-        """For each predecessor, the nearest first: 1 where the mask lets a token see it, else 0, ``[B or 1, T, 1]``."""
-        T, S = like.shape[1], mask.shape[-1]
-        row = torch.arange(T, device=like.device)  # (T)
-        for back in range(1, self.reach + 1):
-            column = (S - T + row - back).clamp(min=0)  # a column before the beginning stands for padding, which is 0
-            pairs = mask[:, row, column] if isinstance(mask, Tensor) else rule_at(mask, S - T + row, column)
-            yield pairs[..., None].to(like.dtype)  # (B or 1, T, 1)
+    def _gates(self, mask: Tensor | BlockMask, T: int, device: torch.device) -> Tensor:
+        """Whether the mask lets each token see each of its predecessors, the nearest first: ``[B or 1, T, reach]``."""
+        row = torch.arange(T, device=device)[:, None]  # (T, 1)
+        place = row + (mask.shape[-1] - T)  # in the dialogue
+        before = place - torch.arange(1, self.reach + 1, device=device)  # (T, reach)
+        before = before.clamp(min=0)  # a column before the beginning stands for padding, which is 0
+        return mask[:, row, before] if isinstance(mask, Tensor) else rule_at(mask, place, before)
 
 
 class GPT(nn.Module):
@@ -254,7 +252,7 @@ class GPT(nn.Module):
             rows = mask.to(tokens.device).view(-1, T, start + T)  # (B or 1, T, S)
             seen = rows[:, None]  # (B or 1, 1, T, S)
         P = min(self.config.token_shift, start)
-        line = tokens if cache is None or P == 0 else torch.cat([cache.tokens[:, start - P : start], tokens], dim=1)
+        line = tokens if cache is None or P == 0 else torch.cat([cache.tokens.narrow(1, start - P, P), tokens], dim=1)
         x = self.shift(self.embed(line), T, rows)  # (B, P + T, C) -> (B, T, C)
 
         rotary = Rotary(self.cos[start : start + T], self.sin[start : start + T], self.config.rotary_dim // 2)

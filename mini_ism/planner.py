@@ -10,6 +10,7 @@ dialogue's length, a maximum, a field as a whole, a table of its own) is asked a
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -54,6 +55,9 @@ class Foresight:
 
 
 NOTHING = Foresight(None, 0, [], [])
+
+FORESIGHT = 64
+"""Tokens of an answer that the rule is asked about at once."""
 
 
 class Planner:
@@ -159,6 +163,22 @@ class Planner:
         if not 0 <= ahead < len(seen.quiet) or not seen.quiet[ahead] or seen.constants != self._reads.look():
             return None
         return Plan(self.length, self.length + 1, seen.sees_all[ahead])
+
+    def foreseen(self, stop: int, segments: Callable[[int], Segments]) -> Plan | None:
+        """The plan for a dialogue that may have grown by one token of an answer; ``None`` if the rule must be asked.
+
+        Args:
+            stop: T, where the dialogue ends now.
+            segments: from a length to the segments of the dialogue as if its answer went on to there, or as far as
+                there is room; asked for :data:`FORESIGHT` tokens at once.
+        """
+        if self.length != stop - 1:
+            return None
+        plan = self.step()
+        if plan is None:
+            self.foresee(segments(stop + FORESIGHT))
+            plan = self.step()
+        return plan
 
     def keep(self, length: int) -> None:
         """Forget what was computed past so many positions, and what was foreseen."""

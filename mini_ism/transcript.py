@@ -108,9 +108,9 @@ class Conversation:
         messages = (*said.messages[:-1], ("assistant", reply.text))
         self.said = Transcript(messages, (*said.ends[:-1], stop), None, reply)
 
-    def foresee(self, count: int) -> Segments:
-        """The segments as if the open answer went on for so many tokens, or as far as there is room."""
-        return self.segments(min(self.said.length + count, len(self.tokens)))
+    def segments_ahead(self, stop: int) -> Segments:
+        """The segments as if the open answer went on to a length, or as far as there is room."""
+        return self.segments(min(stop, len(self.tokens)))
 
     def clone(self) -> Conversation:
         """An independent copy, for a what-if."""

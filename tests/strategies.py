@@ -11,9 +11,17 @@ from typing import Any
 
 import torch
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import Tensor
 
-from mini_ism import GPT, GPTConfig, Mask, Segments, get_mask, load_tokenizer
+from benchmarks.random_cases import NONEMPTY as NONEMPTY
+from benchmarks.random_cases import PRESETS as PRESETS
+from benchmarks.random_cases import SELF as SELF
+from benchmarks.random_cases import SHAPES as SHAPES
+from benchmarks.random_cases import Tree as Tree
+from benchmarks.random_cases import build as build
+from benchmarks.random_cases import random_mask, random_rule, random_table, random_tree
+from benchmarks.random_cases import random_model as random_model
+from mini_ism import Mask, Segments, load_tokenizer
 
 # -- dialogues --------------------------------------------------------------------------------------------------------
 
@@ -98,30 +106,7 @@ def conversations(draw: st.DrawFn, content: st.SearchStrategy[str] = texts) -> M
     return [{"role": role, "content": draw(content)} for role in roles]
 
 
-# -- rules as trees, so that one drawing gives a mask, its text and its reference -------------------------------------
-
-Tree = tuple[Any, ...]
-"""``(name, options)``, ``("&", a, b)``, ``("|", a, b)`` or ``("~", a)``."""
-
-PRESETS: list[Tree] = [
-    ("causal", {}),
-    ("prefix", {}),
-    ("ism", {}),
-    ("ism", {"sink": True}),
-    ("ism", {"system_as_query": False}),
-    ("ism", {"sink": True, "system_as_query": False}),
-    ("mas", {}),
-    ("bidirectional", {}),
-    ("same_query", {}),
-    ("same_segment", {}),
-    ("same_document", {}),
-    ("sliding_window", {"n": 1}),
-    ("sliding_window", {"n": 3}),
-    ("sink", {"n": 2}),
-]
-SELF: Tree = ("sliding_window", {"n": 1})
-NONEMPTY = [tree for tree in PRESETS if tree[0] != "same_query"] + [("|", ("same_query", {}), SELF)]
-"""The presets that leave no position of any dialogue with nothing to attend to."""
+# -- rules ------------------------------------------------------------------------------------------------------------
 
 WHOLE: list[Tree] = [
     ("causal", {}),
@@ -135,12 +120,7 @@ WHOLE: list[Tree] = [
 
 def trees() -> st.SearchStrategy[Tree]:
     """Random compositions of the presets by & | ~."""
-    leaf: st.SearchStrategy[Tree] = st.sampled_from(PRESETS)
-    return st.recursive(
-        leaf,
-        lambda inner: st.one_of(st.tuples(st.sampled_from("&|"), inner, inner), st.tuples(st.just("~"), inner)),
-        max_leaves=4,
-    )
+    return st.randoms(use_true_random=False).map(random_tree)
 
 
 def safe_trees() -> st.SearchStrategy[Tree]:
@@ -148,34 +128,19 @@ def safe_trees() -> st.SearchStrategy[Tree]:
     return trees().map(lambda tree: ("|", tree, SELF))
 
 
-def build(tree: Tree) -> Mask:
-    """The tree as a mask, through the package's algebra."""
-    match tree:
-        case ("&", a, b):
-            return build(a) & build(b)
-        case ("|", a, b):
-            return build(a) | build(b)
-        case ("~", a):
-            return ~build(a)
-    name, options = tree
-    return get_mask(name, **options)
-
-
-@st.composite
-def tables(draw: st.DrawFn, size: int) -> Mask:
-    """A rule without rhyme or reason: a random matrix, each position seeing itself."""
-    seed = draw(st.integers(0, 2**16))
-    share = draw(st.sampled_from([0.1, 0.4, 0.8]))
-    table = torch.rand(size, size, generator=torch.Generator().manual_seed(seed)) < share
-    if draw(st.booleans()):
-        table = table.tril()  # so that some of them let a cache keep something
-    table |= torch.eye(size, dtype=torch.bool)
-    return Mask(lambda q, kv, s: table[q, kv], "table")
+def tables(size: int) -> st.SearchStrategy[Mask]:
+    """Random matrices for dialogues of up to ``size`` positions."""
+    return st.randoms(use_true_random=False).map(lambda random: random_table(random, size))
 
 
 def any_mask(size: int) -> st.SearchStrategy[Mask]:
-    """A preset, a composition, or a random matrix for dialogues of up to ``size`` positions."""
-    return st.one_of(st.sampled_from(NONEMPTY).map(build), safe_trees().map(build), tables(size=size))
+    """Any rule that has all forms of a mask, for dialogues of up to ``size`` positions."""
+    return st.randoms(use_true_random=False).map(lambda random: random_mask(random, size))
+
+
+def any_rule(size: int) -> st.SearchStrategy[Mask]:
+    """Any rule, awkward ones too, for dialogues of up to ``size`` positions."""
+    return st.randoms(use_true_random=False).map(lambda random: random_rule(random, size))
 
 
 # -- slow references --------------------------------------------------------------------------------------------------
@@ -278,27 +243,6 @@ def slow_borders(matrix: list[list[bool]]) -> list[bool]:
 # -- models -----------------------------------------------------------------------------------------------------------
 
 
-def random_model(seed: int = 0, **changes: Any) -> GPT:
-    """A small GPT in which every map does something: no zeros, no ties, norms included."""
-    shape = {
-        "vocab_size": 40,
-        "context": 96,
-        "layers": 2,
-        "heads": 2,
-        "width": 16,
-        "token_shift": 2,
-    }
-    model = GPT(GPTConfig(**(shape | changes)))
-    generator = torch.Generator().manual_seed(seed)
-    for name, weight in model.named_parameters():
-        if weight.ndim == 1:
-            nn.init.uniform_(weight, 0.5, 1.5, generator=generator)
-        else:
-            std = 1.0 if "embed" in name else model.config.width**-0.5 if "shift" in name else weight.shape[1] ** -0.5
-            nn.init.normal_(weight, std=std, generator=generator) if weight.numel() else None
-    return model.eval()
-
-
 def close(got: Tensor, wanted: Tensor) -> None:
     """As near as rounding allows."""
     torch.testing.assert_close(got, wanted, atol=1e-5, rtol=0)
@@ -307,12 +251,3 @@ def close(got: Tensor, wanted: Tensor) -> None:
 def random_tokens(count: int, seed: int = 0, vocab_size: int = 40) -> Tensor:
     """``[1, count]``."""
     return torch.randint(vocab_size, (1, count), generator=torch.Generator().manual_seed(seed))
-
-
-SHAPES: list[dict[str, int]] = [
-    {"layers": 2, "heads": 2, "token_shift": 2},
-    {"layers": 2, "heads": 1, "token_shift": 0},
-    {"layers": 3, "heads": 4, "token_shift": 2},
-    {"layers": 1, "heads": 2, "token_shift": 3},
-]
-"""Configurations the invariants are tested on."""

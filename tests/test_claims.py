@@ -25,6 +25,6 @@ def test_there_is_something_to_trace() -> None:
 
 @pytest.mark.parametrize("figure", sorted(set(figures(found()))))
 def test_a_figure_stands_in_the_page_of_results_or_in_the_model_card(figure: str) -> None:
-    pages = (ROOT / "RESULTS.md", ROOT / "data" / "checkpoints" / "README.md")
+    pages = (ROOT / "RESULTS.md", ROOT / "data" / "checkpoints" / "README.md", ROOT / "benchmarks" / "RESULTS.md")
     printed = {each for page in pages for each in figures(page.read_text(encoding="utf-8"))}
     assert figure in printed

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
+import torch
 
 from mini_ism import GPT, GPTConfig
 from mini_ism.config import PRESETS
@@ -25,11 +26,13 @@ def test_bad_shapes(changes: dict[str, Any], message: str) -> None:
 
 
 def test_presets() -> None:
-    sizes = {name: GPT(GPTConfig.preset(name)).parameter_count() for name in PRESETS}
+    with torch.device("meta"):
+        sizes = {name: GPT(GPTConfig.preset(name)).parameter_count() for name in PRESETS}
     assert 2e5 < sizes["tiny"] < 5e5
     assert 8e6 < sizes["small"] < 13e6
-    assert sorted(sizes, key=sizes.__getitem__) == ["tiny", "mini", "small"]
+    assert sorted(sizes, key=sizes.__getitem__) == ["tiny", "mini", "small", "billion"]
+    assert 0.9e9 < sizes["billion"] < 1.1e9
     assert GPTConfig.preset("tiny", context=64, mask="ism").context == 64
-    with pytest.raises(ValueError, match="unknown preset 'huge'; presets are tiny, mini, small"):
+    with pytest.raises(ValueError, match="unknown preset 'huge'; presets are tiny, mini, small, billion"):
         GPTConfig.preset("huge")
     assert GPTConfig(**asdict(GPTConfig.preset("tiny", mask="prefix"))).mask == "prefix"

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from mini_ism import GPT, ChatSession, GPTConfig, load_tokenizer
+from benchmarks.random_cases import reads_a_length, reads_ends
+from mini_ism import GPT, ChatSession, GPTConfig, Mask, load_tokenizer
 from mini_ism.corpus import load_split
 from mini_ism.dialogue import encode_message
 from mini_ism.evaluation import Score, evaluate
@@ -21,9 +22,14 @@ def half_trained(tmp_path_factory: pytest.TempPathFactory) -> GPT:
     return Run(config, tmp_path_factory.mktemp("run")).train()
 
 
-@pytest.mark.parametrize("mask", ["causal", "prefix", "ism", "bidirectional"])
-def test_agrees_with_chatting(half_trained: GPT, mask: str) -> None:
-    tokenizer, dialogues = load_tokenizer(), load_split("test")[:12]
+AWKWARD = [Mask(rule, rule.__name__) for rule in (reads_a_length, reads_ends)]
+
+
+@pytest.mark.parametrize(
+    "mask", ["causal", "prefix", "ism", "bidirectional", "causal | same_segment", *AWKWARD], ids=str
+)
+def test_agrees_with_chatting(half_trained: GPT, mask: str | Mask) -> None:
+    tokenizer, dialogues = load_tokenizer(), load_split("test")[:6]
     right: dict[str, list[bool]] = {}
     for dialogue in dialogues:
         system = dialogue.messages[0]["content"] if dialogue.messages[0]["role"] == "system" else None
@@ -63,12 +69,16 @@ def test_nothing_to_evaluate() -> None:
 class Peeper(GPT):
     """Writes the next token wherever the mask shows it, and the end marker wherever it does not."""
 
-    def forward(self, tokens: Tensor, mask: Any = None, *_: Any, **__: Any) -> Tensor:
+    def forward(self, tokens: Tensor, mask: Any = None, cache: Any = None, *, logits_at: Any = ..., **_: Any) -> Tensor:
         end = torch.full_like(tokens, load_tokenizer().encode_single_token("<|end|>"))
+        start = 0 if cache is None else cache.length
         sees_next = torch.cat(
-            [mask.diagonal(1, dim1=-2, dim2=-1), torch.zeros(len(tokens), 1, dtype=torch.bool)], dim=1
+            [mask.diagonal(start + 1, dim1=-2, dim2=-1), torch.zeros(len(tokens), 1, dtype=torch.bool)], dim=1
         )
-        return one_hot(torch.where(sees_next, tokens.roll(-1, dims=1), end), self.config.vocab_size).float()
+        if cache is not None:
+            cache.advance(tokens)
+        next_token = torch.where(sees_next, tokens.roll(-1, dims=1), end)
+        return one_hot(next_token, self.config.vocab_size).float()[logits_at]
 
 
 @pytest.mark.parametrize("mask", ["bidirectional", "causal | same_segment"])

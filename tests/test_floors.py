@@ -10,8 +10,9 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("paths", "checks", "command_line", "files", "devices", "interrupts", "segments"),
-    ("mask", "metrics", "tokenizer"),
+    ("paths", "checks", "command_line", "files", "devices", "interrupts", "segments", "speed"),
+    ("mask", "metrics", "tokenizer", "distributed"),
+    ("expressions",),
     ("masks",),
     ("reuse", "rule_reads"),
     ("dialogue", "cache", "config", "functional", "planner"),
@@ -21,7 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("chat",),
     ("cost",),
     ("corpus", "blind_cache"),
-    ("batching",),
+    ("batching", "decoding"),
     ("evaluation", "attention_stats"),
     ("line_attention",),
     ("checkpoints",),
@@ -136,7 +137,7 @@ PATH = (
     *("sampling", "trace", "chat", "batching", "training"),
 )
 """The afternoon path, in reading order."""
-BESIDE = ("config", "functional", "replies", "transcript", "planner", "rule_reads")
+BESIDE = ("config", "expressions", "functional", "replies", "transcript", "planner", "rule_reads")
 """What the path leans on, for a second afternoon."""
 
 
@@ -146,7 +147,7 @@ def test_the_afternoon_path_stays_short() -> None:
     assert max(lines.values()) <= 360, lines
     assert lines["model"] <= 320
     assert sum(lines[name] for name in PATH) <= 2400, lines
-    assert sum(lines.values()) <= 3150, lines
+    assert sum(lines.values()) <= 3400, lines
 
 
 def test_nothing_public_returns_any() -> None:

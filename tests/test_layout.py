@@ -18,14 +18,15 @@ NOT_OF_ONE_MODULE = {
     "test_packaging.py",
     "test_pictures.py",
     "test_public_names.py",
+    "test_scale_page.py",
 }
 """Tests of the repository as a whole, and of names that no test file can take."""
 FILES = sorted(path.relative_to(TESTS) for path in TESTS.rglob("test_*.py") if "browser" not in path.parts)
 
 
 def sources(file: Path) -> list[Path]:
-    """Where the module or package of a test file may stand; ``research`` is not part of the package."""
-    source = ROOT if file.parts[0] == "research" else ROOT / "mini_ism"
+    """Where the module or package of a test file may stand; ``research`` and ``benchmarks`` are no part of it."""
+    source = ROOT if file.parts[0] in ("research", "benchmarks") else ROOT / "mini_ism"
     place = source / file.parent / file.stem.removeprefix("test_")
     return [place.with_suffix(".py"), place / "__init__.py"]
 

@@ -110,9 +110,9 @@ def test_options() -> None:
 @pytest.mark.parametrize(
     ("spec", "error", "message"),
     [
-        ("cuasal", ValueError, "unknown mask 'cuasal'; known masks: .*causal.*ism.*prefix"),
+        ("cuasal", ValueError, "unknown mask 'cuasal'; did you mean 'causal'\\? known masks: .*causal.*ism.*prefix"),
         ("ism | nobody", ValueError, "unknown mask 'nobody'; known masks"),
-        ("", ValueError, "cannot read mask ''; write names joined by"),
+        ("", ValueError, "cannot read mask ''; write names or comparisons .*joined by"),
         ("causal &", ValueError, "cannot read mask 'causal &'"),
         ("causal and ism", ValueError, "cannot read 'causal and ism' in mask"),
         ("causal + ism", ValueError, r"cannot read 'causal \+ ism' in mask"),

@@ -1,6 +1,7 @@
 """What a run keeps on disk: whole after a full disk, refused when damaged or another run's."""
 
 import errno
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from safetensors.torch import save as save_tensors
 
 from mini_ism.checkpoints import CheckpointError
+from mini_ism.run_files import save_run
 from mini_ism.training import Run, TrainingConfig
 from tests.small_runs import TINY, stop_at
 
@@ -18,6 +20,18 @@ def test_a_folder_with_another_run_is_refused(tmp_path: Path) -> None:
         Run(TrainingConfig(**TINY), tmp_path).train(stop_at(1))
     with pytest.raises(CheckpointError, match=rf"lr={TrainingConfig.lr} there, 0.1 now; choose another folder"):
         Run(TrainingConfig(lr=0.1, **TINY), tmp_path)
+
+
+def test_a_run_from_before_there_was_a_precision_goes_on_in_float32(tmp_path: Path) -> None:
+    old = Run(TrainingConfig(**TINY), tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        old.train(stop_at(1))
+    config = asdict(old.config)
+    del config["precision"]
+    save_run(tmp_path, old.model, old.optimizer, config=config, progress=asdict(old.progress), metrics=old.metrics)
+    assert Run(TrainingConfig(**TINY), tmp_path).progress.step == 1
+    with pytest.raises(CheckpointError, match="precision='float32' there, 'bf16' now"):
+        Run(TrainingConfig(precision="bf16", **TINY), tmp_path)
 
 
 DAMAGES: list[tuple[str, Any]] = [

@@ -128,11 +128,14 @@ def _corrected(base: str, segment: int, wanted: Direction, segments: Segments, t
 
 
 def _written(base: str, backwards: Sequence[int], both_ways: Sequence[int]) -> str:
+    tree = _tree(base)
     if backwards:
         named = " | ".join(f"inside({number})" for number in backwards)
         named = f"({named})" if len(backwards) > 1 else named
-        loose = isinstance(_tree(base), ast.BinOp) and isinstance(getattr(_tree(base), "op", None), ast.BitOr)
+        loose = isinstance(tree, ast.Compare) or (isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.BitOr))
         base = f"{f'({base})' if loose else base} & (causal | ~{named})"
+    elif both_ways and isinstance(tree, ast.Compare):
+        base = f"({base})"
     return " | ".join([base, *(f"inside({number})" for number in both_ways)])
 
 

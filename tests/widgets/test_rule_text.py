@@ -9,7 +9,10 @@ from mini_ism import get_mask
 from mini_ism.widgets.rule_text import directions, ism_options, turned, with_ism_options
 from tests.strategies import layouts, segments_of
 
-RULES = ["causal", "ism", "prefix", "ism(sink=True)", "causal | same_segment", "mas & (causal | ~inside(1))"]
+RULES = [
+    *("causal", "ism", "prefix", "ism(sink=True)", "causal | same_segment", "mas & (causal | ~inside(1))"),
+    *("kv <= q", "(kv <= q) | (s.is_query[q] & (s.id[q] == s.id[kv]))"),
+]
 
 
 @settings(max_examples=40)

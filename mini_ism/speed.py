@@ -1,0 +1,44 @@
+"""Two ways to train the same model faster, on machines where they pay: bfloat16 and compiled blocks."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+PRECISIONS = ("float32", "bf16")
+
+
+def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
+    """A block whose matrix products and attention are computed in that precision; weights stay in float32."""
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
+
+
+def compile_blocks(blocks: Iterable[nn.Module], device: torch.device) -> None:
+    """Let ``torch.compile`` write code for a model's blocks, in place; they share it, for any batch and length.
+
+    The blocks alone: the forward around them looks at its inputs' values, which no compiled code does.
+
+    Raises:
+        ValueError: nothing can be compiled here.
+    """
+    if device.type == "cpu":
+        # Attention stays as it is: PyTorch 2.13's compiled one expects its first step's length in every later backward.
+        torch._dynamo.disallow_in_graph(F.scaled_dot_product_attention)
+        warnings.filterwarnings(
+            "ignore", "Dynamo does not know how to trace the builtin .*scaled_dot_product_attention"
+        )
+    try:
+        torch.compile(torch.sin)(torch.zeros(8, device=device))
+    except Exception as error:  # each back end has its own
+        reason = " ".join(str(error).split()).partition(" Set TORCH")[0]
+        raise ValueError(
+            f"torch.compile does not work here ({type(error).__name__}: {reason}); it needs a C++ compiler on the CPU "
+            "(g++, clang++ or cl) and Triton on CUDA: install that, or leave --compile out"
+        ) from None
+    for block in blocks:
+        block.compile(dynamic=True)
