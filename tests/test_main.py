@@ -115,6 +115,7 @@ def test_corpus_show(capsys: pytest.CaptureFixture[str]) -> None:
     assert "\x1b" not in printed  # no colours where there is no terminal
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="pipes of POSIX")
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     command = [sys.executable, "-m", "mini_ism", "corpus", "show", "-n", "60"]

@@ -53,6 +53,7 @@ def test_a_picture_of_the_readme(path: Path) -> None:
     assert len(SHOWN[path].split()) >= 12, f"{path} needs words for those who cannot see it"
 
 
+@pytest.mark.slow
 def test_drawn_twice_the_bytes_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(make_pictures, "SHARP", 40)  # coarse is quick
     for name, draw in DRAWN.items():

@@ -24,6 +24,7 @@ def test_any_index_can_be_drawn_on_its_own() -> None:
     assert take(generate(5, start=30), 10) == take(generate(5))[30:]
 
 
+@pytest.mark.slow
 def test_another_process_draws_the_same() -> None:
     code = "from mini_ism.corpus import generate; print(next(generate(3)), next(generate(4, 'long')))"
     command = [sys.executable, "-c", code]

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 import torch
 
 from mini_ism import GPT
@@ -19,6 +20,7 @@ from mini_ism.views import (
 from tests.views.drawn import TOKENIZER
 
 
+@pytest.mark.slow
 def test_figures_say_what_they_show(model: GPT, encoded: EncodedDialogue) -> None:
     own, other = read_attention(model, encoded), read_attention(model, encoded, "causal")
     dialogue = tokenized(encoded, TOKENIZER)

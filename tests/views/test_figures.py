@@ -18,6 +18,7 @@ from tests.strategies import segments_of
 from tests.views.drawn import LAYOUT, one_query, segmented
 
 
+@pytest.mark.slow
 def test_figures_speak_and_are_the_same_bytes_twice() -> None:
     s, dialogue = segmented(["Is $5_0$ a lot?", "No."])
     steps = frames({"ism": plan("ism", s)})
