@@ -25,7 +25,7 @@ from tools.chat_check import check_messages, check_names, name_lists
 
 RECIPE: dict[str, Any] = {
     "preset": "mini",
-    "steps": 20_000,
+    "steps": 14_000,
     "lr": 2e-3,
     "easy": 0.1,
     "weights": "recall=6,persona=3.5,queue=8,revision=2",
