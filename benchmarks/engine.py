@@ -20,8 +20,9 @@ from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+from benchmarks.kept import kept_for_backward
 from mini_ism import GPT, ChatSession, GPTConfig, get_mask, load_tokenizer, turn_costs
 from mini_ism.batching import pack
 from mini_ism.cost import plan
@@ -309,8 +310,8 @@ def turns(preset: str, rounds: int) -> tuple[list[list[str]], list[list[str]]]:
 # -- training --------------------------------------------------------------------------------------
 
 
-def training_steps(preset: str) -> tuple[int, str, Step, Step]:
-    """How many dialogues a step takes, how they are laid out, and one step of ours and of a Llama's on them."""
+def training_steps(preset: str) -> tuple[int, str, tuple[nn.Module, Step], tuple[nn.Module, Step]]:
+    """How many dialogues a step takes, how they are laid out, and our model and a Llama with one step of each."""
     from mini_ism import load_split
 
     tokenizer, model = load_tokenizer(), our_model(preset).train()
@@ -340,12 +341,12 @@ def training_steps(preset: str) -> tuple[int, str, Step, Step]:
 
         step("peer", loss)
 
-    return len(dialogues), f"{batch.tokens.shape[0]} rows of {batch.tokens.shape[1]}", ours, theirs
+    return len(dialogues), f"{batch.tokens.shape[0]} rows of {batch.tokens.shape[1]}", (model, ours), (peer, theirs)
 
 
 def training(preset: str, rounds: int) -> list[list[str]]:
     """Dialogues trained per second, ours and a Llama's, on the same packed rows and 4D mask."""
-    count, layout, ours, theirs = training_steps(preset)
+    count, layout, (_, ours), (_, theirs) = training_steps(preset)
     seconds = medians({"ours": ours, "peer": theirs}, rounds)
     return [
         [
@@ -373,32 +374,18 @@ def memory(preset: str, positions: int = 1500) -> list[list[str]]:
         peer(prompt, past_key_values=hf_cache)
     theirs = sum(layer.keys.nbytes + layer.values.nbytes for layer in hf_cache.layers)
     capacity = model.config.context
-    _, _, ours_step, their_step = training_steps(preset)
+    kept = [mebibytes(kept_for_backward(*each)) for each in training_steps(preset)[2:]]
     return [
         [preset, f"keys and values of {positions:,} positions", mebibytes(cache.nbytes), mebibytes(theirs)],
         [preset, f"allocated for {capacity:,} positions", mebibytes(model.kv_bytes(capacity)), "as it grows"],
         [preset, f"the planner's matrix for {capacity:,} positions", mebibytes(capacity**2), "none"],
-        [preset, "kept by a training step for its backward", mebibytes(saved(ours_step)), mebibytes(saved(their_step))],
+        [preset, "kept by a training step for its backward", *kept],
     ]
 
 
 def mebibytes(count: int) -> str:
     """For people."""
     return f"{count / 2**20:,.1f} MiB"
-
-
-def saved(step: Step) -> int:
-    """Bytes of the storages that autograd keeps between a step's forward and its backward, weights left out."""
-    held: dict[int, int] = {}
-
-    def keep(tensor: Tensor) -> Tensor:
-        if not isinstance(tensor, torch.nn.Parameter):
-            held[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        step()
-    return sum(held.values())
 
 
 def main() -> None:

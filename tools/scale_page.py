@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from benchmarks.kept import kept_for_backward
 from mini_ism.batching import make_batch, pack
 from mini_ism.config import GPTConfig
 from mini_ism.corpus import generate
@@ -27,6 +28,7 @@ from mini_ism.model import GPT
 from mini_ism.planner import Planner
 from mini_ism.tokenizer import load_tokenizer
 from mini_ism.training import TrainingConfig, loss_on_answers
+from mini_ism.views import Table
 
 PAGE = Path(__file__).parent.parent / "docs" / "scale.md"
 BEGIN, END = "<!-- python -m tools.scale_page -->", "<!-- end -->"
@@ -50,28 +52,13 @@ def amount(number: float, unit: str = "") -> str:
     return f"{number:.3g} {unit}".strip()
 
 
-def nbytes(tensors: Iterable[Tensor]) -> int:
-    """The bytes behind some tensors, each storage once."""
-    return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}.values())
-
-
-def kept_for_backward(config: GPTConfig) -> float:
-    """Bytes per token that a training forward keeps for its backward in float32, weights and mask left out."""
+def kept_per_token(config: GPTConfig) -> float:
+    """Bytes per token that a training forward keeps for its backward in float32."""
     model = GPT(config)
     batch = encode_dialogue(next(generate(0)).messages, load_tokenizer()).first(FEW)
-    tokens, allowed = batch.tokens[None], get_mask("ism").dense(batch.segments)
-    weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
-    kept: list[Tensor] = []
-
-    def note(tensor: Tensor) -> Tensor:
-        if tensor.is_floating_point() and tensor.untyped_storage().data_ptr() not in weights:
-            kept.append(tensor)
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        loss = loss_on_answers(model, replace(batch, tokens=tokens, loss_mask=batch.loss_mask[None]), allowed)
-    assert loss.requires_grad
-    return nbytes(kept) / FEW
+    row = replace(batch, tokens=batch.tokens[None], loss_mask=batch.loss_mask[None])
+    allowed = get_mask("ism").dense(batch.segments)
+    return kept_for_backward(model, lambda: loss_on_answers(model, row, allowed)) / FEW
 
 
 def training_rows() -> list[list[str]]:
@@ -87,7 +74,7 @@ def training_rows() -> list[list[str]]:
             for b in batches
         ]
         step = 3 * sum(forwards) / STEPS  # a backward computes two products for each of a forward's
-        one, two = (kept_for_backward(replace(shape(preset), layers=n)) for n in (1, 2))
+        one, two = (kept_per_token(replace(shape(preset), layers=n)) for n in (1, 2))
         kept = (one + (model.config.layers - 1) * (two - one)) * sum(b.tokens.numel() for b in batches) / STEPS
         count = model.parameter_count()
         columns.append(
@@ -158,19 +145,15 @@ def data_rows() -> list[list[str]]:
     return rows
 
 
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
 def figures() -> str:
     """All of the page's tables."""
     return "\n\n".join(
         (
-            table(["training", *PRESETS], training_rows()),
-            table(["one conversation, `billion`", *(f"{length:,} tokens" for length in LONG)], chat_rows()),
-            table(["data", ""], data_rows()),
+            Table(["training", *PRESETS], training_rows()).markdown().strip(),
+            Table(["one conversation, `billion`", *(f"{length:,} tokens" for length in LONG)], chat_rows())
+            .markdown()
+            .strip(),
+            Table(["data", ""], data_rows()).markdown().strip(),
         )
     )
 
