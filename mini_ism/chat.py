@@ -79,7 +79,7 @@ class ChatSession:
                 "use the tokenizer it was trained with"
             )
         context = model.config.context
-        self.model, self.tokenizer = model.eval(), tokenizer
+        self.model, self.tokenizer, self._end = model.eval(), tokenizer, tokenizer.encode_single_token(END)
         self.mask = get_mask(model.config.mask if mask is None else mask)
         self.trace: list[Event] = []
         self._talk = Conversation(tokenizer, context)
@@ -156,6 +156,8 @@ class ChatSession:
         top_p: float | None = None,
         seed: int | None = None,
         stop: str | Sequence[str] = (),
+        stop_loops: bool = False,
+        on_token: Callable[[int, Tensor], object] | None = None,
     ) -> Iterator[str]:
         """Say something and get the reply piece by piece; :attr:`reply` has it whole afterwards.
 
@@ -170,6 +172,8 @@ class ChatSession:
             top_p: sample among the fewest tokens that hold this share of the probability (1904.09751).
             seed: for the same answer again.
             stop: texts that end the answer, which goes without them.
+            stop_loops: end the answer when it repeats itself; what was repeated stays in the conversation.
+            on_token: called with each token and the scores ``[V]`` it was picked from, before its piece comes.
 
         Raises:
             TypeError, ValueError: the text is no string or empty, or an option is out of its range.
@@ -189,38 +193,37 @@ class ChatSession:
                 f"{self.model.config.context} are left after {self._said.length}; "
                 "truncate() the conversation or start a new one"
             )
-        answer = self._answer(text, longest, sampler, stops)
+        writer = AnswerWriter(self.tokenizer, stops, longest, stop_loops)
+        answer = self._answer(text, sampler, writer, on_token or (lambda *_: None))
         self._writing = weakref.ref(answer)
         return answer
 
-    def _answer(self, text: str, longest: int, sampler: Sampler, stops: tuple[str, ...]) -> Generator[str]:
-        end = self.tokenizer.encode_single_token(END)
-        writer = AnswerWriter(self.tokenizer, stops)
+    def _answer(
+        self, text: str, sampler: Sampler, writer: AnswerWriter, on_token: Callable[[int, Tensor], object]
+    ) -> Generator[str]:
         stopped: Stopped = "interrupted"
-        finished = False
         try:
             said = self._talk.with_message("user", text)
             self._talk.open_answer(said)
             writer.logits.append(self._compute("prefill"))
-            while (token := sampler.pick(writer.logits[-1])) != end:
+            while (token := sampler.pick(writer.logits[-1])) != self._end:
                 piece = writer.add(token)
                 self._talk.add_token(token)
+                on_token(token, writer.logits[-1])
                 yield piece
-                full = self._said.written == longest or self.room == 1
-                if writer.stopped_at is not None or full:
-                    stopped = "stop" if writer.stopped_at is not None else "context" if self.room == 1 else "length"
+                if (full := writer.full(self.room)) is not None:
+                    stopped = full
                     break
                 writer.logits.append(self._compute("decode"))
             else:
                 stopped = "end"
             if tail := writer.tail():
                 yield tail
-            finished = True
         finally:
             if sys.is_finalizing():  # the program is over, and PyTorch can compute no more
                 pass
-            elif writer.tokens or finished:
-                self._talk.close(writer.reply(stopped), end)
+            elif writer.tokens or stopped == "end":
+                self._talk.close(writer.reply(stopped), self._end)
                 self._compute("decode")  # the end is read at once, so that the next turn starts with its query
             else:
                 self._settle_open()
@@ -265,9 +268,7 @@ class ChatSession:
         else:
             text = self.tokenizer.decode(tokens.tolist()).removeprefix(" ")
             logits = torch.zeros(0, self.model.config.vocab_size)  # they went with whoever was writing
-            self._talk.close(
-                Reply(text, tokens.clone(), logits, "interrupted"), self.tokenizer.encode_single_token(END)
-            )
+            self._talk.close(Reply(text, tokens.clone(), logits, "interrupted"), self._end)
 
     def _cut(self, messages: int) -> None:
         """Go back to the first messages, and drop what the cache holds of the others."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,15 +39,19 @@ class Reply:
 
 
 class AnswerWriter:
-    """An answer as it is written: its tokens, the scores they were picked from, and what may be shown of its text."""
+    """An answer as it is written: its tokens, the scores they were picked from, and what may be shown of its text.
 
-    def __init__(self, tokenizer: tiktoken.Encoding, stops: tuple[str, ...]) -> None:
-        self.tokenizer, self.stops = tokenizer, stops
+    It ends at any of the texts in ``stops``, after ``longest`` tokens, and with ``stop_loops`` when it repeats itself.
+    """
+
+    def __init__(
+        self, tokenizer: tiktoken.Encoding, stops: Sequence[str] = (), longest: int = 10**9, stop_loops: bool = False
+    ) -> None:
+        self.tokenizer, self.stops, self.longest, self.stop_loops = tokenizer, stops, longest, stop_loops
         self.tokens: list[int] = []
         self.logits: list[Tensor] = []
-        self.text = ""
         self.stopped_at: int | None = None  # where a stop string begins
-        self._shown = 0
+        self.text, self._shown = "", 0
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")  # a character may be several tokens
 
     def add(self, token: int) -> str:
@@ -58,10 +63,15 @@ class AnswerWriter:
         self.stopped_at = min(found, default=None)
         return self._show(len(self.text) - self._held_back() if self.stopped_at is None else self.stopped_at)
 
-    @property
-    def loops(self) -> bool:
-        """Whether the answer has come to write the same again and again: there is no use in more of it."""
-        return loop_start(self.tokens) is not None
+    def full(self, room: int) -> Stopped | None:
+        """Why the answer must not go on, if it must not, with so many positions of the context left."""
+        if self.stopped_at is not None:
+            return "stop"
+        if self.stop_loops and loop_start(self.tokens) is not None:
+            return "loop"
+        if room == 1:  # for the end marker
+            return "context"
+        return "length" if len(self.tokens) >= self.longest else None
 
     def tail(self) -> str:
         """What is left to be shown when the answer is over."""
