@@ -64,7 +64,6 @@ class AttentionExplorer(Panel):
         check_messages(start)
         get_mask(swapped)
         self.models = dict(models)
-        self._quiet = False
         self._make_controls(swapped)
         self.editor.fill(start)
         self._lay_out()
@@ -146,37 +145,33 @@ class AttentionExplorer(Panel):
         shares = look_ahead_share(weights, allowed)  # (layers, H)
         layer, head = divmod(int(shares.argmax()), shares.shape[1])
         excess = look_ahead(weights[layer, head]) - look_ahead(uniform_attention(allowed))  # (T)
-        self._quiet = True
-        self.layer.value, self.head.value = layer + 1, head + 1
-        self.row.value = int(excess.argmax()) if bool(may_look_ahead(allowed).any()) else len(excess) - 1
-        self._quiet = False
+        with self._quiet:
+            self.layer.value, self.head.value = layer + 1, head + 1
+            self.row.value = int(excess.argmax()) if bool(may_look_ahead(allowed).any()) else len(excess) - 1
         self._draw()
 
     # -- reading --------------------------------------------------------------------------------
 
     def _read(self) -> None:
         """The dialogue, the model or the rule has changed: let the model read under both masks."""
-        if self._quiet:
-            return
+        if not self._quiet:
+            self._attempt(self._read_anew, f"the rule {self.rule.value!r}")
+
+    def _read_anew(self) -> None:
         model, tokenizer = self.models[self.model.value]
-        try:
-            swapped = get_mask(self.rule.value)
-            encoded = self._encoded(model, tokenizer)
-            own = read_attention(model, encoded)
-            other = read_attention(model, encoded, swapped)
-        except (TypeError, ValueError) as error:
-            self._complain(str(error))
-            return
+        swapped = get_mask(self.rule.value)
+        encoded = self._encoded(model, tokenizer)
+        own = read_attention(model, encoded)
+        other = read_attention(model, encoded, swapped)
         self._complain("")
         self._dialogue = tokenized(encoded, tokenizer)
         self._own, self._other, self._swapped = own, other, swapped
-        self._quiet = True
-        put(self.preset, next((name for name, rule in PRESETS.items() if get_mask(rule).name == swapped.name), OWN))
-        layers, heads = own.weights.shape[:2]
-        for control, last in ((self.layer, layers), (self.head, heads), (self.row, len(encoded) - 1)):
-            put(control, min(control.value, last))
-            control.max = last
-        self._quiet = False
+        with self._quiet:
+            put(self.preset, next((name for name, rule in PRESETS.items() if get_mask(rule).name == swapped.name), OWN))
+            layers, heads = own.weights.shape[:2]
+            for control, last in ((self.layer, layers), (self.head, heads), (self.row, len(encoded) - 1)):
+                put(control, min(control.value, last))
+                control.max = last
         self._draw()
 
     def _encoded(self, model: GPT, tokenizer: tiktoken.Encoding) -> EncodedDialogue:

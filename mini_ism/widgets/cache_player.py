@@ -193,11 +193,15 @@ class CachePlayer(Panel):
         """A turn's question answered both ways; ``None``, with a message in place, where no model can."""
         if name not in self._proofs:
             mask, _, messages = self._sources[name]
-            try:
+
+            def answer() -> None:
                 model, tokenizer = self._model(name)
                 self._proofs[name] = answer_blindly(model, tokenizer, messages, mask)
-            except ValueError as error:  # no such checkpoint, or the dialogue is too long for it
-                self._complain(f"no answers to compare for {name}: {error}")
+
+            if not self._attempt(
+                answer, f"the rule {mask.name!r}"
+            ):
+                self._complain(f"no answers to compare for {name}: {self.error}")
                 return None
         return next((each for each in self._proofs[name] if each.turn == turn), None)
 

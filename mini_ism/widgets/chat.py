@@ -161,14 +161,9 @@ class ChatWidget(Panel):
         except ValueError as error:
             self._complain(str(error))
             return
-        try:
-            self._listen(replies)
-        except KeyboardInterrupt:
-            for reply in replies.values():
-                cast(Generator[str, None, None], reply).close()
-            self._complain("Stopped. The conversation goes on from what was written.")
-        except (TypeError, ValueError) as error:  # a mask that leaves a position of this very dialogue with nothing
-            self._complain(str(error))
+        self._attempt(lambda: self._listen(replies))
+        for reply in replies.values():
+            self._attempt(cast(Generator[str, None, None], reply).close)
         self._show()
         self._report()
 
