@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from mini_ism import load_tokenizer
 from mini_ism.__main__ import main
 from mini_ism.checkpoints import save_model
 from mini_ism.corpus import SIZES, load_split
+from mini_ism.corpus.topics import ABOUT, EXAMPLES
 from mini_ism.paths import data_dir
 from mini_ism.sampling import Sampler
 from tests.faults import FULL, fail
@@ -88,6 +90,26 @@ def test_ctrl_c_stops_an_answer_and_the_chat_goes_on(
     turns = capsys.readouterr().out.split("ism> ")[1:]
     assert [turn.count("(stopped)") for turn in turns] == [0, 1, 0]
     assert "Ada.\n" in turns[2]
+
+
+@pytest.mark.parametrize("last", ["exit", " Quit ", "", EOFError])
+def test_a_chat_says_what_to_say_and_is_left_by_exit_quit_nothing_or_ctrl_d(
+    last: str | type[EOFError], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed: Iterator[str | type[EOFError]] = iter(["Hello. exit", last])
+
+    def read(prompt: str) -> str:
+        if isinstance(text := next(typed), str):
+            return text
+        raise text
+
+    monkeypatch.setattr("builtins.input", read)
+    monkeypatch.setattr(Sampler, "pick", lambda *_: load_tokenizer().encode_single_token("ar"))
+    assert main(["chat"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"{ABOUT}\nFor example: {EXAMPLES[0]}\n")
+    assert printed.out.count("first token after") == 1
+    assert "ism> arararar (stopped: it was repeating itself)\n" in printed.out
 
 
 def test_chat_ends_with_its_input(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -198,9 +198,7 @@ class CachePlayer(Panel):
                 model, tokenizer = self._model(name)
                 self._proofs[name] = answer_blindly(model, tokenizer, messages, mask)
 
-            if not self._attempt(
-                answer, f"the rule {mask.name!r}"
-            ):
+            if not self._attempt(answer, f"the rule {mask.name!r}"):
                 self._complain(f"no answers to compare for {name}: {self.error}")
                 return None
         return next((each for each in self._proofs[name] if each.turn == turn), None)
