@@ -19,8 +19,8 @@ EXAMPLES = (
     "The cup is in the oven. Where is the cup?",
     "I moved the cup to the kitchen. Where is it now?",
     "The lamp is in the bag. The bag is in the garage. Which room is the lamp in?",
-    "Ella, Finn and Pia are in the queue in that order. Who is first?",
     "Ben is 9. Lena is 12. Who is oldest?",
+    "Ella, Finn and Pia are in the queue in that order. Who is first?",
     "Where is the piano?",
     "What can you do?",
 )

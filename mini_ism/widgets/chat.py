@@ -36,7 +36,8 @@ class ChatWidget(Panel):
         lanes: the conversations by name, as :class:`~mini_ism.widgets.chat_lane.Lane`.
 
     Raises:
-        TypeError, ValueError: no model; a mask that cannot be read; ``weights`` names no model.
+        TypeError, ValueError: no model; a mask that cannot be read; ``weights`` names no model; ``examples`` is one
+            text.
     """
 
     def __init__(
@@ -52,6 +53,8 @@ class ChatWidget(Panel):
             raise ValueError('no model to chat with; give some by name: {"ism": load_model("ism")}')
         if weights is not None and weights not in models:
             raise ValueError(f"weights={weights!r} names no model; models are {', '.join(models)}")
+        if isinstance(examples, str | Mapping):
+            raise TypeError(f"examples must be messages in a list, got {examples!r}")
         for mask in masks:
             get_mask(mask)
         self.models, self.masks = dict(models), tuple(masks)

@@ -28,16 +28,15 @@ def about_html(title: str) -> str:
 def words_html() -> str:
     """The words that the models were trained with, to unfold."""
     lists = "".join(
-        f'<dt style="font-weight:600;margin-top:6px">{escape(title)} ({len(words)})</dt>'
-        f'<dd style="margin:0">{escape(", ".join(words))}</dd>'
+        f'<p style="margin:4px 0"><b>{escape(title)}</b> ({len(words)}): {escape(", ".join(words))}</p>'
         for title, words in word_lists().items()
     )
     return (
-        f'<details style="{FONT};font-size:13px;line-height:1.5;color:{INK}">'
+        f'<details style="{FONT};font-size:13px;line-height:1.5;color:{INK};max-width:90ch">'
         '<summary style="cursor:pointer">Which words do they know?</summary>'
-        f"<div>{escape(NAMES)}</div>"
-        f'<dl tabindex="0" aria-label="Words" style="margin:4px 0;max-height:220px;overflow-y:auto;max-width:90ch">'
-        f"{lists}</dl></details>"
+        f'<p style="margin:4px 0">{escape(NAMES)}</p>'
+        f'<div tabindex="0" role="group" aria-label="Words" style="max-height:220px;overflow-y:auto">{lists}</div>'
+        "</details>"
     )
 
 

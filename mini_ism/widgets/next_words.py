@@ -35,47 +35,48 @@ class NextWords:
 
     def clear(self) -> None:
         """There is no answer."""
-        self._tokens: list[int] = []
-        self._logits: list[Tensor] = []
+        self._places: list[tuple[int, Tensor]] = []  # each token, and the odds [V] of all tokens in its place
         self.chosen = 0
         put(self.surface, "")
 
     def add(self, token: int, logits: Tensor) -> None:
         """A token of an answer was drawn from the scores ``[V]``: show those."""
-        self._tokens.append(token)
-        self._logits.append(logits)
-        self.choose(len(self._tokens) - 1)
+        self._places.append((token, self._odds(logits)))
+        self.choose(len(self._places) - 1)
 
     def show(self, reply: Reply) -> None:
         """An answer is finished: any of its tokens can be chosen, and its end, if the model ended it."""
         tokens = [*reply.tokens.tolist(), *([self._end] if reply.stopped == "end" else [])]
-        self._logits = list(reply.logits)
-        self._tokens = tokens[: len(self._logits)]  # of an answer that was interrupted they may be gone
-        if self._tokens:
-            self.choose(min(self.chosen, len(self._tokens) - 1))
+        # Of an answer that was interrupted, the scores may be gone.
+        self._places = [(token, self._odds(logits)) for token, logits in zip(tokens, reply.logits, strict=False)]
+        if self._places:
+            self.choose(min(self.chosen, len(self._places) - 1))
         else:
             self.clear()
 
     def odds(self, number: int) -> Tensor:
         """The probabilities ``[V]`` that the model gave to all tokens in one place, before any temperature."""
-        return self._logits[number][: self.tokenizer.n_vocab].softmax(0)
+        return self._places[number][1]
 
     def choose(self, number: int) -> None:
         """Show the bars of one of the answer's tokens, counted from 0."""
         self.chosen = number
-        odds, written = self.odds(number), self._tokens[number]
+        written, odds = self._places[number]
         ranked = odds.topk(min(MOST, len(odds))).indices.tolist()
         shown = ranked if written in ranked else [*ranked, written]
-        bars = [(self._label(token), float(odds[token])) for token in shown]
-        pieces = [self._label(token) for token in self._tokens]
-        put(self.surface, str(next_word_bars(pieces, number, bars, shown.index(written))))
+        answer = [self._named(*place) for place in self._places]
+        likely = [self._named(token, odds) for token in shown]
+        put(self.surface, str(next_word_bars(answer, number, likely, shown.index(written))))
+
+    def _odds(self, logits: Tensor) -> Tensor:
+        return logits[: self.tokenizer.n_vocab].softmax(0)
 
     def _pick(self, pick: Pick) -> None:
-        number = picked_index(pick, "token", below=len(self._tokens))
+        number = picked_index(pick, "token", below=len(self._places))
         if number is not None:
             self.choose(number)
 
-    def _label(self, token: int) -> str:
-        """A token's name; one that goes on with a word begins with a hyphen."""
+    def _named(self, token: int, odds: Tensor) -> tuple[str, float]:
+        """A token's label, with a hyphen before it if it goes on with a word; and how likely it was."""
         text = self.tokenizer.decode([token])
-        return f"-{token_label(text)}" if text[:1].isalnum() else token_label(text)
+        return f"{'-' if text[:1].isalnum() else ''}{token_label(text)}", float(odds[token])

@@ -12,8 +12,8 @@ ANSWERS = (
     "In the oven.",
     "In the kitchen.",
     "In the garage.",
-    "Ella.",
     "Lena.",
+    "Ella.",
     "I do not know.",
     "Tell me who or what is where, then ask me.",
 )

@@ -222,3 +222,5 @@ def test_bad_line_ups_are_refused_at_once(models: Models) -> None:
         ChatWidget(models, weights="gpt")
     with pytest.raises(ValueError, match="unknown mask 'ims'"):
         ChatWidget(models, masks=("ims",))
+    with pytest.raises(TypeError, match=r"examples must be messages in a list, got 'Hello.'"):
+        ChatWidget(models, "Hello.")
