@@ -107,12 +107,13 @@ class ChatWidget(Panel):
             heading("Pick an example to send it"),
             w.HBox(list(self.examples.values()), layout=wrap),
             w.HTML(words_html()),
-            self.line_up,
-            self.row,
+            # Above the columns, which grow: where one types stays where it is, in a small window, too.
             w.VBox([heading("Message to all of them"), self.text]),
             w.HBox([self.button, self.again, self.odds], layout=wrap),
             self.note,
             self._error,
+            self.line_up,
+            self.row,
             self._status,
             self.bars,
         ]

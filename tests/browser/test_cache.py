@@ -5,13 +5,11 @@ from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
-import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.browser.harness import LabPage, LabServer, sliders, until
+from tests.browser.harness import LabPage, LabServer, sliders, until, write_notebooks
 
 NAME = "06_cache_reuse"
 PLAYER = """\
@@ -40,11 +38,8 @@ ChatWidget({name: load_model(name) for name in ("causal", "prefix", "ism")}, ["W
 @pytest.fixture(scope="module")
 def small_server(browser: Browser, tmp_path_factory: pytest.TempPathFactory, offline: Path) -> Iterator[LabServer]:
     """Notebooks of one widget each."""
-    notebooks = tmp_path_factory.mktemp("cache")
-    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-    for name, source in (("player", PLAYER), ("film", FILM), ("chat", CHAT)):
-        notebook = new_notebook(cells=[new_code_cell(source)], metadata={"kernelspec": kernel})
-        nbformat.write(notebook, notebooks / f"{name}.ipynb")
+    sources = {"player": PLAYER, "film": FILM, "chat": CHAT}
+    notebooks = write_notebooks(tmp_path_factory.mktemp("cache"), sources)
     with LabServer(notebooks, tmp_path_factory.mktemp("cache_lab"), offline) as server:
         yield server
 
