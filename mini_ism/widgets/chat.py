@@ -72,13 +72,13 @@ class ChatWidget(Panel):
             value=weights or "",
             description="Side by side",
             style={"description_width": "90px"},
-            layout=w.Layout(width="520px", max_width="100%"),
+            layout=w.Layout(width="520px", max_width="calc(100% - 4px)"),
         )
         # A text area, because its newline says that Enter was pressed, in order with the letters before it.
         self.text = w.Textarea(
             placeholder="Type a message, and press Enter.",
             rows=2,
-            layout=w.Layout(width="100%", max_width="640px"),
+            layout=w.Layout(width="calc(100% - 4px)", max_width="640px"),
         )
         self.button = w.Button(description="Send", icon="paper-plane", button_style="primary")
         self.again = w.Button(description=START_OVER, icon="undo")
