@@ -20,7 +20,7 @@ from mini_ism.files import fingerprint, write_atomically
 from mini_ism.metrics import Measurement, read_metrics
 from mini_ism.model import GPT
 from mini_ism.paths import data_dir
-from mini_ism.tokenizer import load_tokenizer, tokenizer_hash
+from mini_ism.tokenizer import build_tokenizer, load_tokenizer, tokenizer_hash, tokenizer_ranks
 
 FORMAT = "mini-ism 2"
 MODEL = "model.safetensors"
@@ -39,11 +39,13 @@ class Checkpoint:
         config: the model's shape.
         training: how it was trained: the run's configuration, and what it came to.
         weights: by name, as they are stored (float32 or float16).
+        tokenizer: the one it was trained with.
     """
 
     config: GPTConfig
     training: dict[str, object]
     weights: dict[str, Tensor]
+    tokenizer: tiktoken.Encoding
 
 
 def shipped_models() -> list[str]:
@@ -55,6 +57,7 @@ def save_model(
     model: GPT,
     folder: str | Path,
     *,
+    tokenizer: tiktoken.Encoding | None = None,
     training: Mapping[str, object] | None = None,
     half: bool = False,
     team: Team = ALONE,
@@ -64,12 +67,14 @@ def save_model(
     Args:
         model: the model.
         folder: made if it is missing.
+        tokenizer: the one it was trained with, by default the package's; another one is kept in the same file.
         training: facts about how it was trained, kept as JSON beside the weights.
         half: store the weights as float16, at half the size.
         team: the processes that hold it together; all must call this, and the first one writes.
 
     Raises:
         OSError: it could not be written; see :func:`~mini_ism.files.write_atomically`.
+        ValueError: the tokenizer is none of this package's kind.
     """
     dtype = torch.float16 if half else torch.float32
     weights = {name: value.to(dtype) for name, value in team.whole(model.state_dict()).items()}
@@ -78,9 +83,11 @@ def save_model(
     about = {
         "format": FORMAT,
         "model": json.dumps(asdict(model.config)),
-        "tokenizer_sha256": tokenizer_hash(),
+        "tokenizer_sha256": tokenizer_hash(tokenizer),
         "training": json.dumps(dict(training or {})),
     }
+    if tokenizer is not None and about["tokenizer_sha256"] != tokenizer_hash():
+        about["tokenizer"] = tokenizer_ranks(tokenizer).decode()
     about["sha256"] = fingerprint(weights, *about.values())
     write_atomically(Path(folder) / MODEL, save(weights, about))
 
@@ -103,7 +110,7 @@ def load_model(name: str | Path = "ism", device: str | torch.device = "cpu") -> 
     checkpoint = read_checkpoint(name)
     model = GPT(checkpoint.config)
     model.load_state_dict({key: value.float() for key, value in checkpoint.weights.items()})
-    return model.to(place).eval(), load_tokenizer()
+    return model.to(place).eval(), checkpoint.tokenizer
 
 
 def load_metrics(name: str | Path = "ism") -> list[Measurement]:
@@ -164,19 +171,21 @@ def read_checkpoint(name: str | Path) -> Checkpoint:
                 raise ValueError(f"its weights do not fit its shape: {', '.join(mismatches[:4])}")
             weights = {key: content.get_tensor(key) for key in shapes}
         training = dict(json.loads(about["training"]))
+        own = about.get("tokenizer")  # kept where it is not the package's
         given = [about[key] for key in ("format", "model", "tokenizer_sha256", "training")]
-        if fingerprint(weights, *given) != about["sha256"]:
+        if fingerprint(weights, *given, *([own] if own else [])) != about["sha256"]:
             raise ValueError("its content has another sha256 than was saved")
+        tokenizer = build_tokenizer(own.encode(), str(file)) if own else load_tokenizer()
     except CheckpointError:
         raise
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{file} is damaged ({type(error).__name__}: {error}){AGAIN}") from None
-    if about["tokenizer_sha256"] != tokenizer_hash():
+    if not own and about["tokenizer_sha256"] != tokenizer_hash():
         raise CheckpointError(
             f"{file} was trained with another tokenizer (sha256 {about['tokenizer_sha256']}, installed "
             f"{tokenizer_hash()}); train it again with this one"
         )
-    return Checkpoint(config, training, weights)
+    return Checkpoint(config, training, weights, tokenizer)
 
 
 def _mismatches(config: GPTConfig, found: Mapping[str, tuple[int, ...]]) -> list[str]:

@@ -12,11 +12,14 @@ from safetensors import safe_open
 from safetensors.torch import save
 
 from mini_ism import ChatSession, load_model, load_tokenizer
+from mini_ism.bpe import train_bpe
 from mini_ism.checkpoints import CheckpointError, read_checkpoint, save_model, shipped_models
 from mini_ism.corpus import load_split
 from mini_ism.evaluation import CONTROL_SKILLS, evaluate
 from mini_ism.files import fingerprint
 from mini_ism.paths import data_dir
+from mini_ism.tokenizer import build_tokenizer
+from mini_ism.tokenizer_files import PATTERN, to_ranks
 from tests.faults import FULL, fail
 from tests.strategies import random_model, random_tokens
 
@@ -66,6 +69,27 @@ def test_the_same_model_comes_back(folder: Path) -> None:
     assert [p.name for p in folder.iterdir()] == ["model.safetensors"]
     assert torch.equal(load_model(str(folder))[0](tokens), original(tokens))
     assert ChatSession(model, tokenizer).mask.name == "prefix"
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Path:
+    """A checkpoint of a model with a vocabulary of its own, 266 tokens and the markers."""
+    tokenizer = build_tokenizer(to_ranks(train_bpe(["the zebra and the zoo"] * 3, 266, PATTERN)), "here")
+    save_model(random_model(vocab_size=tokenizer.n_vocab), tmp_path / "foreign", tokenizer=tokenizer)
+    return tmp_path / "foreign"
+
+
+def test_a_tokenizer_of_its_own_comes_back_with_the_model(foreign: Path) -> None:
+    model, tokenizer = load_model(foreign)
+    assert [path.name for path in foreign.iterdir()] == ["model.safetensors"]
+    assert model.config.vocab_size == tokenizer.n_vocab == 271
+    assert len(tokenizer.encode_ordinary(" zebra")) < len(TOKENIZER.encode_ordinary(" zebra"))
+
+
+def test_a_tokenizer_of_its_own_is_sealed_with_the_model(foreign: Path) -> None:
+    edit(foreign, lambda about: about.update(tokenizer=about["tokenizer"][:-9]), sealed=False)
+    with pytest.raises(CheckpointError, match=r"foreign.*damaged .*another sha256 than was saved"):
+        load_model(foreign)
 
 
 def test_at_half_the_size(tmp_path: Path) -> None:
