@@ -175,7 +175,6 @@ def read_checkpoint(name: str | Path) -> Checkpoint:
         given = [about[key] for key in ("format", "model", "tokenizer_sha256", "training")]
         if fingerprint(weights, *given, *([own] if own else [])) != about["sha256"]:
             raise ValueError("its content has another sha256 than was saved")
-        tokenizer = build_tokenizer(own.encode(), str(file)) if own else load_tokenizer()
     except CheckpointError:
         raise
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
@@ -185,6 +184,7 @@ def read_checkpoint(name: str | Path) -> Checkpoint:
             f"{file} was trained with another tokenizer (sha256 {about['tokenizer_sha256']}, installed "
             f"{tokenizer_hash()}); train it again with this one"
         )
+    tokenizer = build_tokenizer(own.encode(), str(file)) if own else load_tokenizer()
     return Checkpoint(config, training, weights, tokenizer)
 
 

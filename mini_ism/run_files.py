@@ -25,6 +25,8 @@ STATE, METRICS = "state.safetensors", "metrics.jsonl"
 Facts = Mapping[str, int | float | str]
 LATER: Facts = {"precision": "float32"}
 """What a configuration has learned to say since runs were first saved, with what a run that does not say it did."""
+RENAMED = {"validation": "validation_size"}
+"""What a configuration called otherwise when runs were first saved."""
 
 
 @dataclass
@@ -97,7 +99,7 @@ def resume_run(
             about = content.metadata() or {}
             # Copies, or the optimiser would go on living in the file, which Windows then refuses to replace.
             tensors = {key: content.get_tensor(key).clone() for key in content.keys()}  # noqa: SIM118
-        saved_config, progress = dict(LATER, **json.loads(about["config"])), Progress(**json.loads(about["progress"]))
+        saved_config, progress = _config(about["config"]), Progress(**json.loads(about["progress"]))
         if about["sha256"] != fingerprint(tensors, about["config"], about["progress"]):
             raise ValueError("its content has changed since it was saved")
         file = folder / METRICS
@@ -118,3 +120,12 @@ def resume_run(
             state.setdefault(int(index), {})[name] = team.spread(value, like=parameters[int(index)])
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
     return progress, metrics
+
+
+def _config(text: str) -> dict[str, int | float | str]:
+    """A saved configuration in today's names."""
+    saved = json.loads(text)
+    for old, new in RENAMED.items():
+        if new not in saved and old in saved:
+            saved[new] = saved.pop(old)
+    return {**LATER, **saved}

@@ -24,8 +24,7 @@ from torch import Tensor, nn
 
 from mini_ism.batching import make_batch, turns_independent
 from mini_ism.checkpoints import save_model
-from mini_ism.config import GPTConfig
-from mini_ism.corpus import Dialogue, generate, load_split
+from mini_ism.corpus import Dialogue, generate
 from mini_ism.devices import get_device
 from mini_ism.dialogue import EncodedDialogue
 from mini_ism.distributed import ALONE, Team, unsynced
@@ -35,8 +34,8 @@ from mini_ism.masks import get_mask
 from mini_ism.metrics import Measurement
 from mini_ism.model import GPT
 from mini_ism.run_files import resume_run, save_run
+from mini_ism.sources import Source
 from mini_ism.speed import PRECISIONS, autocast, compile_blocks
-from mini_ism.tokenizer import load_tokenizer
 
 EASY_WEIGHTS = {"recall": 4.0, "persona": 1.0, "queue": 1.0}
 EASY_DRAWS = 3
@@ -87,13 +86,13 @@ class TrainingConfig:
     clip: float = option(1.0, "largest norm of the gradient")
     micro_batches: int = option(1, "parts in which a step's dialogues are computed one after the other, to save memory")
     validate: int = option(500, "steps between two scores by skill; the last step is always scored")
-    validation: int = option(200, "dialogues of the validation split that a score is taken on")
+    validation_size: int = option(200, "how many validation dialogues a score is taken on, at most")
     save: int = option(250, "steps between two saves to resume from")
     # A setting, since it decides the numbers; how many processes there are, or compiling, only rounds them otherwise.
     precision: str = option("float32", 'of matrix products and attention in training: "float32", or "bf16"')
 
     def __post_init__(self) -> None:
-        for name in ("steps", "dialogues", "micro_batches", "validate", "validation", "save"):
+        for name in ("steps", "dialogues", "micro_batches", "validate", "validation_size", "save"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not self.lr > 0:
@@ -226,11 +225,12 @@ class Run:
         half: store the final weights as float16.
         compiled: let ``torch.compile`` write code for the model's blocks.
         team: the processes that train it together; each step's dialogues are divided among them.
+        source: dialogues, a tokenizer or first weights of one's own.
 
     Raises:
         CheckpointError: the folder holds a run with another configuration, or a damaged one.
         ValueError: an unknown mask, preset or device; nothing can be compiled; a step has fewer dialogues than there
-            are processes, or these do not see the same folder.
+            are processes, or these do not see the same folder; config and source do not go together.
     """
 
     def __init__(
@@ -242,21 +242,22 @@ class Run:
         half: bool = False,
         compiled: bool = False,
         team: Team = ALONE,
+        source: Source | None = None,
     ) -> None:
         self.config, self.folder, self.device, self.half = config, Path(folder), get_device(device), half
         self.team, self.parts = team, team.parts(config.dialogues, config.micro_batches)
-        self.mask, self.tokenizer = get_mask(config.mask), load_tokenizer()
+        self.source = Source() if source is None else source
+        self.mask, self.tokenizer = get_mask(config.mask), self.source.tokenizer
         torch.manual_seed(config.seed)
-        shape = GPTConfig.preset(config.preset, vocab_size=self.tokenizer.n_vocab, mask=self.mask.name)
-        self.model = GPT(shape)
+        self.model = self.source.new_model(config, self.mask.name)
         if compiled:
             compile_blocks(self.model.blocks, self.device)
         self.called = team.wrap(self.model, self.model.blocks, self.device)
         self.optimizer = make_optimizer(self.model, config)
-        self.expand = not turns_independent(self.mask, config.draw(config.steps - 1), self.tokenizer)
-        self.progress, self.metrics = resume_run(
-            self.folder, self.model, self.optimizer, config=asdict(self.config), team=team
-        )
+        last = self.source.draw(config, config.steps - 1)
+        self.expand = not turns_independent(self.mask, last, self.tokenizer)
+        self.facts = {**asdict(config), **self.source.facts}
+        self.progress, self.metrics = resume_run(self.folder, self.model, self.optimizer, config=self.facts, team=team)
 
     def train(self, report: Callable[[Measurement], None] = lambda line: None) -> GPT:
         """Train to the end. Ctrl-C saves first, so that nothing is lost; no step is ever saved half done.
@@ -275,7 +276,8 @@ class Run:
                         line = self._step(c.rate(p.step))
                         self.metrics.append(line)
                     if p.step % c.validate == 0 or p.step == c.steps:
-                        line = {**line, "exact": {name: [s.right, s.total] for name, s in self.validate().items()}}
+                        scores = {name: [s.right, s.total] for name, s in self.validate().items()}
+                        line = {**line, "exact": scores} if scores else line
                         self.metrics[-1] = line  # a new one: another thread may be reading the old
                     report(line)
                     if p.step % c.save == 0 and p.step < c.steps:
@@ -285,13 +287,20 @@ class Run:
                 self.save()
                 raise
             self.save()
-            save_model(self.model, self.folder, training=self.about, half=self.half, team=self.team)
+            save_model(
+                self.model,
+                self.folder,
+                tokenizer=self.tokenizer,
+                training=self.about,
+                half=self.half,
+                team=self.team,
+            )
         return self.model.eval()
 
     def _step(self, lr: float) -> Measurement:
         """Draw dialogues, take one step on them with the whole team, and count it."""
         c, p, team, clock = self.config, self.progress, self.team, time.perf_counter()
-        mine = team.share(c.draw(p.step))
+        mine = team.share(self.source.draw(c, p.step))
         parts = [mine[n :: self.parts] for n in range(self.parts)]
         batches = [make_batch(part, self.tokenizer, expand=self.expand).to(self.device) for part in parts]
         targets, tokens = team.sum(sum(int(b.loss_mask.sum()) for b in batches), sum(b.token_count for b in batches))
@@ -314,7 +323,7 @@ class Run:
     def about(self) -> dict[str, object]:
         """What made the model: the configuration, how far it came, and on what."""
         return {
-            **asdict(self.config),
+            **self.facts,
             **asdict(self.progress),
             "parameters": self.model.parameter_count(),
             "threads": torch.get_num_threads(),
@@ -323,9 +332,9 @@ class Run:
         }
 
     def validate(self) -> dict[str, Score]:
-        """Exact match by skill on the first dialogues of the validation split."""
-        dialogues = load_split("validation")[: self.config.validation]
-        return evaluate(self.model, self.tokenizer, dialogues, self.mask, team=self.team)
+        """Exact match by skill on the source's validation dialogues; nothing, if it has none."""
+        dialogues = self.source.scored(self.config)
+        return evaluate(self.model, self.tokenizer, dialogues, self.mask, team=self.team) if dialogues else {}
 
     def save(self) -> None:
         """Write all that the run needs to go on as if it had never stopped."""
@@ -333,7 +342,7 @@ class Run:
             self.folder,
             self.model,
             self.optimizer,
-            config=asdict(self.config),
+            config=self.facts,
             progress=asdict(self.progress),
             metrics=self.metrics,
             team=self.team,

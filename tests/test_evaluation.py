@@ -18,7 +18,7 @@ from mini_ism.training import Run, TrainingConfig
 @pytest.fixture(scope="module")
 def half_trained(tmp_path_factory: pytest.TempPathFactory) -> GPT:
     """A model that gets the acknowledgements right and the rest wrong."""
-    config = TrainingConfig(steps=40, dialogues=6, validate=40, validation=2, save=40, easy=0)
+    config = TrainingConfig(steps=40, dialogues=6, validate=40, validation_size=2, save=40, easy=0)
     return Run(config, tmp_path_factory.mktemp("run")).train()
 
 

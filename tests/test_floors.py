@@ -27,7 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("evaluation", "attention_stats"),
     ("line_attention",),
     ("checkpoints",),
-    ("run_files",),
+    ("run_files", "sources"),
     ("training",),
     ("progress",),
     ("regression", "results"),

@@ -21,7 +21,7 @@ from mini_ism.sampling import Sampler
 from tests.faults import FULL, fail
 from tests.strategies import random_model
 
-SMALL = ["--steps", "2", "--dialogues", "2", "--validate", "2", "--validation", "2", "--save", "1"]
+SMALL = ["--steps", "2", "--dialogues", "2", "--validate", "2", "--validation-size", "2", "--save", "1"]
 
 
 def test_train_then_eval_then_chat(

@@ -256,7 +256,7 @@ def test_a_finished_run_loads_as_a_model(tmp_path: Path) -> None:
 
 
 def test_training_lowers_the_loss(tmp_path: Path) -> None:
-    run = Run(TrainingConfig(steps=30, dialogues=4, validate=30, validation=2, save=30), tmp_path)
+    run = Run(TrainingConfig(steps=30, dialogues=4, validate=30, validation_size=2, save=30), tmp_path)
     run.train()
     losses = [line["loss"] for line in run.metrics]
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])

@@ -17,7 +17,7 @@ from mini_ism.views.picture import WIDGET_VIEW
 from mini_ism.widgets import TrainingMonitor
 from mini_ism.widgets.training_worker import TrainingWorker
 
-TINY: dict[str, Any] = {"steps": 6, "dialogues": 2, "validate": 3, "validation": 3, "easy": 0.9}
+TINY: dict[str, Any] = {"steps": 6, "dialogues": 2, "validate": 3, "validation_size": 3, "easy": 0.9}
 SECONDS = 600.0  # more than ever needed; a machine may be very busy
 
 
