@@ -12,7 +12,7 @@ import tiktoken
 import torch
 
 from mini_ism.corpus import Dialogue
-from mini_ism.dialogue import PAD, EncodedDialogue, Message, encode_dialogue
+from mini_ism.dialogue import PAD, EncodedDialogue, Message, encode_dialogue, is_target
 from mini_ism.mask import Mask
 from mini_ism.reuse import reusable
 from mini_ism.segments import PADDING, Segments
@@ -38,7 +38,7 @@ def turns_independent(mask: Mask, dialogues: Sequence[Dialogue], tokenizer: tikt
 def training_sequences(
     dialogues: Sequence[Dialogue], tokenizer: tiktoken.Encoding, *, expand: bool
 ) -> list[tuple[EncodedDialogue, list[str]]]:
-    """The sequences that together hold each answer as a target once.
+    """The sequences that together hold each answer as a target once, except those of weight 0.
 
     Args:
         dialogues: messages and a skill for each answer.
@@ -46,15 +46,17 @@ def training_sequences(
         expand: one sequence per turn, with that turn's answer as the target, instead of one per dialogue.
 
     Returns:
-        Pairs of a sequence and the skills of its targets.
+        Pairs of a sequence and the skills of its targets; a sequence without any is left out.
     """
-    if not expand:
-        return [(encode_dialogue(d.messages, tokenizer), list(d.skills)) for d in dialogues]
-    return [
-        (encode_dialogue(turn, tokenizer, loss="last"), [skill])
-        for d in dialogues
-        for turn, skill in zip(expand_turns(d.messages), d.skills, strict=True)
-    ]
+    pairs = []
+    for d in dialogues:
+        turns = list(zip(expand_turns(d.messages), d.skills, strict=True))
+        wanted = [(turn, skill) for turn, skill in turns if is_target(turn[-1])]
+        if expand:
+            pairs += [(encode_dialogue(turn, tokenizer, loss="last"), [skill]) for turn, skill in wanted]
+        elif wanted:
+            pairs.append((encode_dialogue(d.messages, tokenizer), [skill for _, skill in wanted]))
+    return pairs
 
 
 def expand_turns(messages: Sequence[Message]) -> list[list[Message]]:
@@ -70,9 +72,15 @@ def expand_turns(messages: Sequence[Message]) -> list[list[Message]]:
 
 
 def make_batch(dialogues: Sequence[Dialogue], tokenizer: tiktoken.Encoding, *, expand: bool) -> EncodedDialogue:
-    """The training sequences of some dialogues, packed into rows ``[B, T]``; T is the longest sequence's length."""
+    """The training sequences of some dialogues, packed into rows ``[B, T]``; T is the longest sequence's length.
+
+    Raises:
+        ValueError: no dialogue has an answer to learn.
+    """
     sequences = (sequence for sequence, _ in training_sequences(dialogues, tokenizer, expand=expand))
     longest_first = sorted(sequences, key=len, reverse=True)  # packs well
+    if not longest_first:
+        raise ValueError('nothing to learn: give at least one dialogue with an answer whose "weight" is not 0')
     return pack(longest_first, tokenizer, length=len(longest_first[0]))
 
 

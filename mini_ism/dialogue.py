@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import tiktoken
 import torch
@@ -23,8 +23,12 @@ from torch import Tensor
 
 from mini_ism.segments import Segments
 
-Message = Mapping[str, str]
-"""``{"role": "system" | "user" | "assistant", "content": text}``, as OpenAI's and Hugging Face's chats write it."""
+Message = Mapping[str, Any]
+"""``{"role": "system" | "user" | "assistant", "content": text}``, as OpenAI's and Hugging Face's chats write it.
+
+An answer may also have OpenAI's ``"weight"``: 0 keeps it in the history and trains nothing on it. Any other key is an
+error unless its value is ``None``, since what is not understood would be dropped without a word.
+"""
 
 ROLES = ("system", "user", "assistant")
 SYSTEM, USER, ASSISTANT, END, PAD = "<|system|>", "<|user|>", "<|assistant|>", "<|end|>", "<|pad|>"
@@ -71,8 +75,8 @@ def check_messages(messages: Sequence[Message]) -> None:
 
     Raises:
         TypeError: a message is not a mapping, or its content is not a string.
-        ValueError: no message, an unknown role, or roles out of order (an optional system message, then user and
-            assistant in turn, user first).
+        ValueError: no message, an unknown role or key, a weight that is neither 0 nor 1, or roles out of order (an
+            optional system message, then user and assistant in turn, user first).
     """
     given: object = messages
     if isinstance(given, str | Mapping) or not isinstance(given, Sequence):
@@ -94,7 +98,27 @@ def check_messages(messages: Sequence[Message]) -> None:
             )
         if not isinstance(content, str):
             raise TypeError(f"the content of message {number} ({role}) must be a string, got {content!r}")
+        _check_extras(number, message)
         expected = ("assistant",) if role == "user" else ("user",)
+
+
+def _check_extras(number: int, message: Message) -> None:
+    """Raise an error if a message has a key that has no meaning here, or a weight that has none."""
+    unknown = [key for key in message.keys() - {"role", "content", "weight"} if message[key] is not None]
+    if unknown:
+        raise ValueError(
+            f"message {number} has {', '.join(sorted(map(repr, unknown)))}, which would be dropped; "
+            'leave it out: a message has "role" and "content", and an answer may have "weight"'
+        )
+    weight, answers = message.get("weight"), message["role"] == "assistant"
+    if weight is not None and (isinstance(weight, bool) or weight not in ((0, 1) if answers else (0,))):
+        allowed = "0 (not trained on) or 1" if answers else "0 or left out: only answers are trained on"
+        raise ValueError(f"the weight of message {number} ({message['role']}) must be {allowed}, got {weight!r}")
+
+
+def is_target(message: Message) -> bool:
+    """Whether a model is trained to write a message: an answer is, unless its ``"weight"`` is 0."""
+    return message["role"] == "assistant" and message.get("weight") != 0
 
 
 def encode_dialogue(
@@ -110,7 +134,8 @@ def encode_dialogue(
     Args:
         messages: see :func:`check_messages` for what is accepted.
         tokenizer: from :func:`~mini_ism.tokenizer.load_tokenizer`, or any encoding with the same markers.
-        loss: which answers are targets, ``"all"`` or only the ``"last"``, as prefix training needs it.
+        loss: which answers are targets, ``"all"`` or only the ``"last"``, as prefix training needs it; none of weight 0
+            ever is.
 
     Returns:
         The dialogue, with tensors of shape ``[T]``. ``encode_dialogue(messages[:n])`` is always a prefix of it.
@@ -124,19 +149,20 @@ def encode_dialogue(
     tokens: list[int] = []
     ids: list[int] = []
     roles: list[str] = []
+    targets: list[bool] = []
+    last = max((n for n, m in enumerate(messages) if m["role"] == "assistant"), default=-1)
     for number, message in enumerate(messages):
         piece = encode_message(message, tokenizer)
         tokens += piece
         ids += [number] * len(piece)
         roles += [message["role"]] * len(piece)
-    last = max((n for n, m in enumerate(messages) if m["role"] == "assistant"), default=-1)
+        targets += [is_target(message) and (loss == "all" or number == last)] * len(piece)
     segments = Segments(
         id=torch.tensor(ids),
         is_query=torch.tensor([role != "assistant" for role in roles]),
         is_system=torch.tensor([role == "system" for role in roles]),
     )
-    targets = ~segments.is_query if loss == "all" else segments.id == last
-    return EncodedDialogue(torch.tensor(tokens), segments, targets)
+    return EncodedDialogue(torch.tensor(tokens), segments, torch.tensor(targets))
 
 
 def encode_message(message: Message, tokenizer: tiktoken.Encoding) -> list[int]:

@@ -15,7 +15,7 @@ from torch import Tensor
 from mini_ism.batching import collate, training_sequences, turns_independent
 from mini_ism.corpus import Dialogue
 from mini_ism.decoding import decode
-from mini_ism.dialogue import NEVER_WRITTEN, EncodedDialogue
+from mini_ism.dialogue import NEVER_WRITTEN, EncodedDialogue, is_target
 from mini_ism.distributed import ALONE, Team
 from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
@@ -89,7 +89,8 @@ def evaluate(
     Args:
         model: on any device.
         tokenizer: the one it was trained with.
-        dialogues: messages and a skill for each answer; a finite number of them.
+        dialogues: messages and a skill for each answer; a finite number of them. Answers of ``"weight"`` 0 are read
+            and not scored.
         mask: default, the one the model was trained with.
         batch: sequences per forward; more are no faster on a CPU.
         team: the processes that score together; all must call this, and all get the same scores.
@@ -101,7 +102,7 @@ def evaluate(
         ValueError: there are no dialogues, or none that has an answer.
     """
     dialogues = list(dialogues)
-    if not any(dialogue.skills for dialogue in dialogues):
+    if not any(is_target(message) for dialogue in dialogues for message in dialogue.messages):
         raise ValueError("nothing to evaluate: give at least one dialogue with an answer (an iterator gives them once)")
     if not team.shard:  # where a forward needs every process, all score all
         dialogues = list(team.share(dialogues))

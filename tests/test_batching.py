@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mini_ism import encode_dialogue, get_mask
-from mini_ism.batching import collate, expand_turns, pack
-from mini_ism.dialogue import EncodedDialogue
+from mini_ism.batching import collate, expand_turns, make_batch, pack, training_sequences
+from mini_ism.corpus import Dialogue
+from mini_ism.dialogue import EncodedDialogue, encode_message
 from tests.strategies import TOKENIZER, Messages, conversations, random_model
 
 
@@ -20,6 +21,22 @@ def test_expanded_turns(messages: Messages) -> None:
     assert samples == [messages[: n + 1] for n in answers]
     targets = sum(int(encode_dialogue(m, TOKENIZER, loss="last").loss_mask.sum()) for m in samples)
     assert targets == int(encode_dialogue(messages, TOKENIZER).loss_mask.sum())
+
+
+HI = {"role": "user", "content": "Hi."}
+GOOD, BAD = {"role": "assistant", "content": "Hello."}, {"role": "assistant", "content": "Go.", "weight": 0}
+
+
+@pytest.mark.parametrize("expand", [False, True])
+def test_an_answer_of_weight_0_is_no_target_of_any_sequence(expand: bool) -> None:
+    dialogues = [Dialogue([HI, GOOD, HI, BAD, HI, GOOD], ["a", "b", "c"]), Dialogue([HI, BAD], ["d"])]
+    sequences = training_sequences(dialogues, TOKENIZER, expand=expand)
+    assert [names for _, names in sequences] == ([["a"], ["c"]] if expand else [["a", "c"]])
+    for sequence, names in sequences:
+        spelled = encode_message(GOOD, TOKENIZER) * len(names)
+        assert sequence.tokens[sequence.loss_mask].tolist() == spelled
+    with pytest.raises(ValueError, match=r'nothing to learn: give .*an answer whose "weight" is not 0'):
+        make_batch(dialogues[1:], TOKENIZER, expand=expand)
 
 
 short = conversations(st.text(alphabet="abc ", max_size=4))

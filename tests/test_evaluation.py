@@ -9,7 +9,7 @@ from torch.nn.functional import one_hot
 
 from benchmarks.random_cases import reads_a_length, reads_ends
 from mini_ism import GPT, ChatSession, GPTConfig, Mask, load_tokenizer
-from mini_ism.corpus import load_split
+from mini_ism.corpus import Dialogue, load_split
 from mini_ism.dialogue import encode_message
 from mini_ism.evaluation import Score, evaluate
 from mini_ism.training import Run, TrainingConfig
@@ -87,6 +87,21 @@ def test_a_model_that_sees_its_answer_is_scored_by_what_it_writes(mask: str) -> 
     tokenizer = load_tokenizer()
     scores = evaluate(Peeper(GPTConfig(vocab_size=tokenizer.n_vocab)), tokenizer, load_split("test")[:20], mask)
     assert sum(score.right for score in scores.values()) == 0
+
+
+def test_answers_of_weight_0_are_read_and_not_scored(half_trained: GPT) -> None:
+    tokenizer, plain = load_tokenizer(), load_split("test")[:4]
+    left_out = [[{**m, "weight": 0} if m["role"] == "assistant" else m for m in d.messages] for d in plain]
+    firsts = [next(n for n, m in enumerate(d.messages) if m["role"] == "assistant") for d in plain]
+    weighed = [
+        Dialogue([*unscored[:n], d.messages[n], *unscored[n + 1 :]], d.skills)
+        for d, n, unscored in zip(plain, firsts, left_out, strict=True)
+    ]
+    alone = [Dialogue(d.messages[: n + 1], d.skills[:1]) for d, n in zip(plain, firsts, strict=True)]
+    for mask in ("causal", "prefix"):
+        assert evaluate(half_trained, tokenizer, weighed, mask) == evaluate(half_trained, tokenizer, alone, mask)
+    with pytest.raises(ValueError, match="nothing to evaluate"):
+        evaluate(half_trained, tokenizer, [Dialogue(left_out[0], plain[0].skills)])
 
 
 def test_an_iterator_is_read_once_and_whole(half_trained: GPT) -> None:

@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mini_ism.corpus.portable_random import below, between, chance, pick, pick_weighted
 from mini_ism.corpus.registry import ACK, Entry, Turn, check_turns, get_entry, skill_names
 from mini_ism.corpus.world import COINED, JOBS, MANNERS, Guide, World
 
-Message = dict[str, str]
+Message = dict[str, Any]
 
 
 class SplitSpec(NamedTuple):
