@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from pathlib import Path
 from typing import Any
 
 import tiktoken
 
-from mini_ism.files import sha256
+from mini_ism.files import read_whole, sha256
 from mini_ism.paths import data_dir
+from mini_ism.strict_json import from_json
 
 SPECIALS = ("<|system|>", "<|user|>", "<|assistant|>", "<|end|>", "<|pad|>")
 NAME = "mini-ism"
@@ -91,15 +91,16 @@ def _read(path: Path) -> bytes:
     if path.is_dir():
         raise ValueError(f"{path} is a directory; name its .tiktoken file")
     try:
-        return path.read_bytes()
+        return read_whole(path)
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(f"no tokenizer file at {path}. {_remedy(path)}") from None
 
 
 def _read_about(path: Path) -> dict[str, Any]:
+    content = _read(path)
     try:
-        about = json.loads(_read(path).decode("utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        about = from_json(content)
+    except ValueError as error:
         raise ValueError(f"{path} is not readable JSON ({error}). {_remedy(path)}") from None
     if not isinstance(about, dict) or not isinstance(about.get("sha256"), str):
         raise ValueError(f"{path} does not give its rank file's sha256. {_remedy(path)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,6 +12,7 @@ from mini_ism.corpus.splits import MANIFEST, SEED, SIZES, draw_split, to_jsonl
 from mini_ism.corpus.train_tokenizer import train_ranks
 from mini_ism.files import sha256, write_atomically
 from mini_ism.paths import data_dir
+from mini_ism.strict_json import to_json
 from mini_ism.tokenizer import NAME, describe, load_tokenizer
 
 
@@ -64,4 +64,4 @@ def _encoding(ranks: bytes, about: dict[str, object]) -> tiktoken.Encoding:
 
 
 def _to_json(value: object) -> bytes:
-    return (json.dumps(value, indent=2) + "\n").encode("utf-8")
+    return (to_json(value, indent=2) + "\n").encode("utf-8")
