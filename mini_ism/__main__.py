@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import statistics
 import sys
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ import torch
 from mini_ism import __version__
 from mini_ism.chat import ChatSession, ContextFullError
 from mini_ism.checkpoints import load_model
+from mini_ism.checks import whole_number
 from mini_ism.command_line import run_command
 from mini_ism.config import PRESETS, GPTConfig
 from mini_ism.corpus import SPLITS, generate, load_split, skill_names
@@ -28,6 +28,8 @@ from mini_ism.evaluation import evaluate
 from mini_ism.masks import COURSE_MASKS, get_mask
 from mini_ism.model import GPT
 from mini_ism.progress import train_with_progress
+from mini_ism.sampling import Sampler
+from mini_ism.strict_json import to_json
 from mini_ism.tokenizer import load_tokenizer
 from mini_ism.trace import Event, turn_costs
 from mini_ism.training import Run, TrainingConfig
@@ -53,18 +55,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run_command(lambda: options.run(options), "mini-ism", ModuleNotFoundError)
 
 
-def _count(text: str) -> int:
+def _count(text: str, most: int = 10**6) -> int:
     """A number of things, 1 or more."""
-    if (count := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {count}")
-    return count
+    try:
+        return whole_number("it", int(text), 1, most)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {most}, got {text!r}") from None
+
+
+def _threads(text: str) -> int:
+    """A number of threads that a machine may have."""
+    return _count(text, 1024)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mini-ism", description="A compact GPT with a mask you can swap.")
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--device", choices=DEVICES, default="cpu", help="where to compute (default: cpu)")
-    shared.add_argument("--threads", type=_count, default=0, metavar="N", help="CPU threads (default: PyTorch chooses)")
+    shared.add_argument(
+        "--threads", type=_threads, default=0, metavar="N", help="CPU threads (default: PyTorch chooses)"
+    )
     parser.add_argument("--version", action="version", version=f"mini-ism {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
@@ -153,7 +163,7 @@ def _eval(options: argparse.Namespace) -> None:
         scores = evaluate(model, tokenizer, dialogues, mask)
         if options.json:
             right = {skill: [s.right, s.total] for skill, s in scores.items()}
-            print(json.dumps({"model": str(name), "mask": mask.name, "split": options.split, "exact": right}))
+            print(to_json({"model": str(name), "mask": mask.name, "split": options.split, "exact": right}))
             continue
         print(f"{name}, mask {mask.name}, split {options.split}: exact match, 95% interval, answers")
         for skill, score in scores.items():
@@ -166,6 +176,7 @@ def _chat(options: argparse.Namespace) -> None:
     for mask in COURSE_MASKS if options.mask == "all" else [options.mask]:
         model, tokenizer = load_model(options.model or mask or "ism", options.device)
         rule = mask if options.model else None  # each shipped model has its own
+        Sampler(tokenizer, options.temperature, seed=options.seed)  # refuses options before anybody has typed
         chats[mask or options.model or "ism"] = ChatSession(model, tokenizer, rule, system=options.system)
     print("Say something; an empty line or Ctrl-D ends. Ctrl-C stops an answer.", file=sys.stderr)
     while True:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask
+
+from mini_ism.checks import check_fields
+
+
+def _size(default: int, least: int = 1) -> int:
+    """A size of the model; no tensor of such sizes has more elements than PyTorch can count."""
+    sized: int = field(default=default, metadata={"range": {"least": least, "most": 2**24}})
+    return sized
 
 
 @dataclass(frozen=True)
@@ -27,28 +35,22 @@ class GPTConfig:
         rope_theta: wavelength base of the rotary positions.
 
     Raises:
-        ValueError: a size is not positive, ``width`` does not divide into heads of an even width, or ``rotary_pct`` is
-            no share.
+        TypeError: a field is of another type than its default; a whole number, or NumPy's, may stand for a float.
+        ValueError: a field is out of its range or not finite, or ``width`` does not divide into heads of an even width.
     """
 
-    vocab_size: int = 512
-    context: int = 512
-    layers: int = 3
-    heads: int = 4
-    width: int = 80
-    token_shift: int = 4
+    vocab_size: int = _size(512)
+    context: int = _size(512)
+    layers: int = _size(3)
+    heads: int = _size(4)
+    width: int = _size(80)
+    token_shift: int = _size(4, least=0)
     mask: str = "causal"
-    rotary_pct: float = 0.25
-    rope_theta: float = 10_000.0
+    rotary_pct: float = field(default=0.25, metadata={"range": {"least": 0, "most": 1}})
+    rope_theta: float = field(default=10_000.0, metadata={"range": {"least": 0, "above": True}})
 
     def __post_init__(self) -> None:
-        least = {"vocab_size": 1, "context": 1, "layers": 1, "heads": 1, "width": 1, "token_shift": 0}
-        for name, bound in least.items():
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < bound:
-                raise ValueError(f"GPTConfig.{name} must be a whole number from {bound} up, got {value!r}")
-        if not 0 <= self.rotary_pct <= 1:
-            raise ValueError(f"GPTConfig.rotary_pct is a share, from 0 to 1, got {self.rotary_pct!r}")
+        check_fields(self, "GPTConfig.")
         if self.width % (2 * self.heads):
             raise ValueError(
                 f"width {self.width} does not divide into {self.heads} heads of an even width (rotary positions "

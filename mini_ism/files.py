@@ -39,6 +39,22 @@ def write_atomically(path: Path, data: bytes) -> None:
         part.unlink(missing_ok=True)
 
 
+LARGEST = 2**30
+"""Bytes of the largest file that is read as a whole: a thousand times what any of this package's texts has."""
+
+
+def read_whole(path: Path) -> bytes:
+    """All of a file that should not be large.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is so large that it must be another file.
+    """
+    if (size := path.stat().st_size) > LARGEST:
+        raise ValueError(f"{path} has {size:,} bytes, more than the {LARGEST:,} that are read; name another file")
+    return path.read_bytes()
+
+
 def sha256(data: bytes) -> str:
     """The SHA-256 of some bytes, in hex."""
     return hashlib.sha256(data).hexdigest()

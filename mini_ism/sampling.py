@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import tiktoken
 import torch
 from torch import Tensor
 
-from mini_ism.checks import whole_number
+from mini_ism.checks import real_number, whole_number
 from mini_ism.dialogue import NEVER_WRITTEN
 
 
@@ -35,13 +33,9 @@ class Sampler:
         top_p: float | None = None,
         seed: int | None = None,
     ) -> None:
-        self.temperature = float(temperature)
-        if not 0 <= self.temperature < math.inf:
-            raise ValueError(f"temperature must be 0 or more, and finite, got {temperature}")
+        self.temperature = real_number("temperature", temperature, 0)
         self.top_k = None if top_k is None else whole_number("top_k", top_k, 1)
-        self.top_p = None if top_p is None else float(top_p)
-        if self.top_p is not None and not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p must be above 0 and at most 1, got {top_p}")
+        self.top_p = None if top_p is None else real_number("top_p", top_p, 0, 1, above=True)
         self.vocab_size = tokenizer.n_vocab
         self._forbidden = torch.zeros(self.vocab_size)
         self._forbidden[[tokenizer.encode_single_token(marker) for marker in NEVER_WRITTEN]] = -torch.inf

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mini_ism.files import sha256, write_atomically
+from mini_ism.files import read_whole, sha256, write_atomically
 from mini_ism.paths import data_dir
+from mini_ism.strict_json import from_json, to_json
 
 SPECIALS = ("<|system|>", "<|user|>", "<|assistant|>", "<|end|>", "<|pad|>")
 NAME = "mini-ism"
@@ -42,9 +42,9 @@ def describe(ranks: bytes) -> dict[str, object]:
     }
 
 
-def to_json(about: object) -> bytes:
-    """A description, or a manifest, as it is written."""
-    return (json.dumps(about, indent=2) + "\n").encode("utf-8")
+def json_file(about: object) -> bytes:
+    """The content of a file that describes others: a tokenizer's description, or a manifest."""
+    return (to_json(about, indent=2) + "\n").encode("utf-8")
 
 
 def write_tokenizer(path: Path, ranks: bytes) -> list[Path]:
@@ -64,7 +64,7 @@ def write_tokenizer(path: Path, ranks: bytes) -> list[Path]:
     if path.suffix != ".tiktoken":
         raise ValueError(f"a tokenizer's file ends in .tiktoken, but {path} does not; write {path}.tiktoken")
     write_atomically(path, ranks)
-    write_atomically(path.with_suffix(".json"), to_json(describe(ranks)))
+    write_atomically(path.with_suffix(".json"), json_file(describe(ranks)))
     return [path, path.with_suffix(".json")]
 
 
@@ -128,15 +128,16 @@ def _read(path: Path) -> bytes:
     if path.is_dir():
         raise ValueError(f"{path} is a directory; name its .tiktoken file")
     try:
-        return path.read_bytes()
+        return read_whole(path)
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(f"no tokenizer file at {path}. {remedy(path)}") from None
 
 
 def _read_about(path: Path) -> dict[str, Any]:
+    content = _read(path)
     try:
-        about = json.loads(_read(path).decode("utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        about = from_json(content)
+    except ValueError as error:
         raise ValueError(f"{path} is not readable JSON ({error}). {remedy(path)}") from None
     if not isinstance(about, dict) or not isinstance(about.get("sha256"), str):
         raise ValueError(f"{path} does not give its rank file's sha256. {remedy(path)}")

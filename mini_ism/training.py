@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from mini_ism.batching import make_batch, turns_independent
 from mini_ism.checkpoints import save_model
+from mini_ism.checks import check_fields
 from mini_ism.corpus import Dialogue, generate
 from mini_ism.devices import get_device
 from mini_ism.dialogue import EncodedDialogue
@@ -45,10 +46,13 @@ Value = TypeVar("Value", bool, int, float, str)
 # -- configuration and schedule --------------------------------------------------------------------
 
 
-def option(default: Value, text: str) -> Value:
-    """A configuration's field with its default and one sentence on what it means, which the command line shows."""
-    described: Value = field(default=default, metadata={"help": text})
+def option(default: Value, text: str, **bounds: Any) -> Value:
+    """A configuration's field: its default, one sentence on what it means, and its range for ``check_fields``."""
+    described: Value = field(default=default, metadata={"help": text, "range": bounds})
     return described
+
+
+COUNT, SHARE, FROM_0 = {"least": 1, "most": 10**9}, {"least": 0, "most": 1}, {"least": 0}
 
 
 @dataclass(frozen=True)
@@ -61,45 +65,42 @@ class TrainingConfig:
     recall is several times longer.
 
     Raises:
-        ValueError: a value is out of its range, or a skill is unknown.
+        TypeError: a value is of another type than its default; a whole number, or NumPy's, may stand for a float.
+        ValueError: a value is out of its range or not finite, or a skill is unknown.
     """
 
     mask: str = option("ism", "the rule to train with, by name or expression")
     preset: str = option("tiny", "the model's size")
-    seed: int = option(0, "of the weights and the dialogues")
-    steps: int = option(28000, "optimiser steps")
-    dialogues: int = option(16, "dialogues drawn for each step")
+    seed: int = option(0, "of the weights and the dialogues", least=0, most=2**63 - 1)
+    steps: int = option(28000, "optimiser steps", **COUNT)
+    dialogues: int = option(16, "dialogues drawn for each step", **COUNT)
     skills: str = option("all", 'what the dialogues are about: "all", or names joined by commas')
     weights: str = option(
         "recall=4.5,persona=3.5,queue=8,revision=3",
         'how often skills are drawn where that differs from the corpus, as "name=weight" joined by commas',
     )
-    coined: float = option(0.16, "share of made-up words")
+    coined: float = option(0.16, "share of made-up words", **SHARE)
     easy: float = option(
         0.2,
         "share of the steps, at the start, that sees short dialogues of the control skills only: the shortest of "
         f"{EASY_DRAWS} times as many",
+        **SHARE,
     )
-    lr: float = option(3e-3, "peak learning rate, reached after the warm-up; then cosine down to a fiftieth")
-    warmup: float = option(0.05, "share of the steps in which the learning rate rises to its peak")
-    weight_decay: float = option(0.05, "weight decay of the matrices (AdamW, 1711.05101)")
-    clip: float = option(1.0, "largest norm of the gradient")
-    micro_batches: int = option(1, "parts in which a step's dialogues are computed one after the other, to save memory")
-    validate: int = option(500, "steps between two scores by skill; the last step is always scored")
-    validation_size: int = option(200, "how many validation dialogues a score is taken on, at most")
-    save: int = option(250, "steps between two saves to resume from")
+    lr: float = option(
+        3e-3, "peak learning rate, reached after the warm-up; then cosine down to a fiftieth", least=0, above=True
+    )
+    warmup: float = option(0.05, "share of the steps in which the learning rate rises to its peak", **SHARE)
+    weight_decay: float = option(0.05, "weight decay of the matrices (AdamW, 1711.05101)", **FROM_0)
+    clip: float = option(1.0, "largest norm of the gradient; 0 = no clipping", **FROM_0)
+    micro_batches: int = option(1, "parts in which a step is computed one after the other, to save memory", **COUNT)
+    validate: int = option(500, "steps between two scores by skill; the last step is always scored", **COUNT)
+    validation_size: int = option(200, "how many validation dialogues a score is taken on, at most", **COUNT)
+    save: int = option(250, "steps between two saves to resume from", **COUNT)
     # A setting, since it decides the numbers; how many processes there are, or compiling, only rounds them otherwise.
     precision: str = option("float32", 'of matrix products and attention in training: "float32", or "bf16"')
 
     def __post_init__(self) -> None:
-        for name in ("steps", "dialogues", "micro_batches", "validate", "validation_size", "save"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not self.lr > 0:
-            raise ValueError(f"lr must be above 0, got {self.lr}")
-        for name in ("warmup", "easy"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} is a share of the steps, 0 up to 1, got {getattr(self, name)}")
+        check_fields(self)
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision is one of {', '.join(PRECISIONS)}, got {self.precision!r}")
         # Raises for an unknown skill, or a bad weight or share.
@@ -190,7 +191,7 @@ def training_step(
         optimizer: of their parameters.
         losses: forwards that end in a scalar each; their sum is the loss. Several keep less in memory at once.
         lr: the step's learning rate, or one for each of the optimiser's groups.
-        clip: largest norm of a model's gradient (1211.5063).
+        clip: largest norm of a model's gradient (1211.5063); 0 = no clipping.
         accumulate: makes a block for every forward and backward but the last.
 
     Returns:
@@ -206,7 +207,7 @@ def training_step(
             value = loss()
             value.backward()
         total = total + value.detach().cpu()
-    for model in models:
+    for model in models if clip else ():
         nn.utils.clip_grad_norm_(model.parameters(), clip)
     optimizer.step()
     return total

@@ -32,6 +32,7 @@ from tqdm.auto import tqdm
 from mini_ism.files import write_atomically
 from mini_ism.results import Claim, Row, read_rows
 from mini_ism.results.rows import Config, Result, whole_lines
+from mini_ism.strict_json import to_json
 from mini_ism.views import Figure
 
 
@@ -46,7 +47,7 @@ def key(config: Config) -> str:
 
 def row_line(row: Row) -> str:
     """A row as a line of JSON."""
-    return json.dumps(asdict(row), allow_nan=False) + "\n"
+    return to_json(asdict(row)) + "\n"
 
 
 def versions() -> dict[str, str]:
@@ -243,7 +244,7 @@ def _call(run: Callable[[Any], Any], configs: list[Config], together: bool) -> l
         results: list[Result] = list(run(configs)) if together else [run(configs[0])]
         share = round((time.perf_counter() - clock) / len(configs), 3)
         rows = [Row(config, result, share, software) for config, result in zip(configs, results, strict=True)]
-        json.dumps([row.result for row in rows], allow_nan=False)
+        to_json([row.result for row in rows])
     except Exception as error:
         return RunError(f"{type(error).__name__}: {error}, with config {configs[0]}")
     return rows

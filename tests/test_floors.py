@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("paths", "checks", "command_line", "files", "devices", "interrupts", "segments", "speed", "bpe"),
+    ("paths", "checks", "command_line", "files", "devices", "interrupts", "segments", "speed", "strict_json", "bpe"),
     ("tokenizer_files",),
     ("mask", "metrics", "tokenizer", "distributed"),
     ("expressions",),

@@ -1,6 +1,7 @@
 """Training: the same numbers however often it is stopped, the loss on answers only, and errors that say what to do."""
 
 import json
+import math
 import operator
 import random
 import signal
@@ -10,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -194,14 +196,14 @@ def test_the_loss_is_the_mean_over_answer_tokens_and_their_ends() -> None:
     assert loss_on_answers(model, batch, dense).item() == pytest.approx(torch.stack(losses).mean().item(), rel=1e-5)
 
 
-@pytest.mark.parametrize(("scale", "norm"), [(100.0, 0.5), (1e-3, None)])
-def test_a_step_clips_the_gradient_and_nothing_else(scale: float, norm: float | None) -> None:
+@pytest.mark.parametrize(("scale", "clip", "norm"), [(100.0, 0.5, 0.5), (1e-3, 0.5, None), (100.0, 0.0, None)])
+def test_a_step_clips_the_gradient_and_nothing_else(scale: float, clip: float, norm: float | None) -> None:
     """With plain gradient descent at rate 1 the weights move by the gradient, clipped where it is long."""
     model = torch.nn.Linear(3, 2, bias=False)
     before, x = model.weight.detach().clone(), torch.randn(5, 3)
     gradient = torch.autograd.grad(model(x).square().sum() * scale, model.weight)[0]
     optimizer = torch.optim.SGD(model.parameters(), lr=9.0)
-    loss = training_step([model], optimizer, [lambda: model(x).square().sum() * scale], lr=1.0, clip=0.5)
+    loss = training_step([model], optimizer, [lambda: model(x).square().sum() * scale], lr=1.0, clip=clip)
     moved = before - model.weight.detach()
     expected = gradient if norm is None else gradient / gradient.norm() * norm
     torch.testing.assert_close(moved, expected, atol=1e-5, rtol=1e-4)
@@ -265,9 +267,18 @@ def test_training_lowers_the_loss(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"steps": 0}, "steps must be at least 1, got 0"),
-        ({"lr": 0.0}, "lr must be above 0, got 0.0"),
-        ({"easy": 1.5}, "easy is a share of the steps, 0 up to 1, got 1.5"),
+        ({"steps": 0}, "steps must be from 1 to 1000000000, got 0"),
+        ({"dialogues": 10**30}, "dialogues must be from 1 to 1000000000, got 10{30}$"),
+        ({"seed": -1}, "seed must be from 0 to 9223372036854775807, got -1"),
+        ({"lr": 0.0}, "lr must be above 0, and finite, got 0.0"),
+        ({"lr": math.nan}, "lr must be above 0, and finite, got nan"),
+        ({"lr": 10**400}, "lr must be above 0, and finite, got 10*$"),
+        ({"clip": -1.0}, r"clip must be at least 0, and finite, got -1\.0"),
+        ({"clip": math.inf}, "clip must be at least 0, and finite, got inf"),
+        ({"weight_decay": -0.1}, "weight_decay must be at least 0, and finite, got -0.1"),
+        ({"easy": 1.5}, "easy must be from 0 to 1, got 1.5"),
+        ({"coined": math.nan}, "coined must be from 0 to 1, got nan"),
+        ({"weights": "recall=nan"}, "the weight of skill 'recall' must be at least 0, and finite, got nan"),
         ({"precision": "fp8"}, "precision is one of float32, bf16, got 'fp8'"),
         ({"skills": "recall,juggling"}, "no skill named 'juggling'"),
     ],
@@ -275,6 +286,29 @@ def test_training_lowers_the_loss(tmp_path: Path) -> None:
 def test_bad_configs(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         TrainingConfig(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": 10.0}, "steps must be a whole number, got 10.0"),
+        ({"save": True}, "save must be a whole number, got True"),
+        ({"lr": "3e-3"}, "lr must be a number, got '3e-3'"),
+        ({"lr": None}, "lr must be a number, got None"),
+        ({"mask": get_mask("ism")}, r"mask must be a text, got Mask\(ism\)"),
+        ({"skills": ["recall"]}, r"skills must be a text, got \['recall'\]"),
+    ],
+)
+def test_configs_of_other_types(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        TrainingConfig(**changes)
+
+
+def test_numbers_of_numpy_make_the_same_run_as_python_s() -> None:
+    given: dict[str, Any] = {"steps": np.int64(6), "lr": np.float64(0.5), "clip": 1, "seed": np.uint8(3)}
+    config = TrainingConfig(**given)
+    assert config == TrainingConfig(steps=6, lr=0.5, clip=1.0, seed=3)
+    assert [type(getattr(config, name)) for name in given] == [int, float, float, int]
 
 
 def test_bad_runs(tmp_path: Path) -> None:

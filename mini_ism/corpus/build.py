@@ -10,7 +10,7 @@ from mini_ism.corpus.train_tokenizer import train_ranks
 from mini_ism.files import sha256, write_atomically
 from mini_ism.paths import data_dir
 from mini_ism.tokenizer import build_tokenizer
-from mini_ism.tokenizer_files import NAME, describe, to_json
+from mini_ism.tokenizer_files import NAME, describe, json_file
 
 
 def build(folder: str | Path | None = None) -> list[Path]:
@@ -38,9 +38,9 @@ def build(folder: str | Path | None = None) -> list[Path]:
     tokenizer_file = folder / "tokenizer" / f"{NAME}.tiktoken"
     files = {
         tokenizer_file: ranks,
-        tokenizer_file.with_suffix(".json"): to_json(describe(ranks)),
+        tokenizer_file.with_suffix(".json"): json_file(describe(ranks)),
         **{folder / "dialogues" / f"{name}.jsonl": text for name, text in contents.items()},
-        folder / "dialogues" / MANIFEST: to_json(manifest),
+        folder / "dialogues" / MANIFEST: json_file(manifest),
     }
     card = folder / "dialogues" / "README.md"
     files[card] = write_card(splits, build_tokenizer(ranks, str(tokenizer_file))).encode("utf-8")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import codecs
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -16,6 +16,8 @@ from mini_ism.corpus.converters import CONVERTERS
 from mini_ism.corpus.dialogues import Dialogue
 from mini_ism.corpus.portable_random import shuffled
 from mini_ism.dialogue import check_messages, encode_message, is_target
+from mini_ism.files import read_whole
+from mini_ism.strict_json import from_json, json_lines
 
 LABEL = "answer"
 """The skill under which answers are scored, where a line does not say it."""
@@ -61,7 +63,7 @@ def read_dialogues(
             place = f"line {number}"
             try:
                 found[place] = _parse(line, convert, ignored)
-            except (TypeError, ValueError, RecursionError) as error:
+            except (TypeError, ValueError) as error:
                 raise ValueError(f"{path}, {place}: {_short(error)}") from None
     if not found:
         raise ValueError(f"{path} holds no dialogue; write one on each line")
@@ -125,9 +127,8 @@ def _order(seed: int, epoch: int, count: int) -> list[int]:
 
 
 def _lines(path: Path) -> list[str]:
-    """Lines end where a line feed is; other ends of lines that Unicode knows may stand inside a JSON string."""
     try:
-        return path.read_bytes().decode("utf-8-sig").split("\n")
+        return json_lines(read_whole(path).removeprefix(codecs.BOM_UTF8))
     except FileNotFoundError:
         raise FileNotFoundError(f"no dialogues at {path}") from None
     except UnicodeDecodeError as error:
@@ -136,8 +137,8 @@ def _lines(path: Path) -> list[str]:
 
 def _parse(line: str, convert: list[str], ignored: set[str]) -> Dialogue:
     try:
-        record = json.loads(line, object_pairs_hook=_without_repeats)
-    except json.JSONDecodeError as error:
+        record = from_json(line)
+    except ValueError as error:
         raise ValueError(f"not JSON ({error}); write each dialogue on a line of its own") from None
     advice = "".join(
         f'; it looks like {name}: convert it (--convert {name}, or convert=["{name}"])'
@@ -151,13 +152,6 @@ def _parse(line: str, convert: list[str], ignored: set[str]) -> Dialogue:
         return _dialogue(record, ignored)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{_short(error)}{advice}") from None
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = [key for key, _ in pairs]
-    if repeated := {key for key in keys if keys.count(key) > 1}:
-        raise ValueError(f"{min(repeated)!r} is given twice in one object; leave out one of them")
-    return dict(pairs)
 
 
 def _dialogue(record: Any, ignored: set[str]) -> Dialogue:

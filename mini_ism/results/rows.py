@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mini_ism.paths import data_dir
+from mini_ism.strict_json import from_json
 
 SWEPT = ("causal", "ism", "prefix")
 """The three masks of the course, in the order in which tables list them."""
@@ -72,12 +72,13 @@ def read_rows(path: Path) -> list[Row]:
 
 def whole_lines(path: Path) -> list[bytes]:
     """The lines of a file as they are, without a last one that has no line end."""
-    return [line for line in path.read_bytes().splitlines(keepends=True) if line[-1:] == b"\n"] if path.exists() else []
+    return [line + b"\n" for line in path.read_bytes().split(b"\n")[:-1]] if path.exists() else []
 
 
 def _parse(line: bytes, path: Path, number: int) -> Row:
     try:
-        return Row(**json.loads(line))
+        about: Any = from_json(line)
+        return Row(**about)
     except (ValueError, TypeError) as error:
         raise ValueError(
             f"{path}, line {number} is damaged ({error}); delete that line, and the same command runs it again"

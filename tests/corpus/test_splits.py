@@ -146,7 +146,20 @@ def test_damaged_split(copied: Path, damage: str) -> None:
         assert part in str(caught.value)
 
 
-@pytest.mark.parametrize("manifest", [b"{", b"[]", b"{}", b'{"splits": {"test": {}}}', b"\xff"])
+def test_a_text_with_other_ends_of_lines_is_read_back(copied: Path) -> None:
+    """``to_jsonl`` writes U+2028 and its like raw, as JSON allows."""
+    text = "one\u2028two\u2029three\x85four\x0cfive"
+    messages = [{"role": "user", "content": text}, {"role": "assistant", "content": "Okay."}]
+    content = to_jsonl([Dialogue(messages, ["ack"])] * 2)
+    (copied / "test.jsonl").write_bytes(content)
+    about = {"splits": {"test": {"sha256": sha256(content), "dialogues": 2}}}
+    (copied / "manifest.json").write_text(json.dumps(about), encoding="utf-8")
+    assert load_split("test", copied) == [Dialogue(messages, ["ack"])] * 2
+
+
+@pytest.mark.parametrize(
+    "manifest", [b"[" * 200_000, b'{"splits": NaN}', b"{", b"[]", b"{}", b'{"splits": {"test": {}}}', b"\xff"]
+)
 def test_damaged_manifest(copied: Path, manifest: bytes) -> None:
     (copied / "manifest.json").write_bytes(manifest)
     with pytest.raises(ValueError, match=r"manifest\.json does not describe the split 'validation'"):
