@@ -203,7 +203,7 @@ class _Reader:
 
     @property
     def _known(self) -> str:
-        return f"known masks: {', '.join(sorted(self.masks))}"
+        return f"known masks: {', '.join(sorted(self.masks))} (--import FILE.py brings your own to the command line)"
 
     def _quoted(self, node: ast.expr) -> str:
         return f"{ast.unparse(node)!r} in mask {self.text!r}"

@@ -71,7 +71,7 @@ class TrainingConfig:
 
     mask: str = option("ism", "the rule to train with, by name or expression")
     preset: str = option("tiny", "the model's size")
-    seed: int = option(0, "of the weights and the dialogues", least=0, most=2**63 - 1)
+    seed: int = option(0, "a number that decides the first weights and the dialogues", least=0, most=2**63 - 1)
     steps: int = option(28000, "optimiser steps", **COUNT)
     dialogues: int = option(16, "dialogues drawn for each step", **COUNT)
     skills: str = option("all", 'what the dialogues are about: "all", or names joined by commas')
@@ -97,7 +97,7 @@ class TrainingConfig:
     validation_size: int = option(200, "how many validation dialogues a score is taken on, at most", **COUNT)
     save: int = option(250, "steps between two saves to resume from", **COUNT)
     # A setting, since it decides the numbers; how many processes there are, or compiling, only rounds them otherwise.
-    precision: str = option("float32", 'of matrix products and attention in training: "float32", or "bf16"')
+    precision: str = option("float32", 'what matrix products and attention are computed in: "float32", or "bf16"')
 
     def __post_init__(self) -> None:
         check_fields(self)

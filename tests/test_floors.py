@@ -10,7 +10,19 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("paths", "checks", "command_line", "files", "devices", "interrupts", "segments", "speed", "strict_json", "bpe"),
+    (
+        "paths",
+        "checks",
+        "command_line",
+        "files",
+        "devices",
+        "interrupts",
+        "segments",
+        "speed",
+        "strict_json",
+        "bpe",
+        "imports",
+    ),
     ("tokenizer_files",),
     ("mask", "metrics", "tokenizer", "distributed"),
     ("expressions",),
@@ -29,7 +41,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("checkpoints",),
     ("run_files", "sources"),
     ("training",),
-    ("progress",),
+    ("progress", "own_options"),
     ("regression", "results"),
     ("views",),
     ("exercises", "widgets"),

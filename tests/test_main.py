@@ -195,13 +195,66 @@ def test_mistakes_are_told_in_one_line(
     assert not list(tmp_path.iterdir())
 
 
-def test_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    for command in ([], ["train"], ["eval"], ["chat"], ["bench"], ["corpus"], ["corpus", "show"]):
-        with pytest.raises(SystemExit) as stopped:
-            main([*command, "--help"])
-        assert stopped.value.code == 0
-    printed = " ".join(capsys.readouterr().out.split())
-    assert "the rule to train with, by name or expression (default: ism)" in printed
+COMMANDS = (
+    "",
+    "train",
+    "eval",
+    "chat",
+    "bench",
+    "corpus",
+    "corpus build",
+    "corpus show",
+    "tokenizer",
+    "tokenizer train",
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_reads_as_sentences(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([*command.split(), "--help"])
+    assert stopped.value.code == 0
+    printed = capsys.readouterr().out
+    options = re.split(r"^ {2,4}(?=\S)", printed.partition("options:")[2], flags=re.MULTILINE)[1:]
+    assert options
+    for text in options:
+        words = " ".join(text.split())
+        if words != "COMMAND" and "show this help message and exit" not in words:
+            assert re.search(r"\s[A-Z0-9].*\.( |$)", words), words
+            assert not re.search(r"--\w+_\w", words), f"{words}: options have dashes"
+
+
+@pytest.mark.slow
+def test_help_without_docstrings() -> None:
+    shown = [
+        subprocess.run(
+            [sys.executable, *flags, "-m", "mini_ism", "train", "--help"], capture_output=True, text=True, check=True
+        ).stdout
+        for flags in ([], ["-OO"])
+    ]
+    assert shown[0] == shown[1] != ""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX")
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        ("corpus show -n 1 >&-", 0),
+        ("corpus show -n 1 >&- 2>&- <&-", 0),
+        ("chat <&-", 0),
+        (f"train {' '.join(SMALL)} --out RUN 2>&-", 0),
+        (f"train {' '.join(SMALL)} --out RUN >&- 2>&- <&-", 0),
+        ("eval RUN 2>&-", 1),
+    ],
+)
+def test_a_stream_that_is_closed_is_no_error(command: str, status: int, tmp_path: Path) -> None:
+    line = f"{sys.executable} -m mini_ism {command}".replace("RUN", str(tmp_path / "run"))
+    ended = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)
+    assert "Traceback" not in ended.stderr
+    assert ended.returncode == status
+    if "train" in command:
+        assert (tmp_path / "run" / "model.safetensors").is_file()
 
 
 @pytest.mark.parametrize(

@@ -57,10 +57,8 @@ def _sharegpt_message(number: int, turn: Any) -> dict[str, Any]:
     if not isinstance(turn, dict) or not {"from", "value"} <= turn.keys():
         raise ValueError(f'message {number} must have "from" and "value", got {turn!r:.80}')
     speaker = turn["from"]
-    if speaker not in SHAREGPT_ROLES:
-        raise ValueError(
-            f"message {number} is from {speaker!r}; ShareGPT's speakers here are {', '.join(SHAREGPT_ROLES)}"
-        )
+    if not isinstance(speaker, str) or speaker not in SHAREGPT_ROLES:
+        raise ValueError(f"message {number} is from {speaker!r}; speakers are {', '.join(SHAREGPT_ROLES)}")
     rest = {key: value for key, value in turn.items() if key not in ("from", "value")}
     return {"role": SHAREGPT_ROLES[speaker], "content": turn["value"], **rest}
 

@@ -104,7 +104,9 @@ def get_entry(name: str) -> Entry:
         return _REGISTRY[name]
     except KeyError:
         known = ", ".join(sorted(_REGISTRY))
-        raise ValueError(f"no skill named {name!r}; there are: {known}") from None
+        raise ValueError(
+            f"no skill named {name!r}; there are: {known} (--import FILE.py brings your own to the command line)"
+        ) from None
 
 
 def check_turns(name: str, turns: object) -> list[Turn]:
