@@ -121,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluation.add_argument("model", nargs="+", help="A shipped model's name, or a folder.")
     evaluation.add_argument("--mask", help="Another rule than the model was trained with.")
     asked = evaluation.add_mutually_exclusive_group()
-    asked.add_argument("--split", choices=list(SPLITS), default="test", help="Of the corpus (default: test).")
+    asked.add_argument("--split", choices=list(SPLITS), help="Of the corpus (default: test).")
     asked.add_argument("--data", type=Path, metavar="FILE", help="Dialogues of one's own, as in training.")
     add_reading(evaluation)
     evaluation.add_argument(
@@ -208,17 +208,18 @@ def _eval(options: argparse.Namespace) -> None:
     check_reading(options, options.data, "--data")
     if options.data and options.skill:
         raise ValueError("--skill draws dialogues from the corpus, and --data brings others; leave out one of them")
+    split = options.split or "test"
     for name in options.model:
         model, tokenizer = load_model(name, options.device)
         mask = get_mask(options.mask or model.config.mask)
         if options.data:
             about, dialogues = {"data": str(options.data)}, read_own(options.data, options, tokenizer, model)
         elif options.skill:
-            drawn = generate(SEED, options.split, options.skill)
-            about = {"split": f"{options.split}, {' and '.join(options.skill)} only"}
-            dialogues = list(islice(drawn, SIZES[options.split]))
+            drawn = generate(SEED, split, options.skill)
+            about = {"split": f"{split}, {' and '.join(options.skill)} only"}
+            dialogues = list(islice(drawn, SIZES[split]))
         else:
-            about, dialogues = {"split": options.split}, load_split(options.split)
+            about, dialogues = {"split": split}, load_split(split)
         scores = evaluate(model, tokenizer, dialogues, mask)
         if options.json:
             right = {skill: [s.right, s.total] for skill, s in scores.items()}
