@@ -35,7 +35,7 @@ from mini_ism.interrupts import uninterrupted
 from mini_ism.masks import get_mask
 from mini_ism.metrics import Measurement
 from mini_ism.model import GPT
-from mini_ism.run_files import resume_run, save_run
+from mini_ism.run_files import RunFiles
 from mini_ism.speed import PRECISIONS, autocast, compile_blocks
 from mini_ism.tokenizer import load_tokenizer
 
@@ -255,9 +255,8 @@ class Run:
         self.called = team.wrap(self.model, self.model.blocks, self.device)
         self.optimizer = make_optimizer(self.model, config)
         self.expand = not turns_independent(self.mask, config.draw(config.steps - 1), self.tokenizer)
-        self.progress, self.metrics = resume_run(
-            self.folder, self.model, self.optimizer, config=asdict(self.config), team=team
-        )
+        self.files = RunFiles(self.folder, team)
+        self.progress, self.metrics = self.files.resume(self.model, self.optimizer, config=asdict(config))
 
     def train(self, report: Callable[[Measurement], None] = lambda line: None) -> GPT:
         """Train to the end. Ctrl-C saves first, so that nothing is lost; no step is ever saved half done.
@@ -266,19 +265,21 @@ class Run:
             report: called with each line of metrics as it is measured.
 
         Raises:
+            DivergedError: a loss or a weight is not finite; what was saved before is untouched.
+            FolderInUseError: another run is training in this folder.
+            CheckpointError: another run has trained in this folder since this one was opened.
             OSError: a save failed; what was saved before is untouched.
         """
         c, p = self.config, self.progress
-        with self.team.interrupts() as stop:
+        with self.files.held(), self.team.interrupts() as stop:
             try:
+                if self._score():  # which an interruption has left out
+                    report(self.metrics[-1])
                 while p.step < c.steps:
                     with uninterrupted():
-                        line = self._step(c.rate(p.step))
-                        self.metrics.append(line)
-                    if p.step % c.validate == 0 or p.step == c.steps:
-                        line = {**line, "exact": {name: [s.right, s.total] for name, s in self.validate().items()}}
-                        self.metrics[-1] = line  # a new one: another thread may be reading the old
-                    report(line)
+                        self.metrics.append(self._step(c.rate(p.step)))
+                    self._score()
+                    report(self.metrics[-1])
                     if p.step % c.save == 0 and p.step < c.steps:
                         self.save()
                     stop()
@@ -288,6 +289,16 @@ class Run:
             self.save()
             save_model(self.model, self.folder, training=self.about, half=self.half, team=self.team)
         return self.model.eval()
+
+    def _score(self) -> bool:
+        """Measure how many answers are right, if that is due and has not been done; whether it was."""
+        c, p = self.config, self.progress
+        due = p.step > 0 and (p.step % c.validate == 0 or p.step == c.steps)
+        if not due or "exact" in self.metrics[-1]:
+            return False
+        exact = {name: [s.right, s.total] for name, s in self.validate().items()}
+        self.metrics[-1] = {**self.metrics[-1], "exact": exact}  # a new line: another thread may be reading the old
+        return True
 
     def _step(self, lr: float) -> Measurement:
         """Draw dialogues, take one step on them with the whole team, and count it."""
@@ -305,6 +316,8 @@ class Run:
         losses, accumulate = [partial(loss, batch) for batch in batches], partial(unsynced, self.called)
         share = training_step([self.model], self.optimizer, losses, lr=lr, clip=c.clip, accumulate=accumulate).item()
         value = team.sum(share)[0] / team.size
+        if not math.isfinite(value):
+            raise self.files.diverged(f"the loss is {value} at step {p.step + 1}")
         p.step += 1
         p.tokens += int(tokens)
         p.seen += c.dialogues
@@ -330,12 +343,5 @@ class Run:
 
     def save(self) -> None:
         """Write all that the run needs to go on as if it had never stopped."""
-        save_run(
-            self.folder,
-            self.model,
-            self.optimizer,
-            config=asdict(self.config),
-            progress=asdict(self.progress),
-            metrics=self.metrics,
-            team=self.team,
-        )
+        about = {"config": asdict(self.config), "progress": asdict(self.progress)}
+        self.files.save(self.model, self.optimizer, **about, metrics=self.metrics)

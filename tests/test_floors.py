@@ -10,7 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("paths", "checks", "command_line", "files", "devices", "interrupts", "segments", "speed", "strict_json"),
+    ("paths", "checks", "command_line", "devices", "interrupts", "segments", "speed"),
+    ("strict_json", "files", "folder_lock"),
     ("mask", "metrics", "tokenizer", "distributed"),
     ("expressions",),
     ("masks",),

@@ -14,13 +14,11 @@ import torch
 
 from mini_ism.checkpoints import MODEL
 from mini_ism.metrics import Measurement
+from mini_ism.run_files import FILES
 from mini_ism.training import Run, TrainingConfig
 
 State = Literal["ready", "running", "paused", "stopped", "done", "failed"]
 Wish = Literal["run", "pause", "stop"]
-
-FILES = ("state.safetensors", "metrics.jsonl", "model.safetensors")
-"""What a run leaves in its folder."""
 
 
 class _TurnIsOver(KeyboardInterrupt):
