@@ -38,6 +38,7 @@ from mini_ism.model import GPT
 from mini_ism.run_files import RunFiles
 from mini_ism.speed import PRECISIONS, autocast, compile_blocks
 from mini_ism.tokenizer import load_tokenizer
+from mini_ism.trainable import check_trainable
 
 EASY_WEIGHTS = {"recall": 4.0, "persona": 1.0, "queue": 1.0}
 EASY_DRAWS = 3
@@ -230,6 +231,8 @@ class Run:
 
     Raises:
         CheckpointError: the folder holds a run with another configuration, or a damaged one.
+        NotTrainableError: the mask shows a target to what predicts it, or means something else in training than in
+            chat.
         ValueError: an unknown mask, preset or device; nothing can be compiled; a step has fewer dialogues than there
             are processes, or these do not see the same folder.
     """
@@ -254,7 +257,9 @@ class Run:
             compile_blocks(self.model.blocks, self.device)
         self.called = team.wrap(self.model, self.model.blocks, self.device)
         self.optimizer = make_optimizer(self.model, config)
-        self.expand = not turns_independent(self.mask, config.draw(config.steps - 1), self.tokenizer)
+        sample = config.draw(config.steps - 1)
+        self.expand = not turns_independent(self.mask, sample, self.tokenizer)
+        check_trainable(self.mask, sample, self.tokenizer, expand=self.expand)
         self.files = RunFiles(self.folder, team)
         self.progress, self.metrics = self.files.resume(self.model, self.optimizer, config=asdict(config))
 

@@ -24,7 +24,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("cost",),
     ("corpus", "blind_cache"),
     ("batching", "decoding"),
-    ("evaluation", "attention_stats"),
+    ("evaluation", "attention_stats", "trainable"),
     ("line_attention",),
     ("checkpoints",),
     ("run_files",),

@@ -23,6 +23,7 @@ from mini_ism.corpus import Dialogue
 from mini_ism.folder_lock import FolderInUseError
 from mini_ism.metrics import Measurement
 from mini_ism.run_files import DivergedError
+from mini_ism.trainable import NotTrainableError
 from mini_ism.training import Run, TrainingConfig, loss_on_answers, make_optimizer, training_step
 from tests.small_runs import TINY, stop_at
 
@@ -388,6 +389,8 @@ def test_a_score_that_was_interrupted_is_made_up_for(
 
 
 def test_bad_runs(tmp_path: Path) -> None:
+    with pytest.raises(NotTrainableError, match="mask 'bidirectional' cannot be trained: position"):
+        Run(TrainingConfig(mask="bidirectional"), tmp_path)
     with pytest.raises(ValueError, match="unknown mask 'izm'"):
         Run(TrainingConfig(mask="izm"), tmp_path)
     with pytest.raises(ValueError, match="unknown preset 'huge'"):

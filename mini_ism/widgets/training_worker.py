@@ -71,7 +71,8 @@ class TrainingWorker:
         """Read the runs from their folders, or begin them.
 
         Raises:
-            CheckpointError, OSError: a folder holds something else, or cannot be read.
+            ValueError: a folder holds something else, or a mask cannot be trained.
+            OSError: a folder cannot be read.
         """
         self.runs = {
             name: Run(config, self.folder / name, self.device, half=False) for name, config in self.configs.items()
