@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -141,8 +142,16 @@ def load_metrics(name: str | Path = "ism") -> list[Measurement]:
 
 def _folder(name: str | Path) -> Path:
     """Where a model lies that is shipped, or that somebody has trained; a :class:`Path` is always a path."""
-    is_shipped = isinstance(name, str) and name in shipped_models()
-    return data_dir() / "checkpoints" / name if is_shipped else Path(name)
+    if not isinstance(name, str) or name not in shipped_models():
+        return Path(name)
+    shipped = data_dir() / "checkpoints" / name
+    if (own := Path(name) / MODEL).is_file() and not own.samefile(shipped / MODEL):
+        warnings.warn(
+            f"{name!r} is a model that comes with the package, which is taken; there is one in the folder {name!r} "
+            f"here, too: to take that, write './{name}', or Path({name!r}) in Python",
+            stacklevel=3,
+        )
+    return shipped
 
 
 def read_checkpoint(name: str | Path) -> Checkpoint:

@@ -6,6 +6,8 @@ import os
 import sys
 from collections.abc import Callable
 
+from mini_ism.terminal import visible
+
 
 def run_command(command: Callable[[], object], program: str, *errors: type[Exception]) -> int:
     """Run a command; the exit status is 0, 1 after an error that the user can mend, or 130 after Ctrl-C.
@@ -22,7 +24,7 @@ def run_command(command: Callable[[], object], program: str, *errors: type[Excep
     except BrokenPipeError:  # "| head" has seen enough; Python's own last flush must not fail, too
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except mendable as error:
-        print(f"{program}: {error}", file=sys.stderr)
+        print(f"{program}: {visible(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)

@@ -26,7 +26,7 @@ from mini_ism.batching import make_batch, turns_independent
 from mini_ism.checkpoints import save_model
 from mini_ism.checks import check_fields
 from mini_ism.config import GPTConfig
-from mini_ism.corpus import Dialogue, generate, load_split
+from mini_ism.corpus import Dialogue, generate, load_split, own_dialogues
 from mini_ism.devices import get_device
 from mini_ism.dialogue import EncodedDialogue
 from mini_ism.distributed import ALONE, Team, unsynced
@@ -163,7 +163,9 @@ def loss_on_answers(model: nn.Module, batch: EncodedDialogue, mask: Tensor, targ
     predicts = batch.loss_mask.roll(-1, dims=1)  # position t - 1 predicts target t; no row starts with one
     logits = model(batch.tokens, mask, logits_at=predicts).float()  # (N, V)
     wanted = batch.tokens[batch.loss_mask]  # (N)
-    return F.cross_entropy(logits, wanted, reduction="sum") / (len(wanted) if targets is None else targets)
+    if not (total := len(wanted) if targets is None else targets):
+        raise ValueError("nothing to learn: the batch has no target")
+    return F.cross_entropy(logits, wanted, reduction="sum") / total
 
 
 def make_optimizer(model: GPT, config: TrainingConfig) -> torch.optim.Optimizer:
@@ -342,8 +344,10 @@ class Run:
         }
 
     def validate(self) -> dict[str, Score]:
-        """Exact match by skill on the first dialogues of the validation split."""
-        dialogues = load_split("validation")[: self.config.validation]
+        """Exact match by skill on the first dialogues of the validation split, and on some for skills of one's own."""
+        c = self.config
+        dialogues = load_split("validation")[: c.validation]
+        dialogues += own_dialogues("validation", c.validation, c.skill_names, c.skill_weights)
         return evaluate(self.model, self.tokenizer, dialogues, self.mask, team=self.team)
 
     def save(self) -> None:

@@ -186,7 +186,9 @@ def test_a_path_is_a_path_even_where_a_shipped_model_has_its_name(
     save_model(random_model(vocab_size=TOKENIZER.n_vocab, mask="causal"), "ism")
     assert load_model(Path("ism"))[0].config.mask == "causal"
     assert load_model("./ism")[0].config.mask == "causal"
-    assert load_model("ism")[0].config.mask == "ism"
+    with pytest.warns(UserWarning, match=r"'ism' is a model that comes with the package, .* write '\./ism', or Path"):
+        assert load_model("ism")[0].config.mask == "ism"
+    assert load_model("causal")[0].config.mask == "causal"  # of which there is but one
 
 
 def test_a_model_that_there_is_not() -> None:

@@ -10,13 +10,14 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("paths", "checks", "command_line", "devices", "interrupts", "segments", "speed"),
-    ("strict_json", "files", "folder_lock"),
-    ("mask", "metrics", "tokenizer", "distributed"),
+    ("paths", "checks", "devices", "interrupts", "segments", "speed", "strict_json", "terminal"),
+    ("command_line", "files", "folder_lock"),
+    ("mask", "metrics", "tokenizer", "markers", "distributed"),
     ("expressions",),
     ("masks",),
     ("reuse", "rule_reads"),
     ("dialogue", "cache", "config", "functional", "planner"),
+    ("model_inputs",),
     ("model", "sampling"),
     ("trace", "replies"),
     ("transcript",),

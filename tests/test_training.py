@@ -19,7 +19,7 @@ import torch
 from mini_ism import GPT, GPTConfig, encode_dialogue, get_mask, load_model, load_tokenizer, training
 from mini_ism.batching import collate, make_batch, turns_independent
 from mini_ism.checkpoints import CheckpointError
-from mini_ism.corpus import Dialogue
+from mini_ism.corpus import Dialogue, Turn, World, register_skill, registry
 from mini_ism.folder_lock import FolderInUseError
 from mini_ism.metrics import Measurement
 from mini_ism.run_files import DivergedError
@@ -259,6 +259,28 @@ def test_a_finished_run_loads_as_a_model(tmp_path: Path) -> None:
     assert model.config.mask == run.mask.name
     for name, value in model.state_dict().items():
         assert torch.equal(value, run.model.state_dict()[name].half().float())
+
+
+def test_a_skill_of_ones_own_is_scored_in_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mini_ism.corpus.registry._REGISTRY", dict(registry._REGISTRY))
+
+    @register_skill(weight=20.0)
+    def colours(rng: random.Random, world: World, size: int) -> list[Turn]:
+        thing, colour = world.thing(), rng.choice(["red", "green"])
+        return [Turn(f"The {thing} is {colour}. What colour is the {thing}?", f"{colour}.", "colours")]
+
+    run = Run(TrainingConfig(**TINY), tmp_path)
+    run.train()
+    for line in run.metrics:
+        assert ("exact" in line) == (line["step"] in (3, 6))
+        assert "exact" not in line or line["exact"]["colours"][1] > 0
+
+
+def test_a_loss_over_nothing_is_an_error() -> None:
+    tokenizer = load_tokenizer()
+    batch = collate([encode_dialogue(MESSAGES[:1], tokenizer)], tokenizer)
+    with pytest.raises(ValueError, match="nothing to learn: the batch has no target"):
+        loss_on_answers(GPT(GPTConfig(vocab_size=tokenizer.n_vocab)), batch, get_mask("ism").dense(batch.segments))
 
 
 def test_training_lowers_the_loss(tmp_path: Path) -> None:
