@@ -33,6 +33,7 @@ from mini_ism.own_options import add_reading, add_source, add_tokenizer_command,
 from mini_ism.progress import train_with_progress
 from mini_ism.sampling import Sampler
 from mini_ism.strict_json import to_json
+from mini_ism.terminal import visible
 from mini_ism.tokenizer import load_tokenizer
 from mini_ism.trace import Event, turn_costs
 from mini_ism.training import Run, TrainingConfig
@@ -226,10 +227,10 @@ def _eval(options: argparse.Namespace) -> None:
             print(to_json({"model": str(name), "mask": mask.name, **about, "exact": right}))
             continue
         ((kind, asked),) = about.items()
-        print(f"{name}, mask {mask.name}, {kind} {asked}: exact match, 95% interval, answers")
+        print(f"{visible(name)}, mask {mask.name}, {kind} {visible(asked)}: exact match, 95% interval, answers")
         for skill, score in scores.items():
             low, high = score.interval
-            print(f"  {skill:16} {score.share:7.1%}   {low:6.1%} to {high:6.1%}   {score.total:5}")
+            print(f"  {visible(skill):16} {score.share:7.1%}   {low:6.1%} to {high:6.1%}   {score.total:5}")
 
 
 def _chat(options: argparse.Namespace) -> None:
@@ -249,10 +250,10 @@ def _chat(options: argparse.Namespace) -> None:
         if not text.strip():
             return
         for name, chat in chats.items():
-            print(f"{name}> ", end="", flush=True)
+            print(f"{visible(name)}> ", end="", flush=True)
             try:
                 for piece in chat.stream(text, temperature=options.temperature, seed=options.seed):
-                    print(piece, end="", flush=True)
+                    print(visible(piece), end="", flush=True)
             except ContextFullError as error:  # the conversation is as before
                 print(f"({error})")
                 continue
@@ -304,7 +305,7 @@ def _corpus_show(options: argparse.Namespace) -> None:
     for dialogue in islice(generate(options.seed, options.split, options.skill), options.n):
         view = show_dialogue(encode_dialogue(dialogue.messages, tokenizer), tokenizer)
         print(view if sys.stdout.isatty() else repr(view))
-        print(f"  skills: {', '.join(dialogue.skills)}\n")
+        print(f"  skills: {visible(', '.join(dialogue.skills))}\n")
 
 
 if __name__ == "__main__":

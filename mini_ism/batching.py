@@ -6,13 +6,14 @@ each turn becomes a sequence of its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import tiktoken
 import torch
 
 from mini_ism.corpus import Dialogue
 from mini_ism.dialogue import PAD, EncodedDialogue, Message, encode_dialogue, is_target
+from mini_ism.markers import marker_id
 from mini_ism.mask import Mask
 from mini_ism.reuse import reusable
 from mini_ism.segments import PADDING, Segments
@@ -25,7 +26,12 @@ def turns_independent(mask: Mask, dialogues: Sequence[Dialogue], tokenizer: tikt
 
     They can if no turn changes what an earlier one saw: under causal and ISM, but not under prefix. Derived from the
     rule, on the dialogues given.
+
+    Raises:
+        ValueError: none is given.
     """
+    if not dialogues:
+        raise ValueError("nothing to try the rule on: give at least one dialogue")
     for dialogue in dialogues:
         s = encode_dialogue(dialogue.messages, tokenizer).segments
         after_answer = ~s.is_query[:-1] & s.is_query[1:]  # (T - 1)
@@ -84,8 +90,9 @@ def make_batch(dialogues: Sequence[Dialogue], tokenizer: tiktoken.Encoding, *, e
     return pack(longest_first, tokenizer, length=len(longest_first[0]))
 
 
-def collate(dialogues: Sequence[EncodedDialogue], tokenizer: tiktoken.Encoding) -> EncodedDialogue:
+def collate(dialogues: Iterable[EncodedDialogue], tokenizer: tiktoken.Encoding) -> EncodedDialogue:
     """A batch ``[B, T]`` of one dialogue per row, padded on the right to the longest."""
+    dialogues = list(dialogues)
     return pack(dialogues, tokenizer, length=max(map(len, dialogues), default=0), one_a_row=True)
 
 
@@ -119,7 +126,7 @@ def pack(
         room[fits] -= len(dialogue)
 
     shape = (len(rows), length)
-    tokens = torch.full(shape, tokenizer.encode_single_token(PAD))
+    tokens = torch.full(shape, marker_id(tokenizer, PAD))
     ids = torch.full(shape, -1)
     document = torch.full(shape, PADDING)
     is_query, is_system, loss_mask = (torch.zeros(shape, dtype=torch.bool) for _ in range(3))

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from mini_ism.checks import whole_number
 from mini_ism.dialogue import END, Message, check_messages, encode_message
+from mini_ism.markers import marker_id
 from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT
@@ -194,7 +195,7 @@ class ChatSession:
         return answer
 
     def _answer(self, text: str, longest: int, sampler: Sampler, stops: tuple[str, ...]) -> Generator[str]:
-        end = self.tokenizer.encode_single_token(END)
+        end = marker_id(self.tokenizer, END)
         writer = AnswerWriter(self.tokenizer, stops)
         stopped: Stopped = "interrupted"
         finished = False
@@ -265,9 +266,7 @@ class ChatSession:
         else:
             text = self.tokenizer.decode(tokens.tolist()).removeprefix(" ")
             logits = torch.zeros(0, self.model.config.vocab_size)  # they went with whoever was writing
-            self._talk.close(
-                Reply(text, tokens.clone(), logits, "interrupted"), self.tokenizer.encode_single_token(END)
-            )
+            self._talk.close(Reply(text, tokens.clone(), logits, "interrupted"), marker_id(self.tokenizer, END))
 
     def _cut(self, messages: int) -> None:
         """Go back to the first messages, and drop what the cache holds of the others."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import operator
-from dataclasses import Field, fields
+from dataclasses import Field, field, fields
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -65,6 +65,16 @@ def real_number(
     return number
 
 
+Value = TypeVar("Value", bool, int, float, str)
+COUNT, SHARE, FROM_0 = {"least": 1, "most": 10**9}, {"least": 0, "most": 1}, {"least": 0}
+
+
+def option(default: Value, text: str, **bounds: Any) -> Value:
+    """A configuration's field: its default, one sentence on what it means, and its range for :func:`check_fields`."""
+    described: Value = field(default=default, metadata={"help": text, "range": bounds})
+    return described
+
+
 def check_fields(options: DataclassInstance, owner: str = "") -> None:
     """Check and convert all fields of a dataclass, frozen or not, by the type of their defaults.
 
@@ -74,8 +84,8 @@ def check_fields(options: DataclassInstance, owner: str = "") -> None:
     Raises:
         TypeError, ValueError: a value does not fit; the message names the field, after ``owner``.
     """
-    for field in fields(options):
-        object.__setattr__(options, field.name, _checked(owner + field.name, getattr(options, field.name), field))
+    for entry in fields(options):
+        object.__setattr__(options, entry.name, _checked(owner + entry.name, getattr(options, entry.name), entry))
 
 
 def _checked(name: str, value: object, field: Field[Any]) -> object:

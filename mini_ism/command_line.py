@@ -8,6 +8,8 @@ import warnings
 from collections.abc import Callable
 from typing import TextIO
 
+from mini_ism.terminal import visible
+
 
 def open_closed_streams() -> None:
     """Put the null device where the shell closed a standard stream (``>&-``): nobody reads it, and nothing fails.
@@ -33,7 +35,7 @@ def run_command(command: Callable[[], object], program: str, *errors: type[Excep
     """
 
     def show_warning(message: Warning | str, *_: object, **__: object) -> None:
-        print(f"{program}: {message}", file=sys.stderr)
+        print(f"{program}: {visible(str(message))}", file=sys.stderr)
 
     mendable: tuple[type[Exception], ...] = (ValueError, OSError, *errors)
     with warnings.catch_warnings():
@@ -44,7 +46,7 @@ def run_command(command: Callable[[], object], program: str, *errors: type[Excep
         except BrokenPipeError:  # "| head" has seen enough
             _close(sys.stdout)
         except mendable as error:
-            print(f"{program}: {error}", file=sys.stderr)
+            print(f"{program}: {visible(str(error))}", file=sys.stderr)
             _close(sys.stdout)  # it may be what failed, as on a full disk
             return 1
         except KeyboardInterrupt:

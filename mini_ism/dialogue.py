@@ -21,6 +21,7 @@ import tiktoken
 import torch
 from torch import Tensor
 
+from mini_ism.markers import marker_id
 from mini_ism.segments import Segments
 
 Message = Mapping[str, Any]
@@ -168,14 +169,13 @@ def encode_dialogue(
 def encode_message(message: Message, tokenizer: tiktoken.Encoding) -> list[int]:
     """The tokens of one message, markers included; see the module's docstring for the format."""
     text = tokenizer.encode(" " + message["content"], allowed_special=set(), disallowed_special=())
-    marker = tokenizer.encode_single_token
     match message["role"]:
         case "system":
-            return [marker(SYSTEM), *text]
+            return [marker_id(tokenizer, SYSTEM), *text]
         case "user":
-            return [marker(USER), *text, marker(ASSISTANT)]
+            return [marker_id(tokenizer, USER), *text, marker_id(tokenizer, ASSISTANT)]
         case _:
-            return [*text, marker(END)]
+            return [*text, marker_id(tokenizer, END)]
 
 
 def decode_dialogue(tokens: Sequence[int] | Tensor, tokenizer: tiktoken.Encoding) -> list[dict[str, str]]:
@@ -186,7 +186,7 @@ def decode_dialogue(tokens: Sequence[int] | Tensor, tokenizer: tiktoken.Encoding
     Raises:
         ValueError: a token is not one of the tokenizer's.
     """
-    markers = {tokenizer.encode_single_token(m): m for m in (SYSTEM, USER, ASSISTANT, END, PAD)}
+    markers = {marker_id(tokenizer, m): m for m in (SYSTEM, USER, ASSISTANT, END, PAD)}
     roles = {SYSTEM: "system", USER: "user", ASSISTANT: "assistant"}
     messages: list[dict[str, str]] = []
     role: str | None = None

@@ -13,10 +13,12 @@ import torch
 from torch import Tensor
 
 from mini_ism.batching import collate, training_sequences, turns_independent
+from mini_ism.checks import whole_number
 from mini_ism.corpus import Dialogue
 from mini_ism.decoding import decode
 from mini_ism.dialogue import NEVER_WRITTEN, EncodedDialogue, is_target
 from mini_ism.distributed import ALONE, Team
+from mini_ism.markers import marker_id
 from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT
@@ -34,9 +36,18 @@ class Score:
     right: int
     total: int
 
+    def __post_init__(self) -> None:
+        whole_number("Score.right", self.right, 0, whole_number("Score.total", self.total, 0))
+
     @property
     def share(self) -> float:
-        """The share that is right."""
+        """The share that is right.
+
+        Raises:
+            ValueError: of nothing.
+        """
+        if not self.total:
+            raise ValueError("a score over no answers has no share; evaluate some dialogues first")
         return self.right / self.total
 
     @property
@@ -101,13 +112,13 @@ def evaluate(
     Raises:
         ValueError: there are no dialogues, or none that has an answer.
     """
-    dialogues = list(dialogues)
+    dialogues, batch = list(dialogues), whole_number("batch", batch, 1)
     if not any(is_target(message) for dialogue in dialogues for message in dialogue.messages):
         raise ValueError("nothing to evaluate: give at least one dialogue with an answer (an iterator gives them once)")
     if not team.shard:  # where a forward needs every process, all score all
         dialogues = list(team.share(dialogues))
     rule = get_mask(model.config.mask if mask is None else mask)
-    forbidden_ids = [tokenizer.encode_single_token(marker) for marker in NEVER_WRITTEN]
+    forbidden_ids = [marker_id(tokenizer, marker) for marker in NEVER_WRITTEN]
     skills, read, write = _questions(rule, dialogues, tokenizer)
     read.sort(key=lambda question: len(question.sequence))  # alike lengths need less padding
     right = torch.ones(len(skills), dtype=torch.bool)
@@ -147,7 +158,8 @@ def _questions(
     skills: list[str] = []
     read: list[_Read] = []
     write: list[_Write] = []
-    expand, reads = not turns_independent(rule, dialogues, tokenizer), Reads(rule)
+    reads = Reads(rule)
+    expand = bool(dialogues) and not turns_independent(rule, dialogues, tokenizer)  # a team's share may be none
     for sequence, names in training_sequences(dialogues, tokenizer, expand=expand):
         targets = sequence.loss_mask.nonzero()[:, 0]  # (N)
         first_answer = len(skills)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.attention.flex_attention import BlockMask
 
 from mini_ism.cache import KVCache
-from mini_ism.config import GPTConfig, check_inputs
+from mini_ism.config import GPTConfig
 from mini_ism.functional import (
     Rotary,
     apply_rotary,
@@ -27,6 +27,7 @@ from mini_ism.functional import (
     rotary_table,
     rule_at,
 )
+from mini_ism.model_inputs import check_inputs
 
 
 @dataclass

@@ -29,7 +29,7 @@ def train_with_progress(run: Run) -> GPT:
     with tqdm(total=total, initial=run.progress.step, desc=run.mask.name, unit="step", disable=not live) as bar:
 
         def report(line: Measurement) -> None:
-            bar.update()
+            bar.update(line["step"] - bar.n)  # a score that was made up for is no step
             if live:
                 bar.set_postfix(loss=f"{line['loss']:.3f}", refresh=False)
             if "exact" in line or (not live and line["step"] % 100 == 0):

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from mini_ism.checks import real_number, whole_number
 from mini_ism.dialogue import NEVER_WRITTEN
+from mini_ism.markers import marker_id
 
 
 class Sampler:
@@ -38,7 +39,7 @@ class Sampler:
         self.top_p = None if top_p is None else real_number("top_p", top_p, 0, 1, above=True)
         self.vocab_size = tokenizer.n_vocab
         self._forbidden = torch.zeros(self.vocab_size)
-        self._forbidden[[tokenizer.encode_single_token(marker) for marker in NEVER_WRITTEN]] = -torch.inf
+        self._forbidden[[marker_id(tokenizer, marker) for marker in NEVER_WRITTEN]] = -torch.inf
         self.generator = torch.Generator()
         if seed is None:
             self.generator.seed()

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import Field, dataclass, field, fields, replace
-from itertools import islice
 from typing import Any, ClassVar, Protocol
 
 import tiktoken
 
 from mini_ism.config import GPTConfig
-from mini_ism.corpus import Dialogue, generate, load_split, skill_names, skills
+from mini_ism.corpus import Dialogue, load_split, own_dialogues
 from mini_ism.corpus.own import draw_own, fit
-from mini_ism.corpus.registry import get_entry
-from mini_ism.corpus.splits import SEED, to_jsonl
+from mini_ism.corpus.splits import to_jsonl
 from mini_ism.dialogue import is_target
 from mini_ism.files import fingerprint, sha256
 from mini_ism.model import GPT
@@ -36,8 +34,6 @@ class _Recipe(Protocol):
     def dialogues(self) -> int: ...
     @property
     def validation_size(self) -> int: ...
-    @property
-    def coined(self) -> float: ...
     @property
     def skill_names(self) -> list[str] | None: ...
     @property
@@ -130,20 +126,10 @@ class Source:
     def scored(self, config: _Recipe) -> list[Dialogue]:
         """What the run is scored on: of one's own, at most ``validation_size``; else the frozen split's first ones.
 
-        To those of the frozen split come as many that ask for skills of one's own, if the run learns any.
+        To those of the frozen split come some that ask for skills of one's own, if the run learns any.
         """
         count = config.validation_size
         if self._own:
             return list(self.validation[:count])
-        own = _own_skills(config)
-        extra = generate(SEED, "validation", own, own, coined=config.coined) if own else ()
-        return load_split("validation")[:count] + list(islice(extra, count))
-
-
-def _own_skills(config: _Recipe) -> dict[str, float]:
-    """The skills that a run draws and that did not come with the package, and how often."""
-    names = skill_names() if config.skill_names is None else config.skill_names
-    entries = [get_entry(name) for name in names]
-    shipped = f"{skills.__name__}."
-    weights = {e.name: config.skill_weights.get(e.name, e.weight) for e in entries}
-    return {e.name: weights[e.name] for e in entries if weights[e.name] and not e.skill.__module__.startswith(shipped)}
+        own = own_dialogues("validation", count, config.skill_names, config.skill_weights)
+        return load_split("validation")[:count] + own

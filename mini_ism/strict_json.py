@@ -42,6 +42,18 @@ def from_json(text: str | bytes) -> object:
         raise ValueError("it is nested too deeply") from None
 
 
+def read_object(text: str | bytes) -> dict[str, object]:
+    """The JSON object that a text spells, as a dict.
+
+    Raises:
+        ValueError: see :func:`from_json`; or it is no object.
+    """
+    found = from_json(text)
+    if not isinstance(found, dict):
+        raise ValueError(f"{text[:40]!r} is no JSON object")
+    return found
+
+
 def json_lines(content: bytes) -> list[str]:
     """The lines of a file of JSON lines, which only a line feed ends.
 

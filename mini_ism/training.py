@@ -12,11 +12,10 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +23,7 @@ from torch import Tensor, nn
 
 from mini_ism.batching import make_batch, turns_independent
 from mini_ism.checkpoints import save_model
-from mini_ism.checks import check_fields
+from mini_ism.checks import COUNT, FROM_0, SHARE, check_fields, option
 from mini_ism.corpus import Dialogue, generate
 from mini_ism.devices import get_device
 from mini_ism.dialogue import EncodedDialogue
@@ -34,25 +33,15 @@ from mini_ism.interrupts import uninterrupted
 from mini_ism.masks import get_mask
 from mini_ism.metrics import Measurement
 from mini_ism.model import GPT
-from mini_ism.run_files import resume_run, save_run
+from mini_ism.run_files import RunFiles
 from mini_ism.sources import Source
 from mini_ism.speed import PRECISIONS, autocast, compile_blocks
+from mini_ism.trainable import check_trainable
 
 EASY_WEIGHTS = {"recall": 4.0, "persona": 1.0, "queue": 1.0}
 EASY_DRAWS = 3
 
-Value = TypeVar("Value", bool, int, float, str)
-
 # -- configuration and schedule --------------------------------------------------------------------
-
-
-def option(default: Value, text: str, **bounds: Any) -> Value:
-    """A configuration's field: its default, one sentence on what it means, and its range for ``check_fields``."""
-    described: Value = field(default=default, metadata={"help": text, "range": bounds})
-    return described
-
-
-COUNT, SHARE, FROM_0 = {"least": 1, "most": 10**9}, {"least": 0, "most": 1}, {"least": 0}
 
 
 @dataclass(frozen=True)
@@ -161,7 +150,9 @@ def loss_on_answers(model: nn.Module, batch: EncodedDialogue, mask: Tensor, targ
     predicts = batch.loss_mask.roll(-1, dims=1)  # position t - 1 predicts target t; no row starts with one
     logits = model(batch.tokens, mask, logits_at=predicts).float()  # (N, V)
     wanted = batch.tokens[batch.loss_mask]  # (N)
-    return F.cross_entropy(logits, wanted, reduction="sum") / (len(wanted) if targets is None else targets)
+    if not (total := len(wanted) if targets is None else targets):
+        raise ValueError("nothing to learn: the batch has no target")
+    return F.cross_entropy(logits, wanted, reduction="sum") / total
 
 
 def make_optimizer(model: GPT, config: TrainingConfig) -> torch.optim.Optimizer:
@@ -230,6 +221,8 @@ class Run:
 
     Raises:
         CheckpointError: the folder holds a run with another configuration, or a damaged one.
+        NotTrainableError: the mask shows a target to what predicts it, or means something else in training than in
+            chat.
         ValueError: an unknown mask, preset or device; nothing can be compiled; a step has fewer dialogues than there
             are processes, or these do not see the same folder; config and source do not go together.
     """
@@ -255,10 +248,12 @@ class Run:
             compile_blocks(self.model.blocks, self.device)
         self.called = team.wrap(self.model, self.model.blocks, self.device)
         self.optimizer = make_optimizer(self.model, config)
-        last = self.source.draw(config, config.steps - 1)
-        self.expand = not turns_independent(self.mask, last, self.tokenizer)
+        sample = self.source.draw(config, config.steps - 1)
+        self.expand = not turns_independent(self.mask, sample, self.tokenizer)
+        check_trainable(self.mask, sample, self.tokenizer, expand=self.expand)
         self.facts = {**asdict(config), **self.source.facts}
-        self.progress, self.metrics = resume_run(self.folder, self.model, self.optimizer, config=self.facts, team=team)
+        self.files = RunFiles(self.folder, team)
+        self.progress, self.metrics = self.files.resume(self.model, self.optimizer, config=self.facts)
 
     def train(self, report: Callable[[Measurement], None] = lambda line: None) -> GPT:
         """Train to the end. Ctrl-C saves first, so that nothing is lost; no step is ever saved half done.
@@ -267,20 +262,21 @@ class Run:
             report: called with each line of metrics as it is measured.
 
         Raises:
+            DivergedError: a loss or a weight is not finite; what was saved before is untouched.
+            FolderInUseError: another run is training in this folder.
+            CheckpointError: another run has trained in this folder since this one was opened.
             OSError: a save failed; what was saved before is untouched.
         """
         c, p = self.config, self.progress
-        with self.team.interrupts() as stop:
+        with self.files.held(), self.team.interrupts() as stop:
             try:
+                if self._score():  # which an interruption has left out
+                    report(self.metrics[-1])
                 while p.step < c.steps:
                     with uninterrupted():
-                        line = self._step(c.rate(p.step))
-                        self.metrics.append(line)
-                    if p.step % c.validate == 0 or p.step == c.steps:
-                        scores = {name: [s.right, s.total] for name, s in self.validate().items()}
-                        line = {**line, "exact": scores} if scores else line
-                        self.metrics[-1] = line  # a new one: another thread may be reading the old
-                    report(line)
+                        self.metrics.append(self._step(c.rate(p.step)))
+                    self._score()
+                    report(self.metrics[-1])
                     if p.step % c.save == 0 and p.step < c.steps:
                         self.save()
                     stop()
@@ -288,15 +284,19 @@ class Run:
                 self.save()
                 raise
             self.save()
-            save_model(
-                self.model,
-                self.folder,
-                tokenizer=self.tokenizer,
-                training=self.about,
-                half=self.half,
-                team=self.team,
-            )
+            save_model(self.model, self.folder, self.tokenizer, training=self.about, half=self.half, team=self.team)
         return self.model.eval()
+
+    def _score(self) -> bool:
+        """Measure how many answers are right, if that is due and has not been done; whether it was."""
+        c, p = self.config, self.progress
+        due = p.step > 0 and (p.step % c.validate == 0 or p.step == c.steps)
+        if not due or "exact" in self.metrics[-1]:
+            return False
+        if not (exact := {name: [s.right, s.total] for name, s in self.validate().items()}):
+            return False
+        self.metrics[-1] = {**self.metrics[-1], "exact": exact}  # a new line: another thread may be reading the old
+        return True
 
     def _step(self, lr: float) -> Measurement:
         """Draw dialogues, take one step on them with the whole team, and count it."""
@@ -314,6 +314,8 @@ class Run:
         losses, accumulate = [partial(loss, batch) for batch in batches], partial(unsynced, self.called)
         share = training_step([self.model], self.optimizer, losses, lr=lr, clip=c.clip, accumulate=accumulate).item()
         value = team.sum(share)[0] / team.size
+        if not math.isfinite(value):
+            raise self.files.diverged(f"the loss is {value} at step {p.step + 1}")
         p.step += 1
         p.tokens += int(tokens)
         p.seen += c.dialogues
@@ -339,12 +341,5 @@ class Run:
 
     def save(self) -> None:
         """Write all that the run needs to go on as if it had never stopped."""
-        save_run(
-            self.folder,
-            self.model,
-            self.optimizer,
-            config=self.facts,
-            progress=asdict(self.progress),
-            metrics=self.metrics,
-            team=self.team,
-        )
+        about = {"config": self.facts, "progress": asdict(self.progress)}
+        self.files.save(self.model, self.optimizer, **about, metrics=self.metrics)

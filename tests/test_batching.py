@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mini_ism import encode_dialogue, get_mask
-from mini_ism.batching import collate, expand_turns, make_batch, pack, training_sequences
+from mini_ism.batching import collate, expand_turns, make_batch, pack, training_sequences, turns_independent
 from mini_ism.corpus import Dialogue
 from mini_ism.dialogue import EncodedDialogue, encode_message
 from tests.strategies import TOKENIZER, Messages, conversations, random_model
@@ -105,7 +105,17 @@ def test_packing_fills_the_first_row_with_room() -> None:
     assert pack(sizes, TOKENIZER, 3 * len(sizes[0])).tokens.shape[0] == 1
 
 
+def test_a_generator_is_read_once_and_whole() -> None:
+    dialogues = [encode_dialogue([{"role": "user", "content": "a" * n}], TOKENIZER) for n in (3, 1, 2)]
+    for got, wanted in zip(
+        fields(collate(iter(dialogues), TOKENIZER)), fields(collate(dialogues, TOKENIZER)), strict=True
+    ):
+        assert torch.equal(got, wanted)
+
+
 def test_bad_batches() -> None:
+    with pytest.raises(ValueError, match="nothing to try the rule on: give at least one dialogue"):
+        turns_independent(get_mask("ism"), [], TOKENIZER)
     with pytest.raises(ValueError, match="nothing to batch: give at least one dialogue"):
         pack([], TOKENIZER, 8)
     with pytest.raises(ValueError, match="nothing to batch: give at least one dialogue"):

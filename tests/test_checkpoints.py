@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save
+from torch import Tensor
 
 from mini_ism import ChatSession, load_model, load_tokenizer
 from mini_ism.bpe import train_bpe
@@ -55,6 +56,23 @@ def edit_shape(folder: Path, *, drop: str = "", **changes: Any) -> None:
         about["model"] = json.dumps(shape)
 
     edit(folder, change)
+
+
+def edit_weights(folder: Path, change: Callable[[Tensor], Tensor]) -> None:
+    """Store other weights, with the fingerprint that fits them."""
+    file = folder / "model.safetensors"
+    with safe_open(file, "pt") as content:
+        about, keys = content.metadata(), list(content.keys())
+        weights = {key: change(content.get_tensor(key)).contiguous() for key in keys}
+    about["sha256"] = fingerprint(weights, *(about[key] for key in SEALED))
+    file.write_bytes(save(weights, about))
+
+
+def sparse(file: Path, header: int) -> None:
+    """A file of 200 GB that takes no room: a header's length, and holes."""
+    with file.open("wb") as out:
+        out.write(header.to_bytes(8, "little"))
+        out.truncate(200 * 10**9)
 
 
 def test_the_same_model_comes_back(folder: Path) -> None:
@@ -104,6 +122,22 @@ def test_at_half_the_size(tmp_path: Path) -> None:
     torch.testing.assert_close(loaded(tokens), model(tokens), atol=0.02, rtol=0)
 
 
+def test_weights_that_are_not_finite_are_not_stored(folder: Path) -> None:
+    before = (folder / "model.safetensors").read_bytes()
+    model = random_model(vocab_size=TOKENIZER.n_vocab)
+    name, weight = next(iter(model.named_parameters()))
+    weight.data.flatten()[3] = 70_000.0
+    with pytest.raises(ValueError, match=rf"{name} holds a value beyond 65,504, the largest of float16; save it as"):
+        save_model(model, folder, half=True)
+    weight.data.flatten()[3] = torch.nan
+    for half in (False, True):
+        with pytest.raises(ValueError, match=rf"{name} holds a value that is not finite"):
+            save_model(model, folder, half=half)
+    with pytest.raises(ValueError, match=r"no word for a number that is not finite"):
+        save_model(random_model(vocab_size=TOKENIZER.n_vocab), folder, training={"loss": torch.inf})
+    assert (folder / "model.safetensors").read_bytes() == before
+
+
 def flip_a_byte(folder: Path) -> None:
     data = bytearray((folder / "model.safetensors").read_bytes())
     data[-5] ^= 1
@@ -133,8 +167,9 @@ DAMAGES: list[tuple[Callable[[Path], Any], str]] = [
     (content(save({"weight": torch.ones(3)})), r"not a checkpoint of this package \(format None, wanted 'mini-ism 2'"),
     (content(save({"weight": torch.ones(3)}, {"format": "pt"})), r"\(format 'pt', wanted 'mini-ism 2'\)"),
     (lambda f: edit(f, lambda a: a.update(format="mini-ism 9")), r"format 'mini-ism 9', wanted 'mini-ism 2'"),
-    (lambda f: edit(f, lambda a: a.update(model="[1, 2]")), "is damaged .*TypeError"),
-    (lambda f: edit(f, lambda a: a.update(model="[" * 100_000)), "is damaged .*RecursionError"),
+    (lambda f: edit(f, lambda a: a.update(model="[1, 2]")), r"is damaged .*'\[1, 2\]' is no JSON object"),
+    (lambda f: edit(f, lambda a: a.update(training="NaN")), "is damaged .*NaN is not JSON"),
+    (lambda f: edit(f, lambda a: a.update(model="[" * 100_000)), "is damaged .*nested too deeply"),
     (lambda f: edit(f, lambda a: a.pop("model")), "is damaged .*KeyError: 'model'"),
     (lambda f: edit(f, lambda a: a.pop("training")), "is damaged .*KeyError: 'training'"),
     (lambda f: edit(f, lambda a: a.pop("tokenizer_sha256")), "is damaged .*KeyError: 'tokenizer_sha256'"),
@@ -142,13 +177,21 @@ DAMAGES: list[tuple[Callable[[Path], Any], str]] = [
     (lambda f: edit(f, lambda a: a.update(tokenizer_sha256="0" * 64)), "trained with another tokenizer"),
     (lambda f: edit(f, lambda a: a.update(training='{"seed": 4}'), sealed=False), "another sha256 than was saved"),
     (lambda f: edit_shape(f, depth=3), "TypeError: .*unexpected keyword argument 'depth'"),
-    (lambda f: edit_shape(f, width=-1), "width must be a whole number"),
-    (lambda f: edit_shape(f, rotary_pct="half"), "is damaged .*TypeError"),
+    (lambda f: edit_shape(f, width=-1), "width must be from 1 to 16777216, got -1"),
+    (lambda f: edit_shape(f, rotary_pct="half"), "is damaged .*rotary_pct must be a number, got 'half'"),
+    (lambda f: edit_shape(f, context=10**12), "context must be from 1 to 16777216, got 1000000000000"),
     (lambda f: edit_shape(f, drop="width"), r"its weights do not fit its shape: blocks\.0"),
     (lambda f: edit_shape(f, layers=3), r"its weights do not fit its shape: blocks\.2\."),
     (lambda f: edit_shape(f, width=20_000), r"its weights do not fit its shape: blocks\.0"),  # 6 GB, were it built
-    (lambda f: edit_shape(f, layers=10**9), r"its weights do not fit its shape: 1000000000 layers"),
-    (lambda f: edit_shape(f, token_shift=10**9), "its weights do not fit its shape: .*token shift of 1000000000"),
+    (lambda f: edit_shape(f, layers=10**7), r"its weights do not fit its shape: 10000000 layers"),
+    (lambda f: edit_shape(f, token_shift=10**7), "its weights do not fit its shape: .*token shift of 10000000"),
+    (lambda f: edit_weights(f, lambda w: w.double()), "its weights are F64, not float32 or float16 throughout"),
+    (lambda f: edit_weights(f, lambda w: w.bfloat16()), "its weights are BF16, not float32 or float16 throughout"),
+    (lambda f: edit_weights(f, lambda w: w if w.ndim > 1 else w.half()), "its weights are F16 and F32, not float32"),
+    (lambda f: edit_weights(f, lambda w: w.fill_(torch.nan)), "holds a value that is not finite"),
+    (lambda f: edit_weights(f, lambda w: w.fill_(-torch.inf)), "holds a value that is not finite"),
+    (lambda f: sparse(f / "model.safetensors", 0), "is damaged .*SafetensorError"),
+    (lambda f: sparse(f / "model.safetensors", 200), r"is damaged .*SafetensorError|format None"),
 ]  # fmt: skip
 
 
@@ -167,7 +210,9 @@ def test_a_path_is_a_path_even_where_a_shipped_model_has_its_name(
     save_model(random_model(vocab_size=TOKENIZER.n_vocab, mask="causal"), "ism")
     assert load_model(Path("ism"))[0].config.mask == "causal"
     assert load_model("./ism")[0].config.mask == "causal"
-    assert load_model("ism")[0].config.mask == "ism"
+    with pytest.warns(UserWarning, match=r"'ism' is a model that comes with the package, .* write '\./ism', or Path"):
+        assert load_model("ism")[0].config.mask == "ism"
+    assert load_model("causal")[0].config.mask == "causal"  # of which there is but one
 
 
 def test_a_model_that_there_is_not() -> None:

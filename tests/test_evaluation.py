@@ -9,7 +9,7 @@ from torch.nn.functional import one_hot
 
 from benchmarks.random_cases import reads_a_length, reads_ends
 from mini_ism import GPT, ChatSession, GPTConfig, Mask, load_tokenizer
-from mini_ism.corpus import Dialogue, load_split
+from mini_ism.corpus import Dialogue, generate, load_split
 from mini_ism.dialogue import encode_message
 from mini_ism.evaluation import Score, evaluate
 from mini_ism.training import Run, TrainingConfig
@@ -58,11 +58,23 @@ def test_intervals() -> None:
     assert Score(1, 2) + Score(3, 5) == Score(4, 7)
 
 
+@pytest.mark.parametrize("given", [(3, 2), (-1, 2), (0, -1)])
+def test_scores_that_cannot_be(given: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match=r"Score\.(right|total) must be"):
+        Score(*given)
+    with pytest.raises(ValueError, match="a score over no answers has no share"):
+        _ = Score(0, 0).share
+
+
 def test_nothing_to_evaluate() -> None:
     tokenizer = load_tokenizer()
     model = GPT(GPTConfig(vocab_size=tokenizer.n_vocab, width=16, heads=2, layers=1))
     with pytest.raises(ValueError, match="nothing to evaluate"):
         evaluate(model, tokenizer, [])
+    with pytest.raises(ValueError, match="these dialogues never end; take some"):
+        evaluate(model, tokenizer, generate(0))
+    with pytest.raises(ValueError, match="batch must be at least 1, got 0"):
+        evaluate(model, tokenizer, load_split("test")[:1], batch=0)
     assert torch.is_grad_enabled()
 
 

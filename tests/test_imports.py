@@ -18,9 +18,9 @@ from mini_ism.corpus import Turn, register_skill
 
 
 @register_mask
-def near_and_first(q, kv, s):
-    """Four tokens back, and the first one."""
-    return (kv <= q) & ((q - kv < 4) | (kv < 1))
+def four_back(q, kv, s):
+    """Four tokens back."""
+    return (kv <= q) & (q - kv < 4)
 
 
 @register_skill
@@ -39,13 +39,13 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     file = tmp_path / "own_rules.py"
     file.write_text(OWN, encoding="utf-8")
     yield file
-    MASKS.pop("near_and_first", None)
+    MASKS.pop("four_back", None)
     sys.modules.pop("own_rules", None)
 
 
 def test_masks_and_skills_are_known_afterwards(own: Path) -> None:
     import_file(own)
-    assert get_mask("near_and_first").name == "near_and_first"
+    assert get_mask("four_back").name == "four_back"
     assert "zoo" in skill_names()
     import_file(str(own))  # a second time changes nothing
 

@@ -195,6 +195,20 @@ def test_mistakes_are_told_in_one_line(
     assert not list(tmp_path.iterdir())
 
 
+def test_what_a_model_writes_steers_no_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = iter(["Hi.", ""])
+    monkeypatch.setattr("builtins.input", lambda prompt: next(typed))
+    tokenizer = load_tokenizer()
+    written = iter([tokenizer.encode_single_token(text) for text in (b"\x1b", b"\x07", "<|end|>")])
+    monkeypatch.setattr(Sampler, "pick", lambda *_: next(written))
+    assert main(["chat"]) == 0
+    printed = capsys.readouterr().out
+    assert r"ism> \x1b\x07" in printed
+    assert "\x1b" not in printed
+
+
 COMMANDS = (
     "",
     "train",

@@ -106,12 +106,12 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     file = tmp_path / "own_rules.py"
     file.write_text(OWN, encoding="utf-8")
     yield file.name
-    MASKS.pop("near_and_first", None)
+    MASKS.pop("four_back", None)
     sys.modules.pop("own_rules", None)
 
 
 def test_a_mask_and_a_skill_from_a_file(own: str, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["train", "--mask", "near_and_first", "--skills", "zoo", "--validation-size", "2", *SMALL, "--out", "run"]
+    command = ["train", "--mask", "four_back", "--skills", "zoo", "--validation-size", "2", *SMALL, "--out", "run"]
     assert main(command) == 1
     assert "--import FILE.py brings your own" in capsys.readouterr().err
     assert main([*command, "--import", own]) == 0

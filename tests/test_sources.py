@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -11,7 +10,7 @@ import torch
 from mini_ism import load_model, load_split
 from mini_ism.bpe import train_bpe
 from mini_ism.checkpoints import CheckpointError, read_checkpoint
-from mini_ism.corpus import Dialogue, Turn, register_skill, registry
+from mini_ism.corpus import Dialogue
 from mini_ism.sources import Source
 from mini_ism.tokenizer import build_tokenizer
 from mini_ism.tokenizer_files import PATTERN, to_ranks
@@ -33,16 +32,6 @@ def zoo(count: int = 5) -> list[Dialogue]:
         )
         for n in range(count)
     ]
-
-
-@pytest.fixture
-def _own_skill(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
-
-    @register_skill
-    def zoo_animal(rng: Any, world: Any, size: int) -> list[Turn]:
-        name = world.name()
-        return [Turn(f"{name} is a {ANIMALS[int(rng.random() * 5)]}. Who is {name}?", "An animal.", "zoo_animal")]
 
 
 def test_a_stopped_run_on_own_dialogues_ends_as_one_that_was_not(tmp_path: Path) -> None:
@@ -155,13 +144,5 @@ def test_the_corpus_may_be_scored_on_other_dialogues(tmp_path: Path) -> None:
     assert list(run.validate()) == ["answer"]
 
 
-@pytest.mark.usefixtures("_own_skill")
-def test_a_skill_of_ones_own_is_scored_while_it_is_trained() -> None:
-    frozen = load_split("validation")[:4]
-    for skills in ("all", "zoo_animal,recall"):
-        scored = Source().scored(TrainingConfig(**TINY, skills=skills))
-        assert scored[:4] == frozen
-        assert len(scored) == 8
-        assert {skill for dialogue in scored[4:] for skill in dialogue.skills} == {"zoo_animal"}
-    for unused in (TrainingConfig(**TINY, skills="recall"), TrainingConfig(**TINY, weights="zoo_animal=0")):
-        assert Source().scored(unused) == frozen
+def test_the_corpus_is_scored_on_its_frozen_split() -> None:
+    assert Source().scored(TrainingConfig(**TINY)) == load_split("validation")[: TINY["validation_size"]]

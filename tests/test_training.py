@@ -3,6 +3,7 @@
 import json
 import math
 import operator
+import os
 import random
 import signal
 import subprocess
@@ -17,8 +18,12 @@ import torch
 
 from mini_ism import GPT, GPTConfig, encode_dialogue, get_mask, load_model, load_tokenizer, training
 from mini_ism.batching import collate, make_batch, turns_independent
-from mini_ism.corpus import Dialogue
+from mini_ism.checkpoints import CheckpointError
+from mini_ism.corpus import Dialogue, Turn, World, register_skill, registry
+from mini_ism.folder_lock import FolderInUseError
 from mini_ism.metrics import Measurement
+from mini_ism.run_files import DivergedError
+from mini_ism.trainable import NotTrainableError
 from mini_ism.training import Run, TrainingConfig, loss_on_answers, make_optimizer, training_step
 from tests.small_runs import TINY, stop_at
 
@@ -105,7 +110,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Run:
         *(("torch._fused_adamw_", n) for n in (1, 2, 5)),  # in the middle of an optimiser's step
         *(("torch.optim.AdamW.step", n) for n in (1, 4, 6)),
         *(("evaluate", n) for n in (1, 2)),
-        *(("save_run", n) for n in (1, 2)),
+        *(("RunFiles.save", n) for n in (1, 2)),
         ("save_model", 1),
     ],
 )
@@ -121,8 +126,7 @@ def test_ctrl_c_at_any_moment_loses_and_repeats_nothing(
     again = Run(TrainingConfig(**TINY), tmp_path)
     again.train()
     assert all(torch.equal(value, weights(again)[name]) for name, value in weights(undisturbed).items())
-    assert [line["step"] for line in again.metrics] == [1, 2, 3, 4, 5, 6]
-    assert [line["loss"] for line in again.metrics] == [line["loss"] for line in undisturbed.metrics]
+    assert without_seconds(again.metrics) == without_seconds(undisturbed.metrics)
 
 
 @pytest.mark.slow
@@ -257,6 +261,28 @@ def test_a_finished_run_loads_as_a_model(tmp_path: Path) -> None:
         assert torch.equal(value, run.model.state_dict()[name].half().float())
 
 
+def test_a_skill_of_ones_own_is_scored_in_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mini_ism.corpus.registry._REGISTRY", dict(registry._REGISTRY))
+
+    @register_skill(weight=20.0)
+    def colours(rng: random.Random, world: World, size: int) -> list[Turn]:
+        thing, colour = world.thing(), rng.choice(["red", "green"])
+        return [Turn(f"The {thing} is {colour}. What colour is the {thing}?", f"{colour}.", "colours")]
+
+    run = Run(TrainingConfig(**TINY), tmp_path)
+    run.train()
+    for line in run.metrics:
+        assert ("exact" in line) == (line["step"] in (3, 6))
+        assert "exact" not in line or line["exact"]["colours"][1] > 0
+
+
+def test_a_loss_over_nothing_is_an_error() -> None:
+    tokenizer = load_tokenizer()
+    batch = collate([encode_dialogue(MESSAGES[:1], tokenizer)], tokenizer)
+    with pytest.raises(ValueError, match="nothing to learn: the batch has no target"):
+        loss_on_answers(GPT(GPTConfig(vocab_size=tokenizer.n_vocab)), batch, get_mask("ism").dense(batch.segments))
+
+
 def test_training_lowers_the_loss(tmp_path: Path) -> None:
     run = Run(TrainingConfig(steps=30, dialogues=4, validate=30, validation_size=2, save=30), tmp_path)
     run.train()
@@ -311,7 +337,82 @@ def test_numbers_of_numpy_make_the_same_run_as_python_s() -> None:
     assert [type(getattr(config, name)) for name in given] == [int, float, float, int]
 
 
+# -- what stops a run ---------------------------------------------------------------------------------
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_save(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(TrainingConfig(**TINY), tmp_path)
+
+    def poison(line: Measurement) -> None:
+        if line["step"] == 4:
+            monkeypatch.setattr(training, "loss_on_answers", lambda *given: loss_on_answers(*given) * math.nan)
+
+    message = r"the loss is nan at step 5: training has diverged\. .*state\.safetensors keeps step 4; begin another run"
+    with pytest.raises(DivergedError, match=message):
+        run.train(poison)
+    again = Run(TrainingConfig(**TINY), tmp_path)
+    assert again.progress.step == 4
+    assert [line["step"] for line in again.metrics] == [1, 2, 3, 4]
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
+    run = Run(TrainingConfig(**TINY), tmp_path)
+
+    def poison(line: Measurement) -> None:
+        if line["step"] == 4:
+            run.model.state_dict()["embed.weight"][0, 0] = math.inf
+
+    message = r"model\.embed\.weight is not finite after step 4: training has diverged\. .* keeps step 2;"
+    with pytest.raises(DivergedError, match=message):
+        run.train(poison)
+    assert Run(TrainingConfig(**TINY), tmp_path).progress.step == 2
+
+
+def test_a_run_that_diverges_at_once_says_that_nothing_is_kept(tmp_path: Path) -> None:
+    run = Run(TrainingConfig(**{**TINY, "lr": 1e30}), tmp_path)
+    with pytest.raises(DivergedError, match=r"at step 2: training has diverged\. nothing was saved; begin another"):
+        run.train()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_runs_in_one_folder_are_one_too_many(tmp_path: Path) -> None:
+    one, two = (Run(TrainingConfig(**TINY), tmp_path) for _ in "ab")
+
+    def intrude(line: Measurement) -> None:
+        if line["step"] == 3:
+            with pytest.raises(FolderInUseError, match=rf"in use by process {os.getpid()} on .*choose another folder"):
+                two.train()
+
+    one.train(intrude)
+    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(CheckpointError, match=r"another run has trained in .* since this one was opened; open"):
+        two.train()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
+    assert sorted(files) == ["metrics.jsonl", "model.safetensors", "state.safetensors"]
+
+
+@pytest.mark.parametrize("step", [3, 6])
+def test_a_score_that_was_interrupted_is_made_up_for(
+    step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undisturbed: Run
+) -> None:
+    with monkeypatch.context() as patched:
+        press_ctrl_c("evaluate", step // 3, patched)
+        with pytest.raises(KeyboardInterrupt):
+            Run(TrainingConfig(**TINY), tmp_path).train()
+    stopped = Run(TrainingConfig(**TINY), tmp_path)
+    assert "exact" not in stopped.metrics[-1]
+    reported: list[int] = []
+    stopped.train(lambda line: reported.append(line["step"]))
+    assert reported == list(range(step, 7))
+    assert without_seconds(stopped.metrics) == without_seconds(undisturbed.metrics)
+
+
 def test_bad_runs(tmp_path: Path) -> None:
+    with pytest.raises(NotTrainableError, match="mask 'bidirectional' cannot be trained: position"):
+        Run(TrainingConfig(mask="bidirectional"), tmp_path)
     with pytest.raises(ValueError, match="unknown mask 'izm'"):
         Run(TrainingConfig(mask="izm"), tmp_path)
     with pytest.raises(ValueError, match="unknown preset 'huge'"):

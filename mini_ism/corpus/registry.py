@@ -47,6 +47,11 @@ class Entry:
     skill: Skill
     weight: float
 
+    @property
+    def is_own(self) -> bool:
+        """Whether it is somebody's own, not one of this package's."""
+        return not self.skill.__module__.startswith("mini_ism.")
+
 
 _REGISTRY: dict[str, Entry] = {}
 

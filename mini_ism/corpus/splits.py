@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from mini_ism.corpus.dialogues import Dialogue, canonical, generate, split_spec
+from mini_ism.corpus.registry import get_entry, skill_names
 from mini_ism.files import read_whole, sha256
 from mini_ism.paths import data_dir
 from mini_ism.strict_json import from_json, json_lines
@@ -65,6 +66,41 @@ def load_split(name: str, folder: str | Path | None = None) -> list[Dialogue]:
             f"dialogues and sha256 {expected['sha256']}, found {lines} and {found}. {_remedy(path)}"
         )
     return [_parse(line, f"{path}, line {number}") for number, line in enumerate(json_lines(content), start=1)]
+
+
+def own_dialogues(
+    name: str, count: int, skills: Iterable[str] | None = None, weights: Mapping[str, float] | None = None
+) -> list[Dialogue]:
+    """Dialogues to score skills of one's own on, of which the frozen split of this name knows nothing.
+
+    Args:
+        name: of the split whose dialogues they are like; training draws none of them.
+        count: how many are drawn, from the same mix as :func:`generate` has.
+        skills: see :func:`generate`.
+        weights: see :func:`generate`.
+
+    Returns:
+        Those that have an answer of one's own skills. The others' answers have the ``"weight"`` 0, since the frozen
+        split scores those. Nothing where there are no such skills.
+
+    Raises:
+        ValueError: see :func:`generate`.
+    """
+    if not any(get_entry(skill).is_own for skill in (skill_names() if skills is None else skills)):
+        return []
+    known = {label for dialogue in load_split(name) for label in dialogue.skills}
+    drawn = islice(generate(SEED, name, skills, weights), count)
+    return [_only(dialogue, known) for dialogue in drawn if not known.issuperset(dialogue.skills)]
+
+
+def _only(dialogue: Dialogue, known: set[str]) -> Dialogue:
+    """A dialogue in which the answers of known skills are no targets."""
+    labels = iter(dialogue.skills)
+    messages = [
+        {**message, "weight": 0} if message["role"] == "assistant" and next(labels) in known else message
+        for message in dialogue.messages
+    ]
+    return Dialogue(messages, dialogue.skills)
 
 
 def _remedy(path: Path) -> str:

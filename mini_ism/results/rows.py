@@ -56,7 +56,9 @@ def load_rows(name: str) -> list[Row]:
     if not path.is_file():
         names = ", ".join(sorted(path.stem for path in results_dir().glob("*.jsonl")))
         raise ValueError(f"there are no rows of {name!r}; choose one of {names}")
-    return read_rows(path)
+    if not (rows := read_rows(path)):
+        raise ValueError(f"{path} holds no rows; restore it, or make them with `python -m research run {name}`")
+    return rows
 
 
 def read_rows(path: Path) -> list[Row]:

@@ -11,6 +11,7 @@ import tiktoken
 
 from mini_ism.dialogue import EncodedDialogue
 from mini_ism.segments import Segments
+from mini_ism.terminal import visible
 from mini_ism.views.styles import ANSI, LIGHT
 
 
@@ -92,6 +93,8 @@ def _label(text: str) -> str:
 class DialogueView:
     """A dialogue's tokens in the colours of their roles: text in a terminal, HTML in a notebook; targets underlined.
 
+    Control characters in a text reach no terminal; they are shown as escapes.
+
     Args:
         pieces: (text, role, is a target) of each token.
     """
@@ -99,10 +102,12 @@ class DialogueView:
     pieces: tuple[tuple[str, str, bool], ...]
 
     def __str__(self) -> str:
-        return "".join(f"\x1b[{'4;' if target else ''}{ANSI[role]}m{text}\x1b[0m" for text, role, target in self.pieces)
+        return "".join(
+            f"\x1b[{'4;' if target else ''}{ANSI[role]}m{visible(text)}\x1b[0m" for text, role, target in self.pieces
+        )
 
     def __repr__(self) -> str:
-        return "".join(text for text, _, _ in self.pieces)
+        return visible("".join(text for text, _, _ in self.pieces))
 
     def _repr_html_(self) -> str:
         # Plain colours, not CSS variables: JupyterLab strips those from outputs that it does not trust.

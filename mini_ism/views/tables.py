@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
+from mini_ism.terminal import visible
 from mini_ism.trace import Event, TurnCost, turn_costs
 
 
@@ -26,7 +27,7 @@ class Table:
     groups: int | None = None
 
     def __str__(self) -> str:
-        table = [self.header, *self.rows]
+        table = [[visible(cell) for cell in line] for line in (self.header, *self.rows)]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         return "\n".join(
             "  ".join(

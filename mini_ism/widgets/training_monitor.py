@@ -11,7 +11,6 @@ from typing import Any
 import ipywidgets as w
 import torch
 
-from mini_ism.checkpoints import CheckpointError
 from mini_ism.evaluation import CONTROL_SKILLS
 from mini_ism.masks import COURSE_MASKS, get_mask
 from mini_ism.metrics import Measurement
@@ -51,8 +50,8 @@ class TrainingMonitor(Panel):
         worker: the :class:`~mini_ism.widgets.training_worker.TrainingWorker` behind it.
 
     Raises:
-        ValueError: no config, an unknown mask, or a name that is no folder's. (What is wrong with the folder itself is
-            shown in place.)
+        ValueError: no config, an unknown mask, or a name that is no folder's. (What is wrong with the folder itself,
+            and a mask that cannot be trained, is shown in place.)
     """
 
     def __init__(
@@ -124,11 +123,11 @@ class TrainingMonitor(Panel):
         self._try(self.worker.open)
 
     def _try(self, action: Any) -> None:
-        """Do something with the folder; an error is shown in place."""
+        """Do something with the folder; an error, such as a mask that cannot be trained, is shown in place."""
         self._complain("")
         try:
             action()
-        except (CheckpointError, OSError) as error:
+        except (ValueError, OSError) as error:
             self.worker.error, self.worker.state = error, "failed"
 
     # -- what one can ask of it -----------------------------------------------------------------

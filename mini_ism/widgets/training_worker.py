@@ -14,13 +14,11 @@ import torch
 
 from mini_ism.checkpoints import MODEL
 from mini_ism.metrics import Measurement
+from mini_ism.run_files import FILES
 from mini_ism.training import Run, TrainingConfig
 
 State = Literal["ready", "running", "paused", "stopped", "done", "failed"]
 Wish = Literal["run", "pause", "stop"]
-
-FILES = ("state.safetensors", "metrics.jsonl", "model.safetensors")
-"""What a run leaves in its folder."""
 
 
 class _TurnIsOver(KeyboardInterrupt):
@@ -73,7 +71,8 @@ class TrainingWorker:
         """Read the runs from their folders, or begin them.
 
         Raises:
-            CheckpointError, OSError: a folder holds something else, or cannot be read.
+            ValueError: a folder holds something else, or a mask cannot be trained.
+            OSError: a folder cannot be read.
         """
         self.runs = {
             name: Run(config, self.folder / name, self.device, half=False) for name, config in self.configs.items()

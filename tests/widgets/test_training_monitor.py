@@ -216,12 +216,27 @@ def test_what_goes_wrong_in_the_thread_is_told_in_place(monitor: TrainingMonitor
         ({"ism": TrainingConfig()}, 0, "at least 1 step"),
         ({"ism": TrainingConfig(mask="imz")}, 1, "unknown mask 'imz'"),
         ({"ism": TrainingConfig(mask="ism &")}, 1, "cannot read mask 'ism &'"),
-        ({"ism": TrainingConfig(mask="same_query", steps=2)}, 1, "'same_query' leaves position .* nothing to attend"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(tmp_path: Path, given: Any, turn: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         TrainingMonitor(given, tmp_path, turn=turn)
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        ("same_query", "'same_query' leaves position .* nothing to attend"),
+        ("bidirectional", "'bidirectional' cannot be trained: position .* Let answers read backwards only"),
+    ],
+)
+def test_a_mask_that_cannot_be_trained_is_told_in_place(tmp_path: Path, mask: str, message: str) -> None:
+    monitor = TrainingMonitor({mask: TrainingConfig(mask=mask, steps=2)}, tmp_path)
+    assert re.search(message, monitor.error)
+    assert monitor.status == "Stopped by an error."
+    monitor.start()
+    until(lambda: monitor.state == "failed")
+    assert list(tmp_path.iterdir()) == []
 
 
 # -- what it shows ----------------------------------------------------------------------------------
