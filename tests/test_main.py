@@ -229,7 +229,9 @@ def test_help_reads_as_sentences(command: str, capsys: pytest.CaptureFixture[str
         main([*command.split(), "--help"])
     assert stopped.value.code == 0
     printed = capsys.readouterr().out
-    options = re.split(r"^ {2,4}(?=\S)", printed.partition("options:")[2], flags=re.MULTILINE)[1:]
+    options = re.split(
+        r"^ {2,4}(?=\S)", printed.partition("options:")[2].replace("\n\ncommands:", ""), flags=re.MULTILINE
+    )[1:]
     for option in options:
         flags, *text = re.split(r"\s{2,}", option.strip(), maxsplit=1)
         assert not re.search(r"--\w+_", flags), f"{flags}: options have dashes"
