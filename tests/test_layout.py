@@ -10,6 +10,7 @@ NOT_OF_ONE_MODULE = {
     "exercises/test_solutions.py",
     "test_claims.py",
     "test_floors.py",
+    "test_guide.py",
     "test_interrupts_in_chat.py",
     "test_layout.py",
     "test_main.py",  # of __main__, whose tests would be test___main__
