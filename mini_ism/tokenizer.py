@@ -35,8 +35,8 @@ def load_tokenizer(path: str | Path | None = None) -> tiktoken.Encoding:
         ValueError: one of them is truncated, edited, or not of this tokenizer.
     """
     ranks_path = default_path() if path is None else Path(path)
-    about_path = ranks_path.with_suffix(".json")
     content = _read(ranks_path)
+    about_path = ranks_path.with_suffix(".json")
     about = _read_about(about_path)
     found = sha256(content)
     if found != about["sha256"]:

@@ -54,7 +54,8 @@ def option(default: Value, text: str, **bounds: Any) -> Value:
     return described
 
 
-COUNT, SHARE, FROM_0 = {"least": 1, "most": 10**9}, {"least": 0, "most": 1}, {"least": 0}
+COUNT, SHARE = {"least": 1, "most": 10**9}, {"least": 0, "most": 1}
+FROM_0, ABOVE_0 = {"least": 0}, {"least": 0, "above": True}
 
 
 @dataclass(frozen=True)
@@ -88,9 +89,7 @@ class TrainingConfig:
         f"{EASY_DRAWS} times as many",
         **SHARE,
     )
-    lr: float = option(
-        3e-3, "peak learning rate, reached after the warm-up; then cosine down to a fiftieth", least=0, above=True
-    )
+    lr: float = option(3e-3, "peak learning rate, after the warm-up; then cosine down to a fiftieth", **ABOVE_0)
     warmup: float = option(0.05, "share of the steps in which the learning rate rises to its peak", **SHARE)
     weight_decay: float = option(0.05, "weight decay of the matrices (AdamW, 1711.05101)", **FROM_0)
     clip: float = option(1.0, "largest norm of the gradient; 0 = no clipping", **FROM_0)
@@ -233,8 +232,7 @@ class Run:
 
     Raises:
         CheckpointError: the folder holds a run with another configuration, or a damaged one.
-        NotTrainableError: the mask shows a target to what predicts it, or means something else in training than in
-            chat.
+        NotTrainableError: see :func:`~mini_ism.trainable.check_trainable`.
         ValueError: an unknown mask, preset or device; nothing can be compiled; a step has fewer dialogues than there
             are processes, or these do not see the same folder.
     """

@@ -134,7 +134,7 @@ def split_spec(split: str) -> SplitSpec:
     """
     try:
         return SPLITS[split]
-    except KeyError:
+    except (KeyError, TypeError):  # what has no hash is no name either
         raise ValueError(f"no split named {split!r}; there are: {', '.join(SPLITS)}") from None
 
 
