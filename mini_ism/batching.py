@@ -26,10 +26,7 @@ def turns_independent(mask: Mask, dialogues: Iterable[Dialogue], tokenizer: tikt
     """Whether all turns of a dialogue can be learned, or scored, in one forward.
 
     They can if no turn changes what an earlier one saw: under causal and ISM, but not under prefix. Derived from the
-    rule, on the dialogues given.
-
-    Raises:
-        ValueError: none is given.
+    rule, on the dialogues given; a ``ValueError`` if there are none.
     """
     dialogues = list(dialogues)
     if not dialogues:

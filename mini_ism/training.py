@@ -129,9 +129,12 @@ class TrainingConfig:
         """The weights by skill."""
         pairs = [pair.partition("=") for pair in self.weights.split(",") if pair.strip()]
         try:
-            return {name.strip(): float(weight) for name, _, weight in pairs}
+            weights = {name.strip(): float(weight) for name, _, weight in pairs}
         except ValueError:
-            raise ValueError(f'weights are "name=weight" joined by commas, got {self.weights!r}') from None
+            weights = {}
+        if len(weights) < len(pairs):
+            raise ValueError(f'weights are "name=weight" joined by commas, each name once, got {self.weights!r}')
+        return weights
 
     def draw(self, step: int) -> list[Dialogue]:
         """The dialogues of a step, the same for every mask; a function of the step alone, so that a run can resume."""
