@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 import tiktoken
 import torch
 
+from mini_ism.checks import whole_number
 from mini_ism.corpus import Dialogue
 from mini_ism.dialogue import PAD, EncodedDialogue, Message, encode_dialogue, is_target
 from mini_ism.markers import marker_id
@@ -21,15 +22,13 @@ from mini_ism.segments import PADDING, Segments
 # -- training sequences ----------------------------------------------------------------------------
 
 
-def turns_independent(mask: Mask, dialogues: Sequence[Dialogue], tokenizer: tiktoken.Encoding) -> bool:
+def turns_independent(mask: Mask, dialogues: Iterable[Dialogue], tokenizer: tiktoken.Encoding) -> bool:
     """Whether all turns of a dialogue can be learned, or scored, in one forward.
 
     They can if no turn changes what an earlier one saw: under causal and ISM, but not under prefix. Derived from the
-    rule, on the dialogues given.
-
-    Raises:
-        ValueError: none is given.
+    rule, on the dialogues given; a ``ValueError`` if there are none.
     """
+    dialogues = list(dialogues)
     if not dialogues:
         raise ValueError("nothing to try the rule on: give at least one dialogue")
     for dialogue in dialogues:
@@ -97,7 +96,7 @@ def collate(dialogues: Iterable[EncodedDialogue], tokenizer: tiktoken.Encoding) 
 
 
 def pack(
-    dialogues: Sequence[EncodedDialogue],
+    dialogues: Iterable[EncodedDialogue],
     tokenizer: tiktoken.Encoding,
     length: int,
     *,
@@ -110,6 +109,7 @@ def pack(
     Raises:
         ValueError: a dialogue is longer than ``length``, or there is none.
     """
+    dialogues, length = list(dialogues), whole_number("length", length, 0)
     if not dialogues:
         raise ValueError("nothing to batch: give at least one dialogue")
     rows: list[list[EncodedDialogue]] = []

@@ -66,7 +66,8 @@ def real_number(
 
 
 Value = TypeVar("Value", bool, int, float, str)
-COUNT, SHARE, FROM_0 = {"least": 1, "most": 10**9}, {"least": 0, "most": 1}, {"least": 0}
+COUNT, SHARE = {"least": 1, "most": 10**9}, {"least": 0, "most": 1}
+FROM_0, ABOVE_0 = {"least": 0}, {"least": 0, "above": True}
 
 
 def option(default: Value, text: str, **bounds: Any) -> Value:

@@ -33,6 +33,8 @@ error unless its value is ``None``, since what is not understood would be droppe
 
 ROLES = ("system", "user", "assistant")
 SYSTEM, USER, ASSISTANT, END, PAD = "<|system|>", "<|user|>", "<|assistant|>", "<|end|>", "<|pad|>"
+FRAMES = {"system": ((SYSTEM,), ()), "user": ((USER,), (ASSISTANT,)), "assistant": ((), (END,))}
+"""The markers before and after a message's text."""
 NEVER_WRITTEN = (SYSTEM, USER, ASSISTANT, PAD)
 """Markers that no answer holds, so that no model is asked for them."""
 
@@ -168,14 +170,9 @@ def encode_dialogue(
 
 def encode_message(message: Message, tokenizer: tiktoken.Encoding) -> list[int]:
     """The tokens of one message, markers included; see the module's docstring for the format."""
+    before, after = ([marker_id(tokenizer, marker) for marker in markers] for markers in FRAMES[message["role"]])
     text = tokenizer.encode(" " + message["content"], allowed_special=set(), disallowed_special=())
-    match message["role"]:
-        case "system":
-            return [marker_id(tokenizer, SYSTEM), *text]
-        case "user":
-            return [marker_id(tokenizer, USER), *text, marker_id(tokenizer, ASSISTANT)]
-        case _:
-            return [*text, marker_id(tokenizer, END)]
+    return [*before, *text, *after]
 
 
 def decode_dialogue(tokens: Sequence[int] | Tensor, tokenizer: tiktoken.Encoding) -> list[dict[str, str]]:

@@ -110,7 +110,7 @@ def evaluate(
         A score for each skill met, by name, in alphabetical order.
 
     Raises:
-        ValueError: there are no dialogues, or none that has an answer.
+        ValueError: there are no dialogues, or none that has an answer; the model's scores are not finite.
     """
     dialogues, batch = list(dialogues), whole_number("batch", batch, 1)
     if not any(is_target(message) for dialogue in dialogues for message in dialogue.messages):
@@ -127,6 +127,7 @@ def evaluate(
         group = read[start : start + batch]
         b = collate([question.sequence for question in group], tokenizer).to(model.device)
         logits = model(b.tokens, rule.dense(b.segments))  # (B, T, V)
+        _check_finite(logits)
         logits[..., forbidden_ids] = -torch.inf
         likeliest = logits.argmax(-1).cpu()  # (B, T)
         for row, question in enumerate(group):
@@ -134,6 +135,7 @@ def evaluate(
     left = [list(question.wanted) for question in write]
 
     def next_if_right(number: int, logits: Tensor) -> int | None:
+        _check_finite(logits)
         logits[forbidden_ids] = -torch.inf
         token = left[number].pop(0)
         if int(logits.argmax()) != token:
@@ -149,6 +151,12 @@ def evaluate(
     for skill, is_right in answers if team.shard else chain(*team.gather(answers)):
         scores[skill] = scores.get(skill, Score(0, 0)) + Score(int(is_right), 1)
     return dict(sorted(scores.items()))
+
+
+def _check_finite(logits: Tensor) -> None:
+    """Refuse to call an answer wrong that no model gave."""
+    if not bool(logits.isfinite().all()):
+        raise ValueError("the model's scores are not finite: its weights are damaged, or its training has diverged")
 
 
 def _questions(

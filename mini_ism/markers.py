@@ -9,10 +9,13 @@ def marker_id(tokenizer: tiktoken.Encoding, marker: str) -> int:
     """The token of a marker such as ``"<|user|>"``.
 
     Raises:
-        ValueError: the tokenizer has no such token.
+        TypeError: it is no tokenizer.
+        ValueError: it has no such token.
     """
     try:
         return tokenizer.encode_single_token(marker)
+    except AttributeError:
+        raise TypeError(f"a tokenizer must be a tiktoken.Encoding, from load_tokenizer(), got {tokenizer!r}") from None
     except KeyError:
         raise ValueError(
             f"the tokenizer {tokenizer.name!r} has no token {marker!r}, which dialogues are written with; "

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask
 
-from mini_ism.segments import PADDING, Segments
+from mini_ism.checks import whole_number
+from mini_ism.segments import PADDING, Segments, check_segments
 
 Rule = Callable[..., Tensor]
 Option = bool | int | float | str
@@ -128,6 +129,7 @@ class Mask:
             TypeError, ValueError: the rule does not return a bool tensor that broadcasts to ``[rows, T]``, or leaves
                 a position with nothing to attend to.
         """
+        check_segments(segments)
         if segments.id.ndim > 1:
             return torch.stack([self.dense(row, rows) for row in segments.rows()])
         positions = torch.arange(len(segments), device=segments.id.device)  # (T)
@@ -186,6 +188,7 @@ class Mask:
         Raises:
             TypeError, ValueError: see :meth:`dense`.
         """
+        block_size = whole_number("block_size", block_size, 1)
         self.dense(segments)  # FlexAttention's own errors name neither the rule nor the position
         batch = segments.id.shape[0] if segments.id.ndim > 1 else None
         total, device = len(segments), str(segments.id.device)

@@ -116,10 +116,9 @@ def same_segment(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
 
 @register_mask
 def inside(q: Tensor, kv: Tensor, s: Segments, *, n: int = 0) -> Tensor:
-    """Inside segment number ``n`` of the dialogue, whoever speaks in it.
+    """Inside segment number ``n`` of the dialogue, whoever speaks in it; cannot be trained alone.
 
     ``causal | inside(0)`` reads the first message both ways; ``ism & (causal | ~inside(2))`` reads the third backwards.
-    Alone it leaves other messages nothing, and cannot be trained.
     """
     return (s.id[q] == n) & (s.id[kv] == n)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import tiktoken
 import torch
 from torch import Tensor
@@ -47,10 +49,13 @@ class Sampler:
             self.generator.manual_seed(whole_number("seed", seed, -(2**63), 2**64 - 1))
 
     def pick(self, logits: Tensor) -> int:
-        """A token, given the scores ``[V]`` of all."""
+        """A token, given the scores ``[V]`` of all; a ``ValueError`` if they are not finite."""
         scores = logits[: self.vocab_size] + self._forbidden
+        best = int(scores.argmax())
+        if not math.isfinite(scores[best]):  # NaN counts as the largest
+            raise ValueError(f"the model's scores are not finite ({float(scores[best])}): its weights are damaged")
         if self.temperature == 0:
-            return int(scores.argmax())
+            return best
         if self.top_k is not None and self.top_k < len(scores):
             scores[scores < scores.topk(self.top_k).values[-1]] = -torch.inf
         # In float64, where no temperature above 0 vanishes.

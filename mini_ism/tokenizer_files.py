@@ -75,8 +75,9 @@ def read_ranks(path: Path) -> bytes:
         FileNotFoundError: one of the two files is missing.
         ValueError: one of them is truncated, edited, or not of this package's kind.
     """
+    content = _read(path)
     about_path = path.with_suffix(".json")
-    content, about = _read(path), _read_about(about_path)
+    about = _read_about(about_path)
     found = sha256(content)
     if found != about["sha256"]:
         raise ValueError(

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from mini_ism.batching import make_batch, turns_independent
 from mini_ism.checkpoints import save_model
-from mini_ism.checks import COUNT, FROM_0, SHARE, check_fields, option
+from mini_ism.checks import ABOVE_0, COUNT, FROM_0, SHARE, check_fields, option
 from mini_ism.corpus import Dialogue, generate
 from mini_ism.devices import get_device
 from mini_ism.dialogue import EncodedDialogue
@@ -75,9 +75,7 @@ class TrainingConfig:
         f"{EASY_DRAWS} times as many",
         **SHARE,
     )
-    lr: float = option(
-        3e-3, "peak learning rate, reached after the warm-up; then cosine down to a fiftieth", least=0, above=True
-    )
+    lr: float = option(3e-3, "peak learning rate, after the warm-up; then cosine down to a fiftieth", **ABOVE_0)
     warmup: float = option(0.05, "share of the steps in which the learning rate rises to its peak", **SHARE)
     weight_decay: float = option(0.05, "weight decay of the matrices (AdamW, 1711.05101)", **FROM_0)
     clip: float = option(1.0, "largest norm of the gradient; 0 = no clipping", **FROM_0)
@@ -117,9 +115,12 @@ class TrainingConfig:
         """The weights by skill."""
         pairs = [pair.partition("=") for pair in self.weights.split(",") if pair.strip()]
         try:
-            return {name.strip(): float(weight) for name, _, weight in pairs}
+            weights = {name.strip(): float(weight) for name, _, weight in pairs}
         except ValueError:
-            raise ValueError(f'weights are "name=weight" joined by commas, got {self.weights!r}') from None
+            weights = {}
+        if len(weights) < len(pairs):
+            raise ValueError(f'weights are "name=weight" joined by commas, each name once, got {self.weights!r}')
+        return weights
 
     def draw(self, step: int) -> list[Dialogue]:
         """The dialogues of a step, the same for every mask; a function of the step alone, so that a run can resume."""
@@ -221,8 +222,7 @@ class Run:
 
     Raises:
         CheckpointError: the folder holds a run with another configuration, or a damaged one.
-        NotTrainableError: the mask shows a target to what predicts it, or means something else in training than in
-            chat.
+        NotTrainableError: see :func:`~mini_ism.trainable.check_trainable`.
         ValueError: an unknown mask, preset or device; nothing can be compiled; a step has fewer dialogues than there
             are processes, or these do not see the same folder; config and source do not go together.
     """

@@ -29,6 +29,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from mini_ism.checks import whole_number
 from mini_ism.files import write_atomically
 from mini_ism.results import Claim, Row, read_rows
 from mini_ism.results.rows import Config, Result, whole_lines
@@ -144,8 +145,7 @@ def run_sweep(sweep: Sweep, folder: Path, *, jobs: int = 2, cut: bool = False) -
         ValueError: the file is damaged or of another sweep; or ``jobs`` is less than 1.
         RunError: a run raised an error, or its process died.
     """
-    if jobs < 1:
-        raise ValueError(f"jobs must be at least 1, got {jobs}")
+    jobs = whole_number("jobs", jobs, 1, 1024)
     wanted = list(sweep.cut if cut else sweep.configs)
     path = folder / f"{sweep.name}.jsonl"
     rows = _finished(sweep, path)

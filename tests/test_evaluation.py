@@ -78,6 +78,15 @@ def test_nothing_to_evaluate() -> None:
     assert torch.is_grad_enabled()
 
 
+@pytest.mark.parametrize("mask", ["causal", "bidirectional"])
+def test_a_model_that_has_diverged_is_not_scored(mask: str) -> None:
+    tokenizer = load_tokenizer()
+    model = GPT(GPTConfig(vocab_size=tokenizer.n_vocab, width=16, heads=2, layers=1))
+    model.embed.weight.data[7, 3] = torch.nan
+    with pytest.raises(ValueError, match="the model's scores are not finite: its weights are damaged, or its training"):
+        evaluate(model, tokenizer, load_split("test")[:1], mask)
+
+
 class Peeper(GPT):
     """Writes the next token wherever the mask shows it, and the end marker wherever it does not."""
 

@@ -39,3 +39,9 @@ def test_a_marker_that_there_is() -> None:
 def test_a_tokenizer_without_markers(use: Callable[[], Any]) -> None:
     with pytest.raises(ValueError, match=r"the tokenizer 'bare' has no token '<\|\w+\|>', .* use load_tokenizer\(\)"):
         use()
+
+
+@pytest.mark.parametrize("nothing", [None, "gpt2", (MODEL, load_tokenizer())])
+def test_what_is_no_tokenizer(nothing: Any) -> None:
+    with pytest.raises(TypeError, match=r"a tokenizer must be a tiktoken\.Encoding, from load_tokenizer\(\), got"):
+        encode_dialogue(HI, nothing)

@@ -304,6 +304,8 @@ def test_training_lowers_the_loss(tmp_path: Path) -> None:
         ({"weight_decay": -0.1}, "weight_decay must be at least 0, and finite, got -0.1"),
         ({"easy": 1.5}, "easy must be from 0 to 1, got 1.5"),
         ({"coined": math.nan}, "coined must be from 0 to 1, got nan"),
+        ({"weights": "recall=1,recall=2"}, 'weights are "name=weight" joined by commas, each name once'),
+        ({"weights": "recall"}, 'weights are "name=weight" joined by commas'),
         ({"weights": "recall=nan"}, "the weight of skill 'recall' must be at least 0, and finite, got nan"),
         ({"precision": "fp8"}, "precision is one of float32, bf16, got 'fp8'"),
         ({"skills": "recall,juggling"}, "no skill named 'juggling'"),

@@ -134,7 +134,7 @@ def split_spec(split: str) -> SplitSpec:
     """
     try:
         return SPLITS[split]
-    except KeyError:
+    except (KeyError, TypeError):  # what has no hash is no name either
         raise ValueError(f"no split named {split!r}; there are: {', '.join(SPLITS)}") from None
 
 
@@ -142,6 +142,8 @@ def _choose(skills: Iterable[str] | None, weights: Mapping[str, float] | None) -
     if isinstance(skills, str):
         raise ValueError(f"skills is the text {skills!r}; give a list of names")
     names = list(skill_names() if skills is None else skills)
+    if len(set(names)) < len(names):
+        raise ValueError(f"a skill is named twice in {names}; give weights to take it more often")
     weights = dict(weights or {})
     for name in weights:
         get_entry(name)

@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 
 from mini_ism.checkpoints import MODEL
+from mini_ism.checks import whole_number
 from mini_ism.metrics import Measurement
 from mini_ism.run_files import FILES
 from mini_ism.training import Run, TrainingConfig
@@ -55,10 +56,8 @@ class TrainingWorker:
         for name in configs:
             if not name.strip() or Path(name).name != name or name == "..":
                 raise ValueError(f"a run is called {name!r}, but its name is a folder's: use letters, digits, - and _")
-        if turn < 1:
-            raise ValueError(f"turn must be at least 1 step, got {turn}")
         self.configs, self.folder = dict(configs), Path(folder)
-        self.turn, self.device, self.changed = turn, device, changed
+        self.turn, self.device, self.changed = whole_number("turn", turn, 1), device, changed
         self.runs: dict[str, Run] = {}
         self.state: State = "ready"
         self.wish: Wish = "stop"

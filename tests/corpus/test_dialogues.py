@@ -71,6 +71,7 @@ def test_every_skill_can_be_drawn_alone(skill: str) -> None:
         ({"skills": ["recal"]}, "no skill named 'recal'; there are: .*recall"),
         ({"skills": "recall"}, "give a list of names"),
         ({"skills": []}, "no skill to draw from"),
+        ({"skills": ["recall", "recall"]}, "a skill is named twice in .*; give weights to take it more often"),
         ({"weights": {"recal": 1}}, "no skill named 'recal'"),
         ({"weights": {"recall": -1}}, "weight of skill 'recall' must be at least 0, and finite, got -1"),
         ({"weights": {"recall": math.nan}}, "weight of skill 'recall' must be at least 0, and finite, got nan"),

@@ -213,7 +213,7 @@ def test_what_goes_wrong_in_the_thread_is_told_in_place(monitor: TrainingMonitor
         ({}, 1, "nothing to train"),
         ({"a/b": TrainingConfig()}, 1, "a/b"),
         ({"..": TrainingConfig()}, 1, "name is a folder's"),
-        ({"ism": TrainingConfig()}, 0, "at least 1 step"),
+        ({"ism": TrainingConfig()}, 0, "turn must be at least 1, got 0"),
         ({"ism": TrainingConfig(mask="imz")}, 1, "unknown mask 'imz'"),
         ({"ism": TrainingConfig(mask="ism &")}, 1, "cannot read mask 'ism &'"),
     ],
