@@ -157,7 +157,7 @@ at_work = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 @contextmanager
 def team_at_work(folder: Path, *options: str, **changes: Any) -> Iterator[subprocess.Popen[str]]:
     """Two processes of the command line, some steps into their training."""
-    flags = [f"--{name}={value}" for name, value in {**LONG, **changes}.items()]
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in {**LONG, **changes}.items()]
     command = [*TORCHRUN, "tests.team_runs", str(folder), "train", f"--out={folder / 'run'}", *flags, *options]
     before = saved(folder)
     with subprocess.Popen(command, cwd=ROOT, env=environment(), stderr=subprocess.PIPE, text=True) as process:
