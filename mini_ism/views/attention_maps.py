@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,12 +15,13 @@ from mini_ism.views.axes import (
     cell_side,
     check_position,
     emphasis,
+    fit_labels,
     hover_rows,
+    map_size,
     outline,
     short_label,
     side_bars,
     side_labels,
-    with_row,
 )
 from mini_ism.views.descriptions import describe_attention, describe_difference
 from mini_ism.views.dialogue_view import TokenizedDialogue
@@ -34,7 +34,6 @@ THUMB, BETWEEN, CAPTION = 68, 14, 32  # a thumbnail's side, the space beside it,
 LEFT, RIGHT, TOP = 92, 16, 8
 STAGE, GAP = 56, 22  # a stage's height, and the space below it
 LABELS = 92  # room for the tokens below
-STEP = 12  # least distance between two labels
 
 
 # -- one head, and all heads ----------------------------------------------------------------------
@@ -48,7 +47,7 @@ def attention_map(
     title: str = "Attention",
     swapped: Any = None,
     row: int | None = None,
-    size: int = 420,
+    size: int | None = None,
 ) -> Picture:
     """One head's attention, with the tokens along both sides. Hovering over a row says where it looks.
 
@@ -62,7 +61,7 @@ def attention_map(
         swapped: the other mask ``[T, T]``, if ``weights`` are those under it minus those under ``allowed``; its outline
             is dashed.
         row: a position to point out.
-        size: of the map itself, in pixels, at most.
+        size: of the map itself, in pixels, at most; default, what gives each token a label, within limits.
 
     Raises:
         ValueError: the shapes do not fit, or ``row`` is not a position.
@@ -75,7 +74,7 @@ def attention_map(
     if any(shape != (total, total) for shape in shapes) or not total:
         raise ValueError(f"an attention map needs weights and masks [T, T] and T tokens, got {shapes} and {total}")
     check_position(row, total)
-    cell = cell_side(size, total)
+    cell = cell_side(map_size(total) if size is None else size, total)
     side = cell * total
     describe = describe_difference if signed else describe_attention
     sentences = [describe(values[y], dialogue, y) for y in range(total)]
@@ -275,10 +274,10 @@ def _bars(values: np.ndarray, seen: np.ndarray, row: int, cell: float, *, signed
 
 def _tokens(dialogue: TokenizedDialogue, row: int, cell: float) -> str:
     """The tokens below the bars, not all where there is no room, and always the one that reads."""
-    shown = with_row(range(0, len(dialogue), math.ceil(STEP / cell)), cell, row, STEP)
+    shown, size = fit_labels(len(dialogue), cell, row)
     return "".join(
         f'<text transform="translate({(i + 0.5) * cell:g} 0) rotate(-90)" text-anchor="end" '
-        f'dominant-baseline="central" font-size="12" fill="{svg.colour(dialogue.roles[i])}"{emphasis(i == row)}>'
+        f'dominant-baseline="central" font-size="{size:g}" fill="{svg.colour(dialogue.roles[i])}"{emphasis(i == row)}>'
         f"{escape(short_label(dialogue.labels[i]))}</text>"
         for i in shown
     )
