@@ -166,10 +166,9 @@ def row_strip(seen: Sequence[bool] | Any, dialogue: TokenizedDialogue, row: int)
     for position, role in enumerate(dialogue.roles):
         kind = "hidden" if not seen[position] else "ahead" if position > row else "back"
         frame = f";outline:2px solid {INK};outline-offset:1px;font-weight:700" if position == row else ""
-        chosen = ' aria-current="true"' if position == row else ""
         ink = "" if kind == "hidden" else f";color:{colour(role)}"
         tokens.append(
-            f'<span data-pick="token" data-token="{position}" class="mi-{kind}"{chosen} '
+            f'<span data-pick="token" data-token="{position}" class="mi-{kind}"{svg.current(position == row)} '
             f'title="{escape(dialogue.name(position))}: {kind}" '
             f'style="{KINDS[kind]}{ink}{frame};padding:0 2px;margin:0 1px">{escape(dialogue.labels[position])}</span>'
         )

@@ -80,6 +80,11 @@ def text(content: str, x: float, y: float, *, size: float = 12, fill: str = INK,
     return f'<text x="{x:g}" y="{y:g}" font-size="{size:g}" fill="{fill}"{more}>{escape(content)}</text>'
 
 
+def current(chosen: bool) -> str:
+    """The attribute of what is chosen now, among elements that can be."""
+    return ' aria-current="true"' if chosen else ""
+
+
 def stretches(values: Sequence[object]) -> list[tuple[int, int]]:
     """Where neighbouring values are equal: (start, stop) of each stretch."""
     starts = [i for i in range(len(values)) if i == 0 or values[i] != values[i - 1]]

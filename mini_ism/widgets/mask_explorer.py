@@ -34,7 +34,7 @@ from mini_ism.views.svg import FAINT, FONT, INK, bool_grid
 from mini_ism.widgets import icons
 from mini_ism.widgets.dialogue_editor import DialogueEditor
 from mini_ism.widgets.edits import grown
-from mini_ism.widgets.layout import beside, group
+from mini_ism.widgets.layout import arrange, group, in_line
 from mini_ism.widgets.panel import EXAMPLE, Panel, put
 from mini_ism.widgets.rule_panel import PRESETS, RulePanel
 from mini_ism.widgets.rule_text import directions, turned
@@ -116,17 +116,26 @@ class MaskExplorer(Panel):
             surface.on_pick(self._choose)
 
     def _lay_out(self) -> None:
-        controls = [
-            group("Look at", self.turn, self.row, self.staircase, w.HBox([self.save, self.files])),
-            group("Mask", self.rules.box),
-            group("The same dialogue under the three rules", self.small),
-        ]
-        view = [self._error, self._status, self.strip, self.picture, self.counters]
         self.box.children = [
             self._style,
             w.HTML(icons.STYLE, layout=w.Layout(display="none")),
-            beside(controls, view),
-            group("Dialogue", self.editor.box),
+            *arrange(
+                self.box,
+                controls=[group("Mask", self.rules.box)],
+                view=[
+                    in_line(self.turn, self.row),
+                    self._error,
+                    self._status,
+                    self.strip,
+                    self.picture,
+                    in_line(self.staircase, self.save, self.files),
+                    self.counters,
+                ],
+                sources=[
+                    group("The same dialogue under the three rules", self.small),
+                    group("Dialogue", self.editor.box),
+                ],
+            ),
         ]
 
     # -- what happens ---------------------------------------------------------------------------
