@@ -36,7 +36,7 @@ from mini_ism.widgets.rule_panel import OWN, PRESETS
 from mini_ism.widgets.surface import Pick, Surface, picked_index
 
 View = Literal["own", "swapped", "difference"]
-WIDE = "330px"
+WIDE, SLIDER = "330px", "280px"
 LABEL = {"description_width": "76px"}
 
 
@@ -79,10 +79,10 @@ class AttentionExplorer(Panel):
     # -- what is on it --------------------------------------------------------------------------
 
     def _make_controls(self, swapped: str) -> None:
-        wide = w.Layout(width=WIDE)
+        wide, narrow = w.Layout(width=WIDE), w.Layout(width=SLIDER)
 
         def slider(name: str, least: int) -> Any:
-            return w.IntSlider(min=least, max=least, value=least, description=name, layout=wide, style=LABEL)
+            return w.IntSlider(min=least, max=least, value=least, description=name, layout=narrow, style=LABEL)
 
         self.editor = DialogueEditor(self._read)
         self.model = w.Dropdown(options=list(self.models), description="Model", layout=wide, style=LABEL)

@@ -101,7 +101,7 @@ class MaskExplorer(Panel):
     # -- what is on it --------------------------------------------------------------------------
 
     def _make_controls(self) -> None:
-        wide, label = w.Layout(width="330px"), {"description_width": "76px"}
+        wide, label = w.Layout(width="280px"), {"description_width": "76px"}
         self.turn = w.IntSlider(min=1, max=1, value=1, description="Up to turn", layout=wide, style=label)
         self.row = w.IntSlider(min=0, max=0, value=0, description="Token", layout=wide, style=label)
         self.staircase = w.Checkbox(value=False, description="show how far each row sees, f(j)", indent=False)

@@ -116,10 +116,12 @@ class Surface {
     listen("pointerdown", this.onDown);
     listen("pointerup", this.onUp);
     listen("pointercancel", this.onUp);
-    listen("pointerleave", this.clear);
+    listen("pointerleave", this.onLeave);
     listen("click", this.onClick);
     listen("keydown", this.onKey);
     listen("blur", this.clear);
+    this.elsewhere = (event) => host.contains(event.target) || this.clear();
+    document.addEventListener("pointerdown", this.elsewhere);
     this.update(html);
   }
 
@@ -158,6 +160,7 @@ class Surface {
   }
 
   remove() {
+    document.removeEventListener("pointerdown", this.elsewhere);
     this.tip.remove();
     this.host.replaceChildren();
   }
@@ -249,6 +252,10 @@ class Surface {
 
   onUp() {
     this.dragged = null;
+  }
+
+  onLeave(event) {
+    if (event.pointerType !== "touch") this.clear(); // what a finger has lit stays until it touches something else
   }
 
   onClick(event) {
