@@ -142,13 +142,16 @@ class Surface {
     this.grid = group && new Grid(group);
     this.picks = [...this.stage.querySelectorAll("[data-pick]")];
     this.place = this.lit = null;
+    const same = key && this.picks.find((element) => JSON.stringify(pickOf(element)) === key);
     if (place && this.grid?.has(place)) this.lightPlace(place);
-    else if (key) this.lightElement(this.picks.find((element) => JSON.stringify(pickOf(element)) === key));
+    else if (same) this.lightElement(same);
+    const words = this.place ? this.grid.describe(this.place) : this.lit?.dataset.tip;
+    if (words) this.tip.textContent = words; // where it is; it may be hidden
     else this.say("");
     this.name();
   }
 
-  /** One tab stop if anything can be chosen, none if not; called by what the picture says it shows. */
+  /** One tab stop if anything can be chosen, none if not; its name is what the picture says it shows. */
   name() {
     const answers = this.grid || this.picks.length;
     const shown = [...this.stage.querySelectorAll("[aria-label]")].map((part) => part.getAttribute("aria-label"));
@@ -168,20 +171,24 @@ class Surface {
   // -- light and words ---------------------------------------------------------------------------
 
   clear() {
-    this.stage.querySelector(".mi-lights")?.remove();
-    for (const element of this.stage.querySelectorAll(".mi-lit")) element.classList.remove("mi-lit");
-    this.place = this.lit = null;
+    this.darken();
     this.say("");
   }
 
+  darken() {
+    this.stage.querySelector(".mi-lights")?.remove();
+    for (const element of this.stage.querySelectorAll(".mi-lit")) element.classList.remove("mi-lit");
+    this.place = this.lit = null;
+  }
+
   lightPlace(place) {
-    this.clear();
+    this.darken();
     this.place = place;
     this.grid.light(place);
   }
 
   lightElement(element) {
-    this.clear();
+    this.darken();
     this.lit = element ?? null;
     element?.classList.add("mi-lit");
   }

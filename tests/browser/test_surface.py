@@ -96,6 +96,10 @@ def test_what_is_lit_stays_lit_in_the_next_picture(masked: Bare) -> None:
     masked.page.mouse.move(*masked.cell(2, 1))
     masked.show(str(mask_map(np.ones((5, 5), dtype=bool), DIALOGUE, title="Mask", row=2)))
     expect(masked.page.locator(".mi-band")).to_have_count(2)
+    expect(masked.tip).to_have_text('oven (2) reads a "b" & c (1): back')
+    masked.page.mouse.move(*masked.cell(1, 2))
+    masked.show(str(mask_map(np.tril(np.ones((5, 5), dtype=bool)), DIALOGUE, title="Mask", row=2)))
+    expect(masked.tip).to_have_text('a "b" & c (1) does not see oven (2): hidden')  # what it is now
     two = TokenizedDialogue(["a", "b"], ["user"] * 2, [0] * 2)
     masked.show(str(mask_map(np.ones((2, 2), dtype=bool), two)))
     expect(masked.page.locator(".mi-band")).to_have_count(0)  # there is no such row any more
@@ -144,6 +148,8 @@ def test_dragging_and_arrow_keys_scrub(bare: Bare) -> None:
     for n in (4, 5, 4):
         bare.page.mouse.move(boxes[n]["x"] + 5, middle)
         bare.page.mouse.move(boxes[n]["x"] + 9, middle)  # still the same step: no pick
+    bare.show(FILM)  # as Python does after a pick
+    expect(bare.tip).to_have_text("step 4")
     bare.page.mouse.move(boxes[4]["x"] + 5, middle + 300)  # off the strip
     bare.page.mouse.up()
     bare.page.mouse.move(boxes[7]["x"] + 5, middle)
