@@ -287,12 +287,12 @@ class Surface {
   }
 
   movePlace([dx, dy]) {
-    const start = this.grid.chosen ?? 0;
-    const from = this.place && { row: this.place.row ?? start, column: this.place.column ?? start };
+    const start = this.grid.chosen ?? 0; // the keyboard begins at the chosen row's own cell
     const within = (index) => Math.min(Math.max(index, 0), this.grid.size - 1);
-    const place = from
-      ? { row: within(from.row + dy), column: within(from.column + dx) }
-      : { row: within(start + dy), column: within(start + dx) };
+    const place = {
+      row: within((this.place?.row ?? start) + dy),
+      column: within((this.place?.column ?? start) + dx),
+    };
     this.lightPlace(place);
     const { x, y } = this.grid.middle(place);
     this.announce(this.grid.describe(place), x, y);
