@@ -98,9 +98,10 @@ def side_labels(dialogue: TokenizedDialogue, cell: float, row: int | None) -> st
         label = escape(short_label(dialogue.labels[position]))
         common = f'font-size="12" fill="{svg.colour(dialogue.roles[position])}"{emphasis(position == row)}'
         texts.append(
-            f'<text x="{-STRIP - 4}" y="{middle}" text-anchor="end" dominant-baseline="central" {common}>{label}</text>'
-            f'<text transform="translate({middle} {-STRIP - 4}) rotate(-90)" dominant-baseline="central" '
-            f"{common}>{label}</text>"
+            f'<text data-row="{position}" x="{-STRIP - 4}" y="{middle}" text-anchor="end" '
+            f'dominant-baseline="central" {common}>{label}</text>'
+            f'<text data-column="{position}" transform="translate({middle} {-STRIP - 4}) rotate(-90)" '
+            f'dominant-baseline="central" {common}>{label}</text>'
         )
     return "".join(texts)
 

@@ -24,10 +24,13 @@ from mini_ism.views.axes import (
 )
 from mini_ism.views.descriptions import describe_row
 from mini_ism.views.dialogue_view import TokenizedDialogue
+from mini_ism.views.grid import grid_data
 from mini_ism.views.picture import Picture
 from mini_ism.views.svg import AHEAD, BACK, FAINT, FONT, HIDDEN, INK, PAPER, STYLE, colour, escape
 
 LEGEND = 58  # room below
+PHRASES = ("{row} does not see {column}: hidden", "{row} reads {column}: back", "{row} reads {column}: ahead")
+"""What is said about a cell."""
 FINE = 9  # cells of so many pixels get lines between them
 KINDS = {
     "back": f"border-bottom:3px solid {BACK}",
@@ -47,6 +50,8 @@ def mask_map(
     size: int = 420,
 ) -> Picture:
     """A mask's matrix with the tokens written along both sides. Hovering over a row says what it sees.
+
+    On a :class:`~mini_ism.widgets.surface.Surface` the row and the column under the mouse light up.
 
     Args:
         matrix: bool ``[T, T]``, True = the row's token may look at the column's (a tensor, an array or lists).
@@ -70,8 +75,10 @@ def mask_map(
     if row is not None:
         alt += f"; {describe_row(allowed[row], dialogue, row)}"
     origin = GUTTER + STRIP
+    names = [dialogue.name(position) for position in range(total)]
+    codes = allowed.astype(int) + np.triu(allowed, 1)  # 0 hidden, 1 back, 2 ahead
     parts = [
-        f'<g transform="translate({origin} {origin})">',
+        f'<g transform="translate({origin} {origin})" {grid_data(names, codes, PHRASES, cell, row)}>',
         f'<rect width="{side:g}" height="{side:g}" fill="{HIDDEN}"/>',
         svg.cells(allowed, cell),
         _fine_lines(total, cell) if cell >= FINE else "",
