@@ -33,7 +33,7 @@ class Surface(anywidget.AnyWidget):
     ::
 
         surface = Surface()
-        surface.on_pick(lambda pick: choose(number(pick, "step", below=len(film))))
+        surface.on_pick(lambda pick: choose(picked_index(pick, "step", below=len(film))))
         surface.value = '<svg ...><g data-drag="film"><rect data-pick="step" data-step="3">...'
 
     Light and tooltips need no kernel, and nothing is loaded from anywhere. All text in ``value`` must be escaped.
@@ -73,7 +73,7 @@ def checked_pick(event: Mapping[Any, Any]) -> Pick | None:
     return pick if plain and isinstance(pick.get("pick"), str) else None
 
 
-def number(pick: Pick, name: str, *, below: int) -> int | None:
+def picked_index(pick: Pick, name: str, *, below: int) -> int | None:
     """A whole number of a pick, from 0 to below a limit; ``None`` if it has none such (the picture has moved on)."""
     value = pick.get(name)
     return value if isinstance(value, int) and 0 <= value < below else None

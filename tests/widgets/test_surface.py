@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mini_ism.widgets.surface import Surface, number
+from mini_ism.widgets.surface import Surface, picked_index
 
 
 @pytest.fixture
@@ -46,11 +46,11 @@ def test_what_is_no_pick_is_ignored(event: Any, picked: tuple[Surface, list[Any]
 
 def test_numbers_are_within_their_limits() -> None:
     pick: dict[str, int | str | None] = {"pick": "grid", "row": 3, "column": None, "text": "3"}
-    assert number(pick, "row", below=4) == 3
-    assert number({**pick, "row": 0}, "row", below=4) == 0
+    assert picked_index(pick, "row", below=4) == 3
+    assert picked_index({**pick, "row": 0}, "row", below=4) == 0
     for name, below in (("row", 3), ("column", 9), ("text", 9), ("nothing", 9)):
-        assert number(pick, name, below=below) is None
-    assert number({"pick": "grid", "row": -1}, "row", below=4) is None
+        assert picked_index(pick, name, below=below) is None
+    assert picked_index({"pick": "grid", "row": -1}, "row", below=4) is None
 
 
 def test_it_brings_its_front_end_along() -> None:
