@@ -76,8 +76,8 @@ def image(picture: bytes | str, alt: str) -> str:
 def settled(html: str) -> str:
     """HTML without style sheets and CSS variables: letters in the page's own colour, accents in one for any page."""
     values = {f"mi-{name}": value for name, value in EITHER.items()}
-    values |= {"jp-layout-color1": "transparent"}
-    values |= dict.fromkeys(("jp-ui-font-color1", "jp-ui-font-color2"), "currentColor")
+    values |= {"jp-layout-color1": "transparent", "jp-ui-font-color1": "currentColor"}
+    values |= {"jp-ui-font-color2": EITHER["hidden"]}
     return VARIABLE.sub(lambda found: values.get(found[1], found[2]), html.replace(STYLE, ""))
 
 

@@ -41,7 +41,7 @@ darkened or lightened until text in them is legible. Pictures use them as CSS va
 EITHER = {
     "back": "#1f7fc0",
     "ahead": "#c75a00",
-    "hidden": "#808080",
+    "hidden": "#797979",
     "system": "#b3598f",
     "user": "#2f7fb8",
     "assistant": "#128765",
