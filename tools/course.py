@@ -45,14 +45,14 @@ if importlib.util.find_spec("mini_ism") is None:
     source = checkout or wheel or "git+{repository}"
     sys.path += [checkout] * bool(checkout)
     try:
-        import mini_ism.widgets  # a checkout needs no installation where all that it needs is there
+        importlib.import_module("mini_ism.widgets")  # a checkout will do where all that it needs is installed
     except ImportError:
         pip = [sys.executable, "-m", "pip", "install", "--quiet", *["--editable"] * bool(checkout), source]
         done = subprocess.run(pip, capture_output=True, text=True)
         if done.returncode:
             why = (done.stderr.strip() or "pip gives no reason").splitlines()[-1]
             remedy = "Connect to a network, or run `pip install .` in a checkout, then restart the kernel."
-            raise SystemExit(f"mini-ism cannot be installed from {{source}} ({{why}}). {{remedy}}")"""
+            raise SystemExit(f"mini-ism cannot be installed from {{source}} ({{why}}). {{remedy}}") from None"""
 
 
 @cache
