@@ -20,6 +20,7 @@ LANE, GAP = 34, 30  # a lane's height, and the space above it, for its name and 
 BAR = 150  # width of a full counter
 NARROWEST = 520  # so that a legend has room
 STEP = 10.5  # least distance between two labels
+CLICKABLE = 4  # narrower cells cannot be hit
 
 
 def cache_strip(
@@ -45,7 +46,8 @@ def cache_strip(
         width: in pixels, at most.
         blind: explain stale cells, too, even where this step has none.
         scope: a name that no other picture on the page has; default, one made from what it shows.
-        steps: the step of the film to go to where a position is chosen, for each; none, and nothing can be.
+        steps: the step of the film to go to where a position is chosen, for each; none, and nothing can be
+            chosen (as where cells are too narrow to be hit).
     """
     total = max(len(lane.states) for lane in frame.lanes.values())
     cell = cell_side(width - 2 * SIDE, total, least=2)
@@ -78,7 +80,7 @@ def cache_strip(
 def _columns(frame: Frame, dialogue: TokenizedDialogue, steps: Sequence[int], cell: float, below: float) -> str:
     """A box over each position in all lanes, to be chosen; it says what the position is in each."""
     boxes = []
-    for position, step in enumerate(steps):
+    for position, step in enumerate(steps if cell >= CLICKABLE else ()):
         known = ((name, lane.states) for name, lane in frame.lanes.items() if position < len(lane.states))
         said = "; ".join(f"{name}: {STATES[states[position]]}" for name, states in known)
         token = dialogue.name(position) if position < len(dialogue) else f"position {position}"

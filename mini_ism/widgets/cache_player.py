@@ -29,7 +29,7 @@ from mini_ism.widgets.surface import Pick, Surface, picked_index
 
 MILLISECONDS = 300  # for each step
 AT_ONCE = 4  # tokens that a lane reads in a step, so that time in the film is work
-LEGIBLE = 560  # pixels; where a page has less, the picture scrolls sideways
+LEGIBLE = 560  # pixels; where a page has less, a picture scrolls sideways
 
 
 class CachePlayer(Panel):
@@ -129,7 +129,7 @@ class CachePlayer(Panel):
     def _make_controls(self, broken: bool) -> None:
         last = max(map(len, self._films)) - 1
         self.player = w.Play(min=0, max=last, value=0, interval=MILLISECONDS)
-        self.step = w.IntSlider(min=0, max=last, value=0, description="Step", layout=w.Layout(width="420px"))
+        self.step = w.IntSlider(min=0, max=last, value=0, description="Step", layout=w.Layout(width="300px"))
         self.back = w.Button(description="Back", icon="step-backward", layout=w.Layout(width="90px"))
         self.forward = w.Button(description="Step", icon="step-forward", layout=w.Layout(width="90px"))
         names = " and ".join(self._stale)
@@ -141,8 +141,11 @@ class CachePlayer(Panel):
             indent=False,
             layout=w.Layout(width="auto"),
         )
-        self.picture, self.bars, self.proof = Surface(), w.HTML(), w.HTML()
-        self.picture.on_pick(self._picked)
+        self.picture, self.scrubber, self.bars, self.proof = Surface(), Surface(), w.HTML(), w.HTML()
+        for wide in (self.picture, self.bars):
+            wide.layout = w.Layout(overflow="auto")
+        for surface in (self.picture, self.scrubber):
+            surface.on_pick(self._picked)
         self._link = w.jslink((self.player, "value"), (self.step, "value"))
         self.step.observe(lambda _: self._redraw(), "value")
         self.breaker.observe(lambda _: self._redraw(), "value")
@@ -153,6 +156,7 @@ class CachePlayer(Panel):
             self._style,
             self._status,
             self.picture,
+            self.scrubber,
             bar,
             self.breaker,
             self._error,
@@ -196,8 +200,8 @@ class CachePlayer(Panel):
         scope = f"strip-{self.box.model_id}"
         steps = self._first_read[broken]
         strip = cache_strip(frame, self.dialogue, most=self._most, blind=broken, scope=scope, steps=steps)
-        film = f"{strip}{cache_scrubber(self.film, self._now)}"
-        put(self.picture, f'<div style="overflow-x:auto"><div style="min-width:{LEGIBLE}px">{film}</div></div>')
+        put(self.picture, _legible(strip))
+        put(self.scrubber, str(cache_scrubber(self.film, self._now)))
         put(self.proof, "".join(proofs))
         lanes = {name: lane.spent for name, lane in frame.lanes.items()}
         drawn = turn_bars(
@@ -208,7 +212,7 @@ class CachePlayer(Panel):
             now=frame.turn or None,
             scope=f"bars-{self.box.model_id}",
         )
-        put(self.bars, str(drawn))
+        put(self.bars, _legible(drawn))
 
     def _proof(self, name: str, turn: int) -> StaleTurn | None:
         """A turn's question answered both ways; ``None``, with a message in place, where no model can."""
@@ -234,6 +238,11 @@ class CachePlayer(Panel):
         figure = cache_figure(self.film[-1], self.dialogue)
         figure.alt = f"Cache player, last step. {figure.alt}"
         return figure
+
+
+def _legible(picture: str) -> str:
+    """A picture that does not shrink until nobody can read it."""
+    return f'<div style="min-width:{LEGIBLE}px">{picture}</div>'
 
 
 def _in_common(dialogues: Sequence[TokenizedDialogue]) -> TokenizedDialogue:
