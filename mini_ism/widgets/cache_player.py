@@ -152,13 +152,13 @@ class CachePlayer(Panel):
         self.back.on_click(lambda _: self._move(-1))
         self.forward.on_click(lambda _: self._move(1))
         bar = w.HBox([self.player, self.back, self.forward, self.step], layout=w.Layout(flex_flow="row wrap"))
-        self.box.children = [
+        self.box.children = [  # what changes its height stands below what the mouse may be dragged over
             self._style,
-            self._status,
             self.picture,
             self.scrubber,
             bar,
             self.breaker,
+            self._status,
             self._error,
             self.proof,
             self.bars,
