@@ -10,7 +10,7 @@ import pytest
 
 from tools.course import repository, setup
 
-REASON = "WARNING: retrying\nERROR: no network"
+REASON = "WARNING: retrying\n  ERROR: no network\nnote: not a problem with pip"
 
 
 @pytest.fixture

@@ -50,7 +50,8 @@ if importlib.util.find_spec("mini_ism") is None:
         pip = [sys.executable, "-m", "pip", "install", "--quiet", *["--editable"] * bool(checkout), source]
         done = subprocess.run(pip, capture_output=True, text=True)
         if done.returncode:
-            why = (done.stderr.strip() or "pip gives no reason").splitlines()[-1]
+            told = [line.strip() for line in done.stderr.splitlines() if "fatal:" in line or "ERROR:" in line]
+            why = told[0] if told else "pip gives no reason"
             remedy = "Connect to a network, or run `pip install .` in a checkout, then restart the kernel."
             raise SystemExit(f"mini-ism cannot be installed from {{source}} ({{why}}). {{remedy}}") from None"""
 
