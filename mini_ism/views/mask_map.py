@@ -180,10 +180,12 @@ def row_strip(seen: Sequence[bool] | Any, dialogue: TokenizedDialogue, row: int)
     )
 
 
-def example_grid(mask: Mask) -> str:
+def example_grid(mask: Mask) -> Picture:
     """A mask on a small dialogue, as it shows itself in a notebook: system prompt, query, answer, query, answer."""
     lengths = (3, 5, 4, 5, 4)
     ids = torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths))  # (T)
     segments = Segments(id=ids, is_query=(ids == 0) | (ids % 2 == 1), is_system=ids == 0)
-    title = f"{mask.name}: row = reader, column = what it may read (system, query, answer, query, answer)"
-    return svg.bool_grid(mask.dense(segments).tolist(), title=title, ids=ids.tolist())
+    allowed = mask.dense(segments).numpy()
+    alt = f"{mask} over {len(ids)} tokens: {allowed.sum()} pairs are visible, {np.triu(allowed, 1).sum()} look ahead"
+    caption = f"{mask.name}: row = reader, column = what it may read (system, query, answer, query, answer)"
+    return Picture(svg.bool_grid(allowed, alt, ids.tolist()), alt, caption)

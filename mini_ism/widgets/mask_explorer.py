@@ -30,7 +30,7 @@ from mini_ism.views import (
     standalone,
     tokenized,
 )
-from mini_ism.views.svg import FAINT, FONT, INK, bool_grid
+from mini_ism.views.svg import FAINT, FONT, INK, bool_grid, captioned
 from mini_ism.widgets import icons
 from mini_ism.widgets.dialogue_editor import DialogueEditor
 from mini_ism.widgets.edits import grown
@@ -278,7 +278,10 @@ class MaskExplorer(Panel):
     @staticmethod
     def _three(shown: _Shown) -> str:
         cell = round(104 / len(shown.dialogue), 3)
-        maps = (bool_grid(shown.presets[name].numpy(), name, shown.dialogue.ids, cell) for name in COURSE_MASKS)
+        maps = (
+            captioned(bool_grid(shown.presets[name].numpy(), name, shown.dialogue.ids, cell), name)
+            for name in COURSE_MASKS
+        )
         return f'<div style="display:flex;gap:14px">{"".join(maps)}</div>'
 
     # -- the picture to take away ---------------------------------------------------------------
