@@ -201,11 +201,11 @@ class Mask:
     def __repr__(self) -> str:
         return f"Mask({self.name})"
 
-    def _repr_html_(self) -> str:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:
         """The mask on a small dialogue."""
         from mini_ism.views.mask_map import example_grid  # the core draws nothing; only a notebook asks for this
 
-        return example_grid(self)
+        return example_grid(self)._repr_mimebundle_()
 
 
 def _as_mask(rule: Rule) -> Mask:

@@ -75,7 +75,7 @@ def _check(options: argparse.Namespace) -> None:
         print(line)
     if not any(same is not None for _, same in found):
         raise ValueError(
-            f"nothing was checked: there are no rows to compare in {options.cut}; make them with "
+            f"nothing was checked: no claim has rows both committed and in {options.cut}; make those with "
             "`python -m research run all --cut`, or name their folder with --cut"
         )
     if False in (same for _, same in found):

@@ -32,7 +32,7 @@ Rows = list[list[bool]]
 
 
 def _grid(rows: Rows, title: str) -> Picture:
-    return Picture(bool_grid(rows, title, list(range(len(rows))), cell=14), title)
+    return Picture(bool_grid(rows, title, list(range(len(rows))), cell=14), title, title)
 
 
 # -- a dialogue read in chunks ---------------------------------------------------------------------

@@ -6,7 +6,6 @@ import functools
 import importlib
 import inspect
 import linecache
-from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -15,8 +14,8 @@ from traceback import walk_tb
 from typing import Any, Literal
 
 from mini_ism.views.figures import Figure, png_bytes
-from mini_ism.views.picture import Picture
-from mini_ism.views.svg import FAINT, FONT, INK, STYLE, colour
+from mini_ism.views.picture import Picture, bundle, image
+from mini_ism.views.svg import FAINT, FONT, INK, colour
 from mini_ism.views.tables import Table
 
 State = Literal["right", "wrong", "todo"]
@@ -65,7 +64,7 @@ class Verdict:
 
     __repr__ = __str__
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, object]:
         sign, words, ink = STYLES[self.state]
         shown = [(name, picture) for name, picture in (("yours", self.yours), ("target", self.target)) if picture]
         panels = "".join(
@@ -76,13 +75,13 @@ class Verdict:
         )
         line = f'<b style="color:{ink}">{sign} {words}.</b> {escape(self.message)}'
         html = (
-            f'<div class="mi">{STYLE}<div role="status" style="{FONT};font-size:14px;line-height:1.5;color:{INK};'
+            f'<div class="mi"><div role="status" style="{FONT};font-size:14px;line-height:1.5;color:{INK};'
             f'border-left:4px solid {ink};padding:2px 10px;white-space:pre-line;overflow-wrap:anywhere">{line}</div>'
             + (f'<div style="display:flex;flex-wrap:wrap;gap:16px;margin-top:8px">{panels}</div>' if panels else "")
             + "</div>"
         )
         described = "".join(f"\n{name}: {_alt(picture)}" for name, picture in shown)
-        return {"text/plain": str(self) + described, "text/html": html}
+        return bundle(str(self) + described, html)
 
 
 def _alt(picture: Picture | Figure) -> str:
@@ -90,10 +89,7 @@ def _alt(picture: Picture | Figure) -> str:
 
 
 def _html(picture: Picture | Figure) -> str:
-    if isinstance(picture, Picture):
-        return str(picture)
-    data = b64encode(png_bytes(picture)).decode("ascii")
-    return f'<img alt="{escape(picture.alt)}" src="data:image/png;base64,{data}" style="max-width:100%">'
+    return picture.still() if isinstance(picture, Picture) else image(png_bytes(picture), picture.alt)
 
 
 def right(message: str, *, yours: Shown = None, target: Shown = None) -> Verdict:

@@ -36,6 +36,12 @@ def marked(encoded: EncodedDialogue, flags: Sequence[bool], title: str) -> Pictu
     return Picture(html, f"{title}: underlined are positions {ranges([n for n, flag in enumerate(flags) if flag])}.")
 
 
+def _grid(rows: list[list[bool]], document: list[int], name: str) -> Picture:
+    """Who may see whom in a packed row; ``document`` is the number of each position's document."""
+    alt = f"{name}: {sum(map(sum, rows))} pairs may see each other."
+    return Picture(bool_grid(rows, alt, document, 22), alt, f"{name}; documents {document}")
+
+
 def compare_flags(found: Any, target: Sequence[bool], encoded: EncodedDialogue, why: Callable[[int], str]) -> Verdict:
     """Judge one yes or no a token; ``why`` is the reason for what the target says of a position."""
     flags = torch.as_tensor(found)
@@ -171,11 +177,7 @@ def packing_rule(answer: Callable[..., Any]) -> Verdict:
                 f"{str(found.dtype)[6:]} of shape {list(found.shape)}."
             )
         pictures = {
-            name: Picture(
-                bool_grid(matrix, f"{name}; documents {document}", document, 22),
-                f"{name}: {int(torch.as_tensor(matrix).sum())} pairs may see each other.",
-            )
-            for name, matrix in (("yours", found.tolist()), ("target", target))
+            name: _grid(matrix, document, name) for name, matrix in (("yours", found.tolist()), ("target", target))
         }
         empty = (~found.any(-1)).nonzero().flatten().tolist()
         if empty:

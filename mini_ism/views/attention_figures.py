@@ -128,7 +128,7 @@ def swap_figure(
         sign = "+" if change[reader, read] > 0 else "−"
         ink = "white" if abs(change[reader, read]) > 0.4 else "black"
         above.text(read, reader, sign, ha="center", va="center_baseline", fontsize=9, color=ink, fontweight="bold")
-    label_axes(above, dialogue, row, cell=ROW * 72 * 1.2)  # the rows touch, but can be read
+    label_axes(above, dialogue, row, cell=ROW * 72)
     above.tick_params(labelbottom=False)
     above.set_ylabel("the token that reads", fontsize=10)
     above.set_title(heading, fontsize=11, loc="left")

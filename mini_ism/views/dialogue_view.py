@@ -12,7 +12,7 @@ import tiktoken
 from mini_ism.dialogue import EncodedDialogue
 from mini_ism.segments import Segments
 from mini_ism.terminal import visible
-from mini_ism.views.styles import ANSI, LIGHT
+from mini_ism.views.styles import ANSI, EITHER
 
 
 @dataclass(frozen=True)
@@ -112,8 +112,8 @@ class DialogueView:
     def _repr_html_(self) -> str:
         # Plain colours, not CSS variables: JupyterLab strips those from outputs that it does not trust.
         spans = (
-            f'<span title="{role}" style="border-bottom:{2 if target else 0}px solid currentColor;'
-            f'background:{LIGHT[role]}40;padding:1px 2px;margin-right:1px;border-radius:2px">{escape(text)}</span>'
+            f'<span title="{role}" style="border-bottom:{2 if target else 0}px solid {EITHER[role]};'
+            f'background:{EITHER[role]}40;padding:1px 2px;margin-right:1px;border-radius:2px">{escape(text)}</span>'
             for text, role, target in self.pieces
         )
         return f'<div style="font-family:monospace;line-height:1.9">{"".join(spans)}</div>'

@@ -15,7 +15,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from mini_ism.trace import TurnCost
-from mini_ism.views.axes import check_position, reach, short_label, shown_labels
+from mini_ism.views.axes import check_position, fit_labels, reach, short_label
 from mini_ism.views.cache_styles import HATCHES, shown_styles
 from mini_ism.views.dialogue_view import TokenizedDialogue
 from mini_ism.views.picture import bundle
@@ -25,6 +25,9 @@ from mini_ism.views.timeline import Frame, State
 
 MOST_CELLS = 150
 """Tokens whose cells are drawn one by one; more are too narrow to be told apart, and take seconds to draw."""
+
+LABEL_POINTS = 9.0
+"""Font size of a token beside a picture, where there is room."""
 
 
 class Figure(MatplotlibFigure):
@@ -105,10 +108,10 @@ def label_axes(axes: Axes, dialogue: TokenizedDialogue, row: int | None, *, cell
     cuts = [start - 0.5 for start, _ in stretches(dialogue.ids)[1:]]
     axes.hlines(cuts, -0.5, total - 0.5, colors="white", linewidth=1)
     axes.vlines(cuts, -0.5, total - 0.5, colors="white", linewidth=1)
-    ticks = shown_labels(total, cell, row)
+    ticks, size = fit_labels(total, cell, row, LABEL_POINTS)
     names = [plain(short_label(dialogue.labels[i])) for i in ticks]
-    axes.set_xticks(ticks, names, rotation=90, fontsize=9)
-    axes.set_yticks(ticks, names if rows else [], fontsize=9)
+    axes.set_xticks(ticks, names, rotation=90, fontsize=size)
+    axes.set_yticks(ticks, names if rows else [], fontsize=size)
     for texts in (axes.get_xticklabels(), axes.get_yticklabels()):
         colour_labels(texts, dialogue, ticks)
     axes.tick_params(length=0)
@@ -206,9 +209,10 @@ def cache_figure(frame: Frame, dialogue: TokenizedDialogue) -> Figure:
         axes.text(total + 0.6, y + 0.5, f"{lane.computed} computed", va="center", fontsize=10)
     axes.set(xlim=(-0.1, total + 0.1), ylim=(len(frame.lanes), 0))
     axes.set_yticks([y + 0.5 for y in range(len(frame.lanes))], list(frame.lanes), fontsize=11)
-    ticks = [i for i in shown_labels(total, 7.4 * 72 / max(total, 1), None) if i < len(dialogue)]
+    positions, size = fit_labels(total, 7.4 * 72 / max(total, 1), None, LABEL_POINTS)
+    ticks = [i for i in positions if i < len(dialogue)]
     names = [plain(short_label(dialogue.labels[i])) for i in ticks]
-    axes.set_xticks([i + 0.5 for i in ticks], names, rotation=90, fontsize=9)
+    axes.set_xticks([i + 0.5 for i in ticks], names, rotation=90, fontsize=size)
     colour_labels(axes.get_xticklabels(), dialogue, ticks)
     axes.xaxis.tick_top()
     axes.tick_params(length=0)

@@ -58,7 +58,7 @@ class Table:
         body, above = [], None
         for row in self.rows:
             group = None if self.groups is None else row[self.groups]
-            border = ' style="border-top:1px solid var(--jp-border-color1,#bbb)"' if group != above else ""
+            border = ' style="border-top:1px solid #9e9e9e"' if group != above else ""
             body.append(f"<tr{border}>{line(row, 'td')}</tr>")
             above = group
         return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"

@@ -18,6 +18,7 @@ from mini_ism.training import TrainingConfig
 from mini_ism.views.curves import AGAINST, curve_figure, curve_picture, curves
 from mini_ism.views.figures import Figure
 from mini_ism.widgets.panel import Panel, put
+from mini_ism.widgets.surface import Surface
 from mini_ism.widgets.training_worker import TrainingWorker
 
 REDRAW_SECONDS = 0.4  # between two redraws while it trains
@@ -97,7 +98,7 @@ class TrainingMonitor(Panel):
             )
             for name, config in self.worker.configs.items()
         }
-        self.picture = w.HTML()
+        self.picture = Surface()
         self.go.on_click(lambda _: self._go_or_pause())
         self.halt.on_click(lambda _: self.stop())
         self.over.on_click(lambda _: self._start_over())

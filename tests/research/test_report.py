@@ -57,7 +57,9 @@ def test_a_report_over_no_rows_and_a_check_of_nothing_are_errors(
     run_sweep(get_sweep("toy"), tmp_path, jobs=1)
     monkeypatch.setattr("research.report.results_dir", lambda: tmp_path)
     assert main(["check", "--cut", str(tmp_path / "typo")]) == 1
-    assert f"nothing was checked: there are no rows to compare in {tmp_path / 'typo'}" in capsys.readouterr().err
+    assert (
+        f"nothing was checked: no claim has rows both committed and in {tmp_path / 'typo'}" in capsys.readouterr().err
+    )
 
 
 def test_report_and_check(known: Sweep, tmp_path: Path) -> None:
@@ -161,7 +163,8 @@ def test_the_command_line(
     assert "toy: 4/4" in capsys.readouterr().err
     assert main(["report", "--rows", "rows"]) == 0
     assert (tmp_path / "RESULTS.md").read_text() == report(tmp_path / "rows")
-    assert main(["check"]) == 0  # nothing is committed of the toy: nothing to hold it to
+    assert main(["check"]) == 1  # nothing is committed of the toy: nothing to hold it to
+    assert "nothing was checked: no claim has rows both committed and in" in capsys.readouterr().err
     assert main(["run", "toi"]) == 1
     assert capsys.readouterr().err == "research: unknown sweep 'toi'; known are toy\n"
 
