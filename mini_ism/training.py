@@ -144,6 +144,17 @@ class TrainingConfig:
         short = drawn(CONTROL_SKILLS, EASY_WEIGHTS, EASY_DRAWS * self.dialogues)
         return sorted(short, key=lambda d: sum(len(m["content"]) for m in d.messages))[: self.dialogues]
 
+    @property
+    def validation_dialogues(self) -> list[Dialogue]:
+        """What a score is taken on, the same for every seed: dialogues of the validation split about these skills.
+
+        A run on all skills is scored on the frozen ones; one on some, yours among them, on as many that are drawn.
+        """
+        if self.skills == "all":
+            return load_split("validation")[: self.validation]
+        drawn = generate(0, "validation", self.skill_names, self.skill_weights, coined=self.coined)
+        return list(islice(drawn, self.validation))
+
 
 # -- the loop --------------------------------------------------------------------------------------
 
@@ -323,9 +334,8 @@ class Run:
         }
 
     def validate(self) -> dict[str, Score]:
-        """Exact match by skill on the first dialogues of the validation split."""
-        dialogues = load_split("validation")[: self.config.validation]
-        return evaluate(self.model, self.tokenizer, dialogues, self.mask, team=self.team)
+        """Exact match by skill on :attr:`TrainingConfig.validation_dialogues`."""
+        return evaluate(self.model, self.tokenizer, self.config.validation_dialogues, self.mask, team=self.team)
 
     def save(self) -> None:
         """Write all that the run needs to go on as if it had never stopped."""

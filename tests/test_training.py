@@ -15,7 +15,8 @@ import torch
 
 from mini_ism import GPT, GPTConfig, encode_dialogue, get_mask, load_model, load_tokenizer, training
 from mini_ism.batching import collate, make_batch, turns_independent
-from mini_ism.corpus import Dialogue
+from mini_ism.corpus import Dialogue, load_split
+from mini_ism.corpus.dialogues import bucket, split_spec
 from mini_ism.metrics import Measurement
 from mini_ism.training import Run, TrainingConfig, loss_on_answers, make_optimizer, training_step
 from tests.small_runs import TINY, stop_at
@@ -284,3 +285,13 @@ def test_bad_runs(tmp_path: Path) -> None:
         Run(TrainingConfig(preset="huge"), tmp_path)
     with pytest.raises(ValueError, match="unknown device 'abacus'"):
         Run(TrainingConfig(), tmp_path, "abacus")
+
+
+def test_a_run_on_some_skills_is_scored_on_them_and_one_on_all_on_the_frozen_dialogues() -> None:
+    some = TrainingConfig(skills="queue", weights="", validation=5, seed=3)
+    dialogues = some.validation_dialogues
+    assert len(dialogues) == 5
+    assert {skill for dialogue in dialogues for skill in dialogue.skills} <= {"queue", "neighbour", "ack"}
+    assert dialogues == TrainingConfig(skills="queue", weights="", validation=5, seed=4).validation_dialogues
+    assert all(bucket(dialogue.messages) in split_spec("validation").buckets for dialogue in dialogues)
+    assert TrainingConfig(validation=5).validation_dialogues == load_split("validation")[:5]
