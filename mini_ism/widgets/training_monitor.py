@@ -43,7 +43,7 @@ class TrainingMonitor(Panel):
 
     Below the curves stand a few questions with what each model answers now: asked before the first step, and again at
     each validation. The kernel stays free: cells can run, and buttons work, while it trains. All is saved in a folder
-    after every few steps; a monitor that is opened on the same folder goes on from there, in the same kernel or another.
+    after every few steps; a monitor that is opened on the same folder goes on from there, in this kernel or another.
 
     Args:
         configs: what to train, by name; default: the three masks, few steps.
