@@ -15,7 +15,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("expressions",),
     ("masks",),
     ("reuse", "rule_reads"),
-    ("dialogue", "cache", "config", "functional", "planner"),
+    ("dialogue", "cache", "config", "functional", "planner", "gallery"),
     ("model", "sampling"),
     ("trace", "replies"),
     ("transcript",),
