@@ -77,7 +77,5 @@ GALLERY = (
     Exhibit("window and sink", "causal & (sliding_window(6) | sink(2))", "StreamingLLM (2309.17453)"),
     Exhibit("strided", "(kv <= q) & ((q - kv < 4) | ((q - kv) % 4 == 0))", "Sparse Transformer (1904.10509)"),
     Exhibit("block diffusion", "kv // 4 <= q // 4", "BD3-LM (2503.09573), blocks of 4"),
-    Exhibit(
-        "document", "causal & same_document", "packed training rows; a standard FlexAttention example", packed=True
-    ),
+    Exhibit("document", "causal & same_document", "packed training rows, a FlexAttention example", packed=True),
 )

@@ -110,6 +110,6 @@ def test_a_wrong_answer_is_told_why(name: str, answer: Callable[..., Any], messa
     assert_wrong(name, answer, message, re.DOTALL)
 
 
-@pytest.mark.parametrize("name", [name for name, _ in RIGHT])
-def test_a_stub_is_not_wrong_but_not_done(name: str) -> None:
-    assert_todo(name, lambda *values: ...)
+@pytest.mark.parametrize(("name", "answer"), RIGHT)
+def test_a_stub_is_not_wrong_but_not_done(name: str, answer: Any) -> None:
+    assert_todo(name, (lambda *values: ...) if callable(answer) else ...)
