@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import tiktoken
@@ -139,10 +140,25 @@ def encode_dialogue(
     return EncodedDialogue(torch.tensor(tokens), segments, targets)
 
 
+def marker_id(tokenizer: tiktoken.Encoding, marker: str) -> int:
+    """The token of a marker, such as :data:`USER`.
+
+    Raises:
+        ValueError: the tokenizer has no such marker.
+    """
+    try:
+        return tokenizer.encode_single_token(marker)
+    except KeyError:
+        raise ValueError(
+            f"the tokenizer {tokenizer.name!r} has no token {marker!r}; use load_tokenizer(), or give yours the special "
+            f"tokens {', '.join((SYSTEM, USER, ASSISTANT, END, PAD))}"
+        ) from None
+
+
 def encode_message(message: Message, tokenizer: tiktoken.Encoding) -> list[int]:
     """The tokens of one message, markers included; see the module's docstring for the format."""
     text = tokenizer.encode(" " + message["content"], allowed_special=set(), disallowed_special=())
-    marker = tokenizer.encode_single_token
+    marker = partial(marker_id, tokenizer)
     match message["role"]:
         case "system":
             return [marker(SYSTEM), *text]
@@ -160,7 +176,7 @@ def decode_dialogue(tokens: Sequence[int] | Tensor, tokenizer: tiktoken.Encoding
     Raises:
         ValueError: a token is not one of the tokenizer's.
     """
-    markers = {tokenizer.encode_single_token(m): m for m in (SYSTEM, USER, ASSISTANT, END, PAD)}
+    markers = {marker_id(tokenizer, m): m for m in (SYSTEM, USER, ASSISTANT, END, PAD)}
     roles = {SYSTEM: "system", USER: "user", ASSISTANT: "assistant"}
     messages: list[dict[str, str]] = []
     role: str | None = None

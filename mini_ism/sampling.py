@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mini_ism.checks import whole_number
-from mini_ism.dialogue import NEVER_WRITTEN
+from mini_ism.dialogue import NEVER_WRITTEN, marker_id
 
 
 class Sampler:
@@ -44,7 +44,7 @@ class Sampler:
             raise ValueError(f"top_p must be above 0 and at most 1, got {top_p}")
         self.vocab_size = tokenizer.n_vocab
         self._forbidden = torch.zeros(self.vocab_size)
-        self._forbidden[[tokenizer.encode_single_token(marker) for marker in NEVER_WRITTEN]] = -torch.inf
+        self._forbidden[[marker_id(tokenizer, marker) for marker in NEVER_WRITTEN]] = -torch.inf
         self.generator = torch.Generator()
         if seed is None:
             self.generator.seed()

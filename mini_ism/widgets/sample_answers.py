@@ -84,8 +84,8 @@ def answers_html(table: Table) -> str:
     body = "".join(f"<tr>{''.join(cell(text, 'td', _ink(text)) for text in row)}</tr>" for row in table.rows)
     caption = f'<caption style="text-align:left;font-weight:600;color:{FAINT};padding-bottom:2px">What they answer now'
     style = f"{FONT};font-size:14px;line-height:1.4;border-collapse:collapse;max-width:840px"
-    table = f'<table style="{style}">{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-    return f'<div style="overflow-x:auto">{table}</div>'  # on a narrow page it scrolls, rather than to break words
+    written = f'<table style="{style}">{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    return f'<div style="overflow-x:auto">{written}</div>'  # on a narrow page it scrolls, rather than to break words
 
 
 def _judged(answer: str, wanted: str) -> str:
