@@ -150,8 +150,8 @@ def marker_id(tokenizer: tiktoken.Encoding, marker: str) -> int:
         return tokenizer.encode_single_token(marker)
     except KeyError:
         raise ValueError(
-            f"the tokenizer {tokenizer.name!r} has no token {marker!r}; use load_tokenizer(), or give yours the special "
-            f"tokens {', '.join((SYSTEM, USER, ASSISTANT, END, PAD))}"
+            f"the tokenizer {tokenizer.name!r} has no token {marker!r}; use load_tokenizer(), or give yours the "
+            f"special tokens {', '.join((SYSTEM, USER, ASSISTANT, END, PAD))}"
         ) from None
 
 
