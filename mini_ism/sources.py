@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import Field, dataclass, field, fields, replace
+from itertools import islice
 from typing import Any, ClassVar, Protocol
 
 import tiktoken
 
 from mini_ism.config import GPTConfig
-from mini_ism.corpus import Dialogue, load_split, own_dialogues
+from mini_ism.corpus import Dialogue, generate, load_split, own_dialogues
 from mini_ism.corpus.own import draw_own, fit
-from mini_ism.corpus.splits import to_jsonl
+from mini_ism.corpus.splits import SEED, to_jsonl
 from mini_ism.dialogue import is_target
 from mini_ism.files import fingerprint, sha256
 from mini_ism.model import GPT
@@ -124,12 +125,16 @@ class Source:
         return draw_own(self.dialogues, config.seed, step * config.dialogues, config.dialogues)
 
     def scored(self, config: _Recipe) -> list[Dialogue]:
-        """What the run is scored on: of one's own, at most ``validation_size``; else the frozen split's first ones.
+        """What the run is scored on, at most ``validation_size`` dialogues of each kind, the same for every seed.
 
-        To those of the frozen split come some that ask for skills of one's own, if the run learns any.
+        A run on dialogues of one's own is scored on those that came for it. One on the whole corpus is scored on the
+        frozen split's first ones, and on some that ask for skills of one's own. One on some skills is scored on as
+        many that are drawn about them: the frozen ones may hardly ask for them.
         """
         count = config.validation_size
         if self._own:
             return list(self.validation[:count])
-        own = own_dialogues("validation", count, config.skill_names, config.skill_weights)
-        return load_split("validation")[:count] + own
+        if config.skill_names is not None:
+            drawn = generate(SEED, "validation", config.skill_names, config.skill_weights)
+            return list(islice(drawn, count))
+        return load_split("validation")[:count] + own_dialogues("validation", count, None, config.skill_weights)

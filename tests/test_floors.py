@@ -17,7 +17,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("expressions",),
     ("masks",),
     ("reuse", "rule_reads"),
-    ("dialogue", "cache", "config", "functional", "planner"),
+    ("dialogue", "cache", "config", "functional", "planner", "gallery"),
     ("model_inputs",),
     ("model", "sampling"),
     ("trace", "replies"),

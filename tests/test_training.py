@@ -19,10 +19,12 @@ import torch
 from mini_ism import GPT, GPTConfig, encode_dialogue, get_mask, load_model, load_tokenizer, training
 from mini_ism.batching import collate, make_batch, turns_independent
 from mini_ism.checkpoints import CheckpointError
-from mini_ism.corpus import Dialogue, Turn, World, register_skill, registry
+from mini_ism.corpus import Dialogue, Turn, World, load_split, register_skill, registry
+from mini_ism.corpus.dialogues import bucket, split_spec
 from mini_ism.folder_lock import FolderInUseError
 from mini_ism.metrics import Measurement
 from mini_ism.run_files import DivergedError
+from mini_ism.sources import Source
 from mini_ism.trainable import NotTrainableError
 from mini_ism.training import Run, TrainingConfig, loss_on_answers, make_optimizer, training_step
 from tests.small_runs import TINY, stop_at
@@ -421,3 +423,13 @@ def test_bad_runs(tmp_path: Path) -> None:
         Run(TrainingConfig(preset="huge"), tmp_path)
     with pytest.raises(ValueError, match="unknown device 'abacus'"):
         Run(TrainingConfig(), tmp_path, "abacus")
+
+
+def test_a_run_on_some_skills_is_scored_on_them_and_one_on_all_on_the_frozen_dialogues() -> None:
+    scored = Source().scored
+    dialogues = scored(TrainingConfig(skills="queue", weights="", validation_size=5, seed=3))
+    assert len(dialogues) == 5
+    assert {skill for dialogue in dialogues for skill in dialogue.skills} <= {"queue", "neighbour", "ack"}
+    assert dialogues == scored(TrainingConfig(skills="queue", weights="", validation_size=5, seed=4))
+    assert all(bucket(dialogue.messages) in split_spec("validation").buckets for dialogue in dialogues)
+    assert scored(TrainingConfig(validation_size=5)) == load_split("validation")[:5]

@@ -50,16 +50,17 @@ def begun(q: Tensor, kv: Tensor, s: Any) -> Any:
         (functools.partial(int, "4"), "right", "four"),
         (5, "wrong", "not four"),
         (..., "todo", r"replace the \.\.\. in your answer"),
-        (None, "todo", "replace"),
+        (None, "wrong", "your answer is None. Was it made by a function without a `return`"),
         ([4, ...], "todo", "replace"),
-        ({"a": None}, "todo", "replace"),
+        ({"a": ...}, "todo", "replace"),
         (lambda: ..., "todo", "in your function"),
-        (lambda: None, "todo", "in your function"),
+        (lambda: (4, ...), "todo", "in your function"),
+        (lambda: None, "wrong", r"^your function returned None: is a `return` missing\?$"),
         (lambda: 4 + ..., "todo", "in your function"),  # type: ignore[operator]
         ("four", "wrong", "your answer does not fit the task: TypeError"),
         (lambda: "four", "wrong", "your function does not fit the task: TypeError"),
         (lambda: 1 / 0, "wrong", "your function raised ZeroDivisionError: division by zero\nin the line: .*1 / 0"),
-        (lambda x: x, "wrong", "your function raised TypeError: .*missing 1 required positional argument"),
+        (lambda x: x, "wrong", r"your function takes \(x\), but is called with 0 values"),
     ],
 )
 def test_a_check_takes_anything(answer: Any, state: str, message: str) -> None:

@@ -390,3 +390,14 @@ def test_what_is_shown_can_be_taken_away() -> None:
     assert explorer.status in str(root.get("aria-label"))
     explorer.row.value = 1
     assert explorer.files.value == ""  # of another picture
+
+
+@pytest.mark.parametrize("rule", ["(kv <= q) | (s.id[q] == s.id[kv])", "causal | same_query"])
+def test_the_rule_box_takes_what_it_says_it_takes(rule: str) -> None:
+    explorer = MaskExplorer()
+    assert rule in html.unescape(explorer.rules.hint.value)
+    explorer.rule.value = rule
+    assert explorer.error == ""
+    explorer.rule.value = explorer.rule.placeholder
+    assert explorer.error == ""
+    assert explorer.preset.value == "your own rule"
