@@ -31,6 +31,7 @@ help:
 	@echo "make colab-test execute the notebooks, and drive the widgets, among Colab's versions"
 	@echo "make checkpoints train the shipped models again (an hour or two)"
 	@echo "make bench      the engine against its peers, into benchmarks/RESULTS.md (a quarter of an hour)"
+	@echo "make soak       try to lose something, and write docs/reliability.md (half an hour)"
 	@echo "make lint       ruff and mypy"
 	@echo "make format     let ruff rewrite the sources"
 	@echo "make clean      remove .venv, builds and caches"
@@ -61,6 +62,9 @@ colab-test: $(COLAB)/test.stamp
 
 bench: $(VENV)/bench.stamp
 	$(RUN) -m benchmarks.engine $(BENCH_ARGS)
+
+soak: $(VENV)/test.stamp
+	OMP_NUM_THREADS=1 $(RUN) -m benchmarks.soak
 
 lint: $(VENV)/test.stamp
 	$(RUN) -m ruff check
@@ -102,4 +106,4 @@ $(LOWEST)/test.stamp: $(LOWEST)/pyvenv.cfg pyproject.toml constraints-lowest.txt
 	$(INSTALL_LOWEST) -e ".[test]"
 	@touch $@
 
-.PHONY: always help lab test quick lowest notebooks checkpoints colab colab-test bench lint format clean
+.PHONY: always help lab test quick lowest notebooks checkpoints colab colab-test bench soak lint format clean

@@ -126,7 +126,7 @@ def _choose(skills: Iterable[str] | None, weights: Mapping[str, float] | None) -
     if isinstance(skills, str):
         raise ValueError(f"skills is the text {skills!r}; give a list of names")
     names = list(skill_names() if skills is None else skills)
-    weights = dict(weights or {})
+    weights = dict({} if weights is None else weights)
     for name in weights:
         get_entry(name)
         if weights[name] < 0:
