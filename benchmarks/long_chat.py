@@ -15,8 +15,8 @@ POSITIONS = 32
 """Of the context, for a turn; more than any of them takes."""
 
 
-def long_chat(turns: int, random: Random) -> tuple[int, float]:
-    """A chat under ISM, with a model of random weights.
+def long_chat(turns: int, random: Random, mask: str = "ism") -> tuple[int, float]:
+    """A chat with a model of random weights, under a mask that lets a cache keep all of itself.
 
     Returns:
         How many tokens it came to, and the largest difference between a score that was computed over the cache and one
@@ -27,7 +27,7 @@ def long_chat(turns: int, random: Random) -> tuple[int, float]:
             disagree.
     """
     model = random_model(0, vocab_size=TOKENIZER.n_vocab, context=POSITIONS * turns, width=32)
-    chat = ChatSession(model, TOKENIZER, "ism", system="Be kind.")
+    chat = ChatSession(model, TOKENIZER, mask, system="Be kind.")
     with recorded() as computed:
         for number in range(turns):
             chat.send(random.choice(TEXTS), max_new_tokens=4, temperature=1.0, seed=number)
