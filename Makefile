@@ -31,7 +31,7 @@ help:
 	@echo "make colab-test execute the notebooks, and drive the widgets, among Colab's versions"
 	@echo "make checkpoints train the shipped models again (an hour or two)"
 	@echo "make bench      the engine against its peers, into benchmarks/RESULTS.md (a quarter of an hour)"
-	@echo "make soak       try to lose something, and write docs/reliability.md (half an hour)"
+	@echo "make soak       try to lose something, and write docs/reliability.md (a quarter of an hour)"
 	@echo "make lint       ruff and mypy"
 	@echo "make format     let ruff rewrite the sources"
 	@echo "make clean      remove .venv, builds and caches"

@@ -1,7 +1,7 @@
 """Fuzz and soak: try to lose something, and write down what was tried: ``python -m benchmarks.soak [--sample]``.
 
 Random dialogues, interrupts, masks as text, option values, damaged files, a training that is killed again and again,
-and a chat of hundreds of turns. All of it takes about half an hour on two cores and writes ``docs/reliability.md``;
+and a chat of hundreds of turns. All of it takes about a quarter of an hour and writes ``docs/reliability.md``;
 ``--sample`` takes seconds and prints the page instead. Exit status 1 says that something was lost.
 """
 
@@ -131,7 +131,7 @@ def turns(count: int, seed: int) -> Outcome:
 
 PARTS = (
     Part("dialogues under any rule: turns, edits, forks, answers left half-way", 10_000, 10, dialogues),
-    Part("Ctrl-C at a random line of the chat engine", 1_000, 5, interrupts),
+    Part("Ctrl-C at a random line of the chat engine", 5_000, 5, interrupts),
     Part("masks written as text, composed or scrambled", 10_000, 100, trials("rule", "read as what they say")),
     Part("calls with option values of any kind", 10_000, 100, trials("option", "did what they say")),
     Part("damaged files: models, runs, tokenizers, dialogues", 10_000, 60, trials("file", "read as they were saved")),
