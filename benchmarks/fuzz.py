@@ -1,7 +1,8 @@
 """One random try each at a mask's text, at an option's value, at a file on the disk.
 
-A try is *refused* if the package raises an error of its own with a sentence, and *taken* otherwise; what is taken must
-be what it says. Everything else is a :class:`LostError`. :mod:`benchmarks.soak` counts them.
+A try is *refused* if the package raises an error that it documents, with a sentence of its own for texts and files,
+and *taken* otherwise; what is taken must be what it says. Everything else is a :class:`LostError`.
+:mod:`benchmarks.soak` counts them.
 """
 
 from __future__ import annotations
