@@ -88,8 +88,7 @@ class ChatSession:
         self._weights: object = None  # by which it is seen that the model was trained further
         self._writing: Callable[[], Generator[str] | None] = lambda: None  # a weak reference
         opening = [] if system is None else [{"role": "system", "content": _checked(system)}]
-        if opening or messages:
-            given = [*opening, *messages]
+        if given := [*opening, *messages]:
             check_messages([*given, {"role": "user", "content": "?"}])  # an answer, or a system prompt, comes last
             for message in given:
                 self._talk.said = self._talk.with_message(message["role"], message["content"])

@@ -96,6 +96,7 @@ class Mask:
 
         Raises:
             TypeError: the rule has no such option, or the value has another type than the option's default.
+            ValueError: a whole number is too large for a tensor.
         """
         known = self.options
         if unknown := sorted(options.keys() - known.keys()):
@@ -105,6 +106,8 @@ class Mask:
                 raise TypeError(
                     f"option {option!r} of mask {self.name!r} must be {type(known[option]).__name__}, got {value!r}"
                 )
+            if type(value) is int:  # beyond int64 a comparison is wrong, or an error of PyTorch's own
+                whole_number(f"option {option!r} of mask {self.name!r}", value, -(2**62), 2**62)
         if not options:
             return self
         overrides = ", ".join(f"{option}={value!r}" for option, value in (self._overrides | options).items())

@@ -6,9 +6,6 @@ import operator
 import os
 import random
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.killed import mismatches, train_in_pieces, train_whole
 from mini_ism import GPT, GPTConfig, encode_dialogue, get_mask, load_model, load_tokenizer, training
 from mini_ism.batching import collate, make_batch, turns_independent
 from mini_ism.checkpoints import CheckpointError
@@ -135,29 +133,8 @@ def test_ctrl_c_at_any_moment_loses_and_repeats_nothing(
 def test_a_process_that_is_killed_again_and_again_ends_with_the_same_weights(tmp_path: Path) -> None:
     """SIGKILL, at moments nobody chose: what ends on the disk is what an undisturbed run leaves there."""
     config = {**TINY, "steps": 40, "save": 1, "validate": 40}
-    whole = Run(TrainingConfig(**config), tmp_path / "whole")
-    whole.train()
-    folder = tmp_path / "parts"
-    command = [sys.executable, "-m", "mini_ism", "train", f"--threads={torch.get_num_threads()}", f"--out={folder}"]
-    command += [f"--{name}={value}" for name, value in config.items()]
-
-    def saved() -> int:
-        state = folder / "state.safetensors"
-        return state.stat().st_mtime_ns if state.exists() else 0
-
-    for _ in range(2):
-        before = saved()
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            while process.poll() is None and saved() == before:
-                time.sleep(0.01)
-            time.sleep(random.uniform(0.0, 0.1))
-            process.kill()
-    assert not (folder / "model.safetensors").exists()  # neither came to the end
-    resumed = Run(TrainingConfig(**config), folder)
-    assert 0 < resumed.progress.step < 40
-    resumed.train()
-    assert all(torch.equal(value, weights(resumed)[name]) for name, value in weights(whole).items())
-    assert [line["loss"] for line in resumed.metrics] == [line["loss"] for line in whole.metrics]
+    whole = train_whole(config, tmp_path / "whole")
+    assert mismatches(whole, train_in_pieces(config, tmp_path / "parts", 2, random.Random(0))) == []
 
 
 def test_other_seeds_are_other_runs(tmp_path: Path) -> None:

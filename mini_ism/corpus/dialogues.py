@@ -144,7 +144,7 @@ def _choose(skills: Iterable[str] | None, weights: Mapping[str, float] | None) -
     names = list(skill_names() if skills is None else skills)
     if len(set(names)) < len(names):
         raise ValueError(f"a skill is named twice in {names}; give weights to take it more often")
-    weights = dict(weights or {})
+    weights = dict({} if weights is None else weights)
     for name in weights:
         get_entry(name)
         weights[name] = real_number(f"the weight of skill {name!r}", weights[name], 0)

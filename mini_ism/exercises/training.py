@@ -16,7 +16,7 @@ from mini_ism.exercises.core import Verdict, exercise, right, wrong
 from mini_ism.exercises.dialogues import TALK, compare_flags
 from mini_ism.exercises.judging import as_number, difference
 from mini_ism.tokenizer import load_tokenizer
-from mini_ism.views.figures import Figure
+from mini_ism.views.figures import Figure, own_style
 
 
 @exercise("who-predicts", difficulty=1)
@@ -126,6 +126,7 @@ def _rate(step: int, steps: int, peak: float, warm: int) -> float:
     return peak / 50 + (peak - peak / 50) * (1 + math.cos(math.pi * (step - warm) / (steps - warm))) / 2
 
 
+@own_style
 def _schedule(rates: Sequence[float], title: str) -> Figure:
     figure = Figure(figsize=(4.2, 2.4), layout="constrained")
     axes = figure.add_subplot()

@@ -15,7 +15,7 @@ from mini_ism.evaluation import CONTROL_SKILLS, Score
 from mini_ism.views import svg
 from mini_ism.views.axis_numbers import short, ticks
 from mini_ism.views.curve_tips import curve_tips
-from mini_ism.views.figures import Figure, hide_frame
+from mini_ism.views.figures import Figure, hide_frame, own_style
 from mini_ism.views.picture import Picture
 from mini_ism.views.styles import RUN_STYLES, line_width, marker_size, plot_style, run_styles
 from mini_ism.views.svg import FAINT, INK, PAPER, escape
@@ -140,6 +140,7 @@ def _ranges(drawn: Sequence[Curve]) -> tuple[float, float]:
 # -- for paper -------------------------------------------------------------------------------------
 
 
+@own_style
 def curve_figure(metrics: Metrics, *, against: str = "step", skills: Sequence[str] | None = CONTROL_SKILLS) -> Figure:
     """Loss, and exact match on some skills, of runs side by side.
 
@@ -187,6 +188,7 @@ def draw_exact(axes: Axes, drawn: Sequence[Curve]) -> None:
     axes.yaxis.set_major_formatter("{x:.0%}")
 
 
+@own_style
 def progress_figure(
     metrics: Metrics,
     groups: Mapping[str, Sequence[str]] | None = None,

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib import rc_context, style
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure as MatplotlibFigure
 from matplotlib.patches import Patch, Rectangle
@@ -30,10 +32,27 @@ LABEL_POINTS = 9.0
 """Font size of a token beside a picture, where there is room."""
 
 
+own_style = style.context("default")
+"""What draws a figure wears it as a decorator: matplotlib's own style, whatever the reader's notebook has set.
+
+Colours here are chosen for white paper and sizes for these pictures, and no label is TeX.
+"""
+
+
 class Figure(MatplotlibFigure):
     """A figure with its text alternative; a notebook keeps both."""
 
     alt: str = ""
+
+    @own_style
+    def draw(self, renderer: RendererBase) -> None:
+        """Draw it; ticks are only made now."""
+        super().draw(renderer)
+
+    def savefig(self, fname: Any, **options: Any) -> None:
+        """Save it, as matplotlib does; on its own paper, unless ``options`` say another."""
+        with rc_context({"savefig.facecolor": "auto"}):
+            super().savefig(fname, **options)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         return bundle(self.alt, png_bytes(self))
@@ -47,6 +66,7 @@ def png_bytes(figure: MatplotlibFigure, dpi: int = 110) -> bytes:
     return file.getvalue()
 
 
+@own_style
 def mask_figure(
     masks: Mapping[str, Any] | Any,
     dialogue: TokenizedDialogue,
@@ -151,6 +171,7 @@ def label_rows(axes: Axes, names: Sequence[str]) -> None:
     axes.spines[["top", "right", "left"]].set_visible(False)
 
 
+@own_style
 def turn_cost_figure(lanes: Mapping[str, Sequence[TurnCost]]) -> Figure:
     """Tokens computed in each turn, a bar for each mask.
 
@@ -189,6 +210,7 @@ def _style(state: State) -> dict[str, Any]:
     }
 
 
+@own_style
 def cache_figure(frame: Frame, dialogue: TokenizedDialogue) -> Figure:
     """One step of the cache film, as :func:`~mini_ism.views.cache_strip.cache_strip` draws it.
 
