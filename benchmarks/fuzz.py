@@ -30,7 +30,7 @@ from mini_ism.checkpoints import read_checkpoint, save_model
 from mini_ism.corpus import generate, load_split
 from mini_ism.corpus.splits import MANIFEST, to_jsonl
 from mini_ism.files import sha256
-from mini_ism.tokenizer import default_path
+from mini_ism.tokenizer_files import default_path
 from mini_ism.training import Run, TrainingConfig
 
 PACKAGE = Path(default_path.__code__.co_filename).parent
@@ -280,7 +280,7 @@ def _run(folder: Path) -> object:
     )
 
 
-CONFIG = TrainingConfig(steps=2, dialogues=2, validate=2, validation=2, save=1, skills="recall", weights="", easy=0)
+CONFIG = TrainingConfig(steps=2, dialogues=2, validate=2, validation_size=2, save=1, skills="recall", weights="", easy=0)
 KINDS: dict[str, Callable[[Path], object]] = {"model": _model, "split": _split, "tokenizer": _tokenizer, "run": _run}
 """How a folder of each kind is read."""
 UNSEALED = {"metrics.jsonl"}
