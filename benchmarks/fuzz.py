@@ -280,7 +280,9 @@ def _run(folder: Path) -> object:
     )
 
 
-CONFIG = TrainingConfig(steps=2, dialogues=2, validate=2, validation_size=2, save=1, skills="recall", weights="", easy=0)
+CONFIG = TrainingConfig(
+    steps=2, dialogues=2, validate=2, validation_size=2, save=1, skills="recall", weights="", easy=0
+)
 KINDS: dict[str, Callable[[Path], object]] = {"model": _model, "split": _split, "tokenizer": _tokenizer, "run": _run}
 """How a folder of each kind is read."""
 UNSEALED = {"metrics.jsonl"}

@@ -5,7 +5,6 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
-import tiktoken
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -211,14 +210,3 @@ def test_bad_loss() -> None:
 def test_other_mappings_and_sequences_will_do() -> None:
     messages: Sequence[Message] = (USER, MappingProxyType(ANSWER | {"refusal": None}))
     assert len(encode_dialogue(messages, TOKENIZER)) == len(encode_dialogue([USER, ANSWER], TOKENIZER))
-
-
-def test_a_tokenizer_without_the_markers_is_named_with_a_remedy() -> None:
-    bare = tiktoken.Encoding(
-        "bare", pat_str=".", mergeable_ranks={bytes([n]): n for n in range(256)}, special_tokens={}
-    )
-    remedy = r"tokenizer 'bare' has no token '<\|user\|>'; use load_tokenizer\(\), or give yours the special tokens"
-    with pytest.raises(ValueError, match=remedy):
-        encode_dialogue([{"role": "user", "content": "Hi."}], bare)
-    with pytest.raises(ValueError, match="tokenizer 'bare' has no token"):
-        decode_dialogue([0], bare)

@@ -10,13 +10,14 @@ from matplotlib.colors import ListedColormap
 from matplotlib.patches import Patch
 
 from mini_ism.gallery import GALLERY, Exhibit
-from mini_ism.views.figures import Figure
+from mini_ism.views.figures import Figure, own_style
 from mini_ism.views.styles import LIGHT
 from mini_ism.views.tables import Table
 
 COLUMNS = 5
 
 
+@own_style
 def gallery_figure(exhibits: Sequence[Exhibit] = GALLERY) -> Figure:
     """The masks side by side, each on the gallery's dialogue; white lines part its messages."""
     rows = math.ceil(len(exhibits) / COLUMNS)

@@ -18,6 +18,7 @@ from mini_ism import get_mask, views
 from mini_ism.cost import plan
 from mini_ism.evaluation import Score
 from mini_ism.exercises.training import _schedule
+from mini_ism.gallery import GALLERY
 from mini_ism.trace import turn_costs
 from mini_ism.views import Figure, mask_figure, png_bytes, turn_cost_figure
 from mini_ism.views.attention_figures import (
@@ -30,6 +31,7 @@ from mini_ism.views.attention_figures import (
 )
 from mini_ism.views.curves import curve_figure, progress_figure
 from mini_ism.views.figures import cache_figure
+from mini_ism.views.gallery import gallery_figure
 from mini_ism.views.regression import error_figure, path_figure
 from mini_ism.views.scores import score_figure, tradeoff_figure
 from mini_ism.views.sweep_figures import interval_figure, latency_figure, seeds_figure
@@ -104,6 +106,7 @@ DRAWN: dict[str, Callable[[], Figure]] = {
     "curve_figure": lambda: curve_figure(METRICS),
     "difference_figure": lambda: difference_figure(HEAD, OTHER, DIALOGUE, titles=TITLES, row=1),
     "error_figure": lambda: error_figure({"ism": np.ones((2, 2))}, [0, 1], x_label="layers"),
+    "gallery_figure": lambda: gallery_figure(GALLERY[:2]),
     "head_bars_figure": lambda: head_bars_figure({"ism": np.ones((1, 2)) / 2}, ylabel="ahead"),
     "heads_figure": lambda: heads_figure(HEADS, SEEN, [["a", "b"]], title="Heads"),
     "interval_figure": lambda: interval_figure({"one": QUALITY, "two": QUALITY}, x_label="right"),
