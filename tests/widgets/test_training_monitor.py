@@ -123,7 +123,7 @@ def test_an_interrupt_while_waiting_pauses_and_is_passed_on(
 
     monitor.start()
     with monkeypatch.context() as patch:
-        patch.setattr(training_worker.time, "sleep", interrupted)
+        patch.setattr(time, "sleep", interrupted)
         with pytest.raises(KeyboardInterrupt):
             monitor.wait()
     until(lambda: monitor.state in ("paused", "done"))
