@@ -24,10 +24,10 @@ import torch
 from torch import Tensor
 
 from mini_ism.checks import whole_number
-from mini_ism.dialogue import END, Message, check_messages, encode_message
+from mini_ism.dialogue import Message, chat_format, check_messages
+from mini_ism.interfaces import ChatFormat, ChatModel
 from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
-from mini_ism.model import GPT
 from mini_ism.planner import Plan, Planner
 from mini_ism.replies import AnswerWriter, Reply, Stopped
 from mini_ism.reuse import borders
@@ -64,8 +64,8 @@ class ChatSession:
 
     def __init__(
         self,
-        model: GPT,
-        tokenizer: tiktoken.Encoding,
+        model: ChatModel,
+        tokenizer: tiktoken.Encoding | ChatFormat,
         mask: str | Mask | None = None,
         *,
         system: str | None = None,
@@ -79,10 +79,12 @@ class ChatSession:
                 "use the tokenizer it was trained with"
             )
         context = model.config.context
-        self.model, self.tokenizer = model.eval(), tokenizer
+        style = chat_format(tokenizer)
+        model.eval()
+        self.model, self.tokenizer, self.style = model, tokenizer, style
         self.mask = get_mask(model.config.mask if mask is None else mask)
         self.trace: list[Event] = []
-        self._talk = Conversation(tokenizer, context)
+        self._talk = Conversation(style, context)
         self._cache, self._planner = model.new_cache(), Planner(self.mask, context)
         self._weights: object = None  # by which it is seen that the model was trained further
         self._writing: Callable[[], Generator[str] | None] = lambda: None  # a weak reference
@@ -176,13 +178,12 @@ class ChatSession:
             ContextFullError: the message does not fit; the session is as before.
         """
         self._settle()
-        sampler = Sampler(self.tokenizer, temperature, top_k, top_p, seed)
+        sampler = Sampler(self.style, temperature, top_k, top_p, seed)
         longest = whole_number("max_new_tokens", max_new_tokens, 1)
         stops = (stop,) if isinstance(stop, str) else tuple(stop)
         if "" in stops or not all(isinstance(each, str) for each in stops):
             raise ValueError(f"stop must be texts that are not empty, got {stop!r}")
-        message = {"role": "user", "content": _checked(text)}
-        needed = len(encode_message(message, self.tokenizer)) + SHORTEST_ANSWER
+        needed = len(self.style.encode_message("user", _checked(text), self._said.messages)) + SHORTEST_ANSWER
         if needed > self.room:
             raise ContextFullError(
                 f"the message needs {needed} positions with the shortest answer, but only {self.room} of the context's "
@@ -194,15 +195,14 @@ class ChatSession:
         return answer
 
     def _answer(self, text: str, longest: int, sampler: Sampler, stops: tuple[str, ...]) -> Generator[str]:
-        end = self.tokenizer.encode_single_token(END)
-        writer = AnswerWriter(self.tokenizer, stops)
+        writer = AnswerWriter(self.style, stops)
         stopped: Stopped = "interrupted"
         finished = False
         try:
             said = self._talk.with_message("user", text)
             self._talk.open_answer(said)
             writer.logits.append(self._compute("prefill"))
-            while (token := sampler.pick(writer.logits[-1])) != end:
+            while (token := sampler.pick(writer.logits[-1])) not in self.style.end_ids:
                 piece = writer.add(token)
                 self._talk.add_token(token)
                 yield piece
@@ -220,7 +220,7 @@ class ChatSession:
             if sys.is_finalizing():  # the program is over, and PyTorch can compute no more
                 pass
             elif writer.tokens or finished:
-                self._talk.close(writer.reply(stopped), end)
+                self._talk.close(writer.reply(stopped))
                 self._compute("decode")  # the end is read at once, so that the next turn starts with its query
             else:
                 self._settle_open()
@@ -263,11 +263,9 @@ class ChatSession:
         if said.written == 0:
             self._cut(len(said.messages) - 2)
         else:
-            text = self.tokenizer.decode(tokens.tolist()).removeprefix(" ")
+            text = self.style.decode(tokens.tolist()).removeprefix(" ")
             logits = torch.zeros(0, self.model.config.vocab_size)  # they went with whoever was writing
-            self._talk.close(
-                Reply(text, tokens.clone(), logits, "interrupted"), self.tokenizer.encode_single_token(END)
-            )
+            self._talk.close(Reply(text, tokens.clone(), logits, "interrupted"))
 
     def _cut(self, messages: int) -> None:
         """Go back to the first messages, and drop what the cache holds of the others."""
@@ -333,7 +331,7 @@ class ChatSession:
         self.trace.append(Event(self.turn if turn is None else turn, phase, start, stop, seconds, flops, kv_bytes))
 
 
-def _version(model: GPT) -> object:
+def _version(model: ChatModel) -> object:
     """Where the weights lie and how often they were written to, as PyTorch counts it for autograd."""
     return tuple((p.data_ptr(), 0 if p.is_inference() else p._version) for p in model.parameters())
 

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("paths", "checks", "command_line", "files", "devices", "interrupts", "segments", "speed"),
+    ("paths", "checks", "command_line", "files", "devices", "interfaces", "interrupts", "segments", "speed"),
     ("mask", "metrics", "tokenizer", "distributed"),
     ("expressions",),
     ("masks",),
@@ -31,7 +31,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("progress",),
     ("regression", "results"),
     ("views",),
-    ("exercises", "widgets"),
+    ("exercises", "hf", "widgets"),
     ("__init__",),
     ("__main__",),
 )

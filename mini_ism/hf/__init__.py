@@ -1,0 +1,20 @@
+"""The same rules on Hugging Face chat models: ``pip install "mini-ism[hf]"``.
+
+Nothing in here imports transformers before it is used, and nothing else in the package imports this.
+"""
+
+from mini_ism.hf.chat import HFChatSession
+from mini_ism.hf.masks import UnfitAttentionError, attention_mask, block_sequence_ids
+from mini_ism.hf.model import HFModel
+from mini_ism.hf.template import ChatTemplate, TemplateError, labels
+
+__all__ = [
+    "ChatTemplate",
+    "HFChatSession",
+    "HFModel",
+    "TemplateError",
+    "UnfitAttentionError",
+    "attention_mask",
+    "block_sequence_ids",
+    "labels",
+]
