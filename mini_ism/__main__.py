@@ -1,4 +1,4 @@
-"""The command line: ``python -m mini_ism train | eval | chat | bench | corpus``."""
+"""The command line: ``python -m mini_ism train | eval | chat | bench | corpus | doctor``."""
 
 from __future__ import annotations
 
@@ -25,6 +25,9 @@ from mini_ism.devices import DEVICES, get_device
 from mini_ism.dialogue import encode_dialogue
 from mini_ism.distributed import join
 from mini_ism.evaluation import evaluate
+from mini_ism.hf.doctor import diagnose
+from mini_ism.hf.loading import is_hf_folder, load_chat_model
+from mini_ism.hf.reading import CALLS
 from mini_ism.masks import COURSE_MASKS, get_mask
 from mini_ism.model import GPT
 from mini_ism.progress import train_with_progress
@@ -32,6 +35,7 @@ from mini_ism.tokenizer import load_tokenizer
 from mini_ism.trace import Event, turn_costs
 from mini_ism.training import Run, TrainingConfig
 from mini_ism.views.dialogue_view import show_dialogue
+from mini_ism.views.picture import standalone
 from mini_ism.views.tables import cost_table
 
 COMPILE = (
@@ -111,6 +115,17 @@ def _parser() -> argparse.ArgumentParser:
     shown.add_argument("--seed", type=int, default=0)
     shown.add_argument("--split", choices=list(SPLITS), default="train")
     shown.add_argument("--skill", choices=skill_names(), action="append", help="only this one; may be repeated")
+
+    doctor = commands.add_parser(
+        "doctor", parents=[shared], help="measure whether a model follows its mask on every turn"
+    )
+    doctor.set_defaults(run=_doctor)
+    doctor.add_argument("--model", required=True, help="a Hugging Face chat model's folder, or one of this package")
+    doctor.add_argument("--mask", help="the declared rule (default: ISM with token 0 causal)")
+    doctor.add_argument("--call", choices=list(CALLS), default="rows", help="how it is called (default: %(default)s)")
+    doctor.add_argument("--attention", default="sdpa", help="attn_implementation (default: %(default)s)")
+    doctor.add_argument("--chunk", type=_count, metavar="N", help="prefill N tokens at once, whatever the rule says")
+    doctor.add_argument("--out", type=Path, metavar="FILE.svg", help="draw what was declared and what was measured")
 
     return parser
 
@@ -220,6 +235,20 @@ def _bench(options: argparse.Namespace) -> None:
                 f"time to first token in turn {BENCH_TURNS}, {name} / ism: median {statistics.median(ratios):.2f} "
                 f"({min(ratios):.2f} to {max(ratios):.2f})"
             )
+
+
+def _doctor(options: argparse.Namespace) -> None:
+    model: object
+    tokenizer: object
+    if is_hf_folder(options.model):
+        model, tokenizer = load_chat_model(options.model, attention=options.attention)
+    else:
+        model, tokenizer = load_model(options.model)
+    found = diagnose(model, tokenizer, mask=options.mask, call=options.call, chunk=options.chunk)
+    print(found)
+    if options.out:
+        options.out.write_text(standalone(found.worst.picture()), encoding="utf-8")
+        print(f"{options.out}: {found.worst.situation.name}")
 
 
 def _corpus_build(options: argparse.Namespace) -> None:

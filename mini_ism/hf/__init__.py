@@ -4,17 +4,20 @@ Nothing in here imports transformers before it is used, and nothing else in the 
 """
 
 from mini_ism.hf.chat import HFChatSession
+from mini_ism.hf.doctor import Diagnosis, diagnose
 from mini_ism.hf.masks import UnfitAttentionError, attention_mask, block_sequence_ids
 from mini_ism.hf.model import HFModel
 from mini_ism.hf.template import ChatTemplate, TemplateError, labels
 
 __all__ = [
     "ChatTemplate",
+    "Diagnosis",
     "HFChatSession",
     "HFModel",
     "TemplateError",
     "UnfitAttentionError",
     "attention_mask",
     "block_sequence_ids",
+    "diagnose",
     "labels",
 ]

@@ -63,7 +63,8 @@ def by_layer(config: Any, allowed: Tensor, start: int) -> dict[str, Tensor]:
     Raises:
         UnfitAttentionError: a layer keeps its past in another way than keys and values.
     """
-    kinds, window = getattr(config, "layer_types", None), getattr(config, "sliding_window", None)
+    kinds: list[str] | None = getattr(config, "layer_types", None)
+    window: int | None = getattr(config, "sliding_window", None)
     if kinds is None:  # one kind of layer, which slides where the config has a window
         kinds = [FULL if window is None else SLIDING]
     if unknown := sorted(set(kinds) - {FULL, SLIDING}):
@@ -73,7 +74,8 @@ def by_layer(config: Any, allowed: Tensor, start: int) -> dict[str, Tensor]:
         )
     T, S = allowed.shape[-2:]
     q, kv = torch.arange(start, start + T, device=allowed.device)[:, None], torch.arange(S, device=allowed.device)
-    return {kind: allowed & (q - kv < window) if kind == SLIDING else allowed for kind in dict.fromkeys(kinds)}
+    near = allowed if window is None else allowed & (q - kv < window)
+    return {kind: near if kind == SLIDING else allowed for kind in dict.fromkeys(kinds)}
 
 
 def _form(implementation: str, allowed: Tensor, dtype: torch.dtype) -> AttentionMask:

@@ -105,7 +105,8 @@ class HFModel:
 
     def parameters(self) -> Iterable[Tensor]:
         """The weights."""
-        return iter(self.inner.parameters())
+        weights: Iterable[Tensor] = self.inner.parameters()
+        return weights
 
     def new_cache(self) -> HFCache:
         """An empty cache."""
@@ -114,7 +115,8 @@ class HFModel:
     def compute(self, tokens: Tensor, mask: Tensor | None, cache: HFCache, logits_at: slice = slice(None)) -> Tensor:
         """Read ``[1, T]`` tokens behind the cache, under rows ``[T, S]``, None = all is seen; logits ``[1, N, V]``."""
         T, start = tokens.shape[1], cache.length
-        if mask is None and not (T == 1 or self.mask_free):
+        alone = T == 1 and self.inner.config.get_text_config()._attn_implementation != "flex_attention"
+        if mask is None and not (alone or self.mask_free):  # transformers' own block masks are compiled, one a length
             mask = torch.ones(T, start + T, dtype=torch.bool)
         return self._forward(tokens, mask, cache, logits_at)
 
@@ -170,7 +172,7 @@ class HFModel:
         head = self.inner.get_output_embeddings()
 
         def count(module: nn.Module, given: object, result: object) -> None:
-            calls.append(module.weight.numel())  # type: ignore[union-attr,operator]
+            calls.append(module.weight.numel())  # type: ignore[operator]
 
         linear = [m for m in self.inner.modules() if _is_linear(m) and m is not head]
         hooks = [module.register_forward_hook(count) for module in linear]
@@ -194,7 +196,7 @@ class HFModel:
 
     def kv_bytes(self, positions: int) -> int:
         """Bytes that the keys and values of so many positions take."""
-        return self._sizes[2] * positions * next(self.inner.parameters()).element_size()
+        return self._sizes[2] * positions * int(next(self.inner.parameters()).element_size())
 
 
 def _is_linear(module: nn.Module) -> bool:

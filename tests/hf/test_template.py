@@ -85,14 +85,6 @@ def test_labels_are_the_answers_with_their_ends(name: str) -> None:
     assert torch.equal(targets != -100, ~encoded.segments.is_query)
     assert int((targets == template.end_ids[0]).sum()) == 2
     assert template.decode(targets[targets != -100].tolist()).strip() in SAID
-        "It",
-        "is",
-        "in",
-        "the",
-        "box.You",
-        "are",
-        "Ada.",
-    ]
 
 
 @settings(max_examples=30)
