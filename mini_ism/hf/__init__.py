@@ -5,6 +5,8 @@ Nothing in here imports transformers before it is used, and nothing else in the 
 
 from mini_ism.hf.chat import HFChatSession
 from mini_ism.hf.doctor import Diagnosis, diagnose
+from mini_ism.hf.hrm_text import heed_every_turn
+from mini_ism.hf.loading import load_chat_model
 from mini_ism.hf.masks import UnfitAttentionError, attention_mask, block_sequence_ids
 from mini_ism.hf.model import HFModel
 from mini_ism.hf.template import ChatTemplate, TemplateError, labels
@@ -19,5 +21,7 @@ __all__ = [
     "attention_mask",
     "block_sequence_ids",
     "diagnose",
+    "heed_every_turn",
     "labels",
+    "load_chat_model",
 ]

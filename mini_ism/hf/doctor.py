@@ -262,7 +262,7 @@ def _examine(
 
 
 def reach(model: Any, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Who influences whom, ``[T, T]`` each, if the layers follow a rule's rows ``[T, T]``: in a layer, and through all."""
+    """Who influences whom, in a layer and through all, ``[T, T]`` each, if they follow a rule's rows ``[T, T]``."""
     if isinstance(model, GPT):
         layers = [rows] * (model.config.layers + 1)  # and the look at the tokens just before
     else:

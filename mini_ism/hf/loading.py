@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import torch
+from torch import nn
 
 from mini_ism.hf.template import ChatTemplate
 
@@ -29,7 +29,7 @@ def is_hf_folder(path: str | Path) -> bool:
 
 def load_chat_model(
     path: str | Path, *, attention: str = "sdpa", dtype: torch.dtype = torch.float32
-) -> tuple[Any, ChatTemplate]:
+) -> tuple[nn.Module, ChatTemplate]:
     """A causal language model and its chat template, as ``save_pretrained`` wrote them.
 
     Args:

@@ -77,23 +77,23 @@ class Chunk:
         return (torch.arange(self.last)[None] >= self.padding).long()
 
 
-Call = Callable[[Chunk], Mapping[str, Any]]
+Call = Callable[[Chunk], Mapping[str, object]]
 """A way of calling a model: what it gets for a chunk, besides the tokens and the cache."""
 
 
-def by_rows(chunk: Chunk) -> dict[str, Any]:
+def by_rows(chunk: Chunk) -> dict[str, object]:
     """The rule's own rows, in the form that the model takes: the way that is right on every turn."""
     if isinstance(chunk.model, GPT):
         return {"mask": chunk.rows}
     return {"attention_mask": attention_mask(chunk.model, chunk.rows, chunk.first), "position_ids": chunk.positions}
 
 
-def by_default(chunk: Chunk) -> dict[str, Any]:
+def by_default(chunk: Chunk) -> dict[str, object]:
     """No mask but that of the padding, as ``generate`` calls a causal model."""
     return {"attention_mask": chunk.not_padding, "position_ids": chunk.positions}
 
 
-def by_token_types(chunk: Chunk) -> dict[str, Any]:
+def by_token_types(chunk: Chunk) -> dict[str, object]:
     """Questions marked with 1 in ``token_type_ids``, as text prefix-LMs are called."""
     return {**by_default(chunk), "token_type_ids": chunk.is_query.long()}
 
@@ -123,7 +123,7 @@ class Reader:
         assert isinstance(found, nn.Module)
         return found
 
-    def cache(self, batch: int, length: int) -> Any:
+    def cache(self, batch: int, length: int) -> object:
         """An empty cache."""
         if self.new_cache is not None:
             return self.new_cache(batch)
@@ -137,9 +137,9 @@ class Reader:
 
     def read(self, tokens: Tensor, chunk: Chunk, cache: Any) -> Tensor:
         """The scores ``[B, T, V]`` of a chunk's tokens ``[B, T]``."""
-        given = dict(self.call(chunk))
+        given: dict[str, Any] = dict(self.call(chunk))
         if isinstance(self.model, GPT):
-            return self.model(tokens, cache=cache, **given)
+            return self.model.forward(tokens, cache=cache, **given)
         for key, value in given.items():  # one row for all
             if isinstance(value, Tensor) and value.ndim == 2 and len(value) == 1:
                 given[key] = value.expand(len(tokens), -1)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mini_ism import get_mask, turn_costs
+from mini_ism import ChatSession, get_mask, turn_costs
 from mini_ism.chat import ContextFullError
 from mini_ism.hf import HFChatSession, HFModel, TemplateError, UnfitAttentionError, attention_mask
 from mini_ism.sampling import Sampler
@@ -40,14 +40,14 @@ def chat(name: str = "llama", attention: str = "sdpa", mask: str | None = None, 
     return HFChatSession(tiny(name, attention), tokenizer("chatml"), context=200, **given, **options)  # type: ignore[arg-type]
 
 
-def say(session: HFChatSession, text: str) -> Tensor:
+def say(session: ChatSession, text: str) -> Tensor:
     """A turn whose answer is given; the scores each of its tokens was picked from, ``[N + 1, V]``."""
     with patch.object(Sampler, "pick", side_effect=[*ANSWER, session.style.end_ids[0]]):
         return session.send(text).logits
 
 
 @torch.inference_mode()
-def full(session: HFChatSession, stop: int | None = None) -> Tensor:
+def full(session: ChatSession, stop: int | None = None) -> Tensor:
     """One uncached forward under the rule, ``[T, V]``."""
     inner: Any = session.model.inner  # type: ignore[attr-defined]
     dense = session.mask.dense(session.segments[: stop or len(session.tokens)])
@@ -56,7 +56,7 @@ def full(session: HFChatSession, stop: int | None = None) -> Tensor:
     return logits.float()
 
 
-def worst(session: HFChatSession) -> float:
+def worst(session: ChatSession) -> float:
     """Over three turns, how far the scores over the cache are from those of a full forward."""
     found = 0.0
     for text in SAID:
@@ -138,7 +138,7 @@ def test_a_version_that_ignores_is_causal_is_found_out() -> None:
 def test_it_streams_and_goes_on_after_an_interrupt() -> None:
     session = chat()
     with patch.object(Sampler, "pick", side_effect=ANSWER * 9):
-        stream = session.stream(SAID[0], max_new_tokens=9)
+        stream: Any = session.stream(SAID[0], max_new_tokens=9)
         next(stream), next(stream)
         stream.close()
     assert session.reply is not None
