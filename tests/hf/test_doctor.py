@@ -217,6 +217,14 @@ def test_bad_input() -> None:
         check(tiny("llama"), chunk=0)
 
 
+def test_a_sample_of_tokens_finds_the_same_faults() -> None:
+    whole, some = (check(tiny("hrm_text"), "ism", call="token_type_ids", sample=sample) for sample in (None, 3))
+    assert some.faults == whole.faults
+    assert check(tiny("llama"), sample=2).healthy
+    with pytest.raises(ValueError, match="sample must be at least 2"):
+        check(tiny("llama"), sample=1)
+
+
 def test_the_model_is_left_as_it_was() -> None:
     model = tiny("llama").train()
     check(model)

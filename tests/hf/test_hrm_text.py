@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import unittest
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,10 +37,7 @@ def expected(model: Any) -> torch.Tensor:
 @torch.no_grad()
 def turn_by_turn(model: Any) -> torch.Tensor:
     cache = transformers.DynamicCache(config=model.config)
-    read = [
-        model(TOKENS[:, a:b], token_type_ids=TYPES[:, a:b], cache=cache).logits
-        for a, b in zip(ENDS, ENDS[1:], strict=False)
-    ]
+    read = [model(TOKENS[:, a:b], token_type_ids=TYPES[:, a:b], cache=cache).logits for a, b in pairwise(ENDS)]
     return torch.cat(read, 1)
 
 
