@@ -19,6 +19,7 @@ from mini_ism.checks import whole_number
 from mini_ism.dialogue import EncodedDialogue, Message, encode_dialogue
 from mini_ism.hf.chat import DEFAULT_MASK
 from mini_ism.hf.findings import Comparison
+from mini_ism.hf.loading import unwrapped
 from mini_ism.hf.masks import by_layer
 from mini_ism.hf.reading import CALLS, Call, Reader, by_rows, followed, read_changed
 from mini_ism.hf.template import ChatTemplate
@@ -166,6 +167,7 @@ def diagnose(
     Raises:
         TypeError, ValueError: an argument does not fit.
     """
+    model = unwrapped(model)
     rule = get_mask(mask or (model.config.mask if isinstance(model, GPT) else DEFAULT_MASK))
     if isinstance(call, str) and call not in CALLS:
         raise ValueError(f"unknown way of calling {call!r}; there are {', '.join(CALLS)}, or pass a function")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -20,6 +21,13 @@ def require(*packages: str) -> None:
     for package in packages:
         if find_spec(package) is None:
             raise ModuleNotFoundError(f'{package} is not installed; pip install "mini-ism[hf]" brings it')
+
+
+def unwrapped(model: Any) -> nn.Module:
+    """The model inside peft's wrapper, which holds the adapters as well; any other model as it is."""
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    assert isinstance(inner, nn.Module)
+    return inner
 
 
 def is_hf_folder(path: str | Path) -> bool:

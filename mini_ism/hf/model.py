@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mini_ism.hf.loading import unwrapped
 from mini_ism.hf.masks import attention_mask, by_layer
 
 LONGEST = 4096
@@ -81,13 +82,14 @@ class HFModel:
     """
 
     def __init__(self, model: Any, context: int | None = None, mask: str = "causal") -> None:
-        text = model.config.get_text_config()
+        inner: Any = unwrapped(model)
+        self.inner = inner.eval()
+        text = self.inner.config.get_text_config()
         longest = int(getattr(text, "max_position_embeddings", LONGEST))
-        self.inner = model.eval()
         self.config = HFConfig(text.vocab_size, context or min(longest, LONGEST), mask)
         if not 1 <= self.config.context <= longest:
             raise ValueError(f"the model has room for {longest} positions, so context cannot be {context}")
-        self._names = inspect.signature(model.forward).parameters
+        self._names = inspect.signature(self.inner.forward).parameters
         self._cache_name = "cache" if "cache" in self._names else "past_key_values"  # its name before transformers 5.24
         attention_mask(
             model, torch.ones(1, 1, dtype=torch.bool), 0
