@@ -1,4 +1,4 @@
-"""Fine-tuning a Hugging Face chat model under a rule: batches for ``Trainer``, and adapters that remember.
+"""Fine-tuning a Hugging Face chat model: batches for ``Trainer`` under a rule, and adapters that record it.
 
 All turns of a dialogue are learned in one forward where the rule allows it, as causal and ISM do; under prefix each turn
 becomes a sequence of its own. Only what the model writes is a target.

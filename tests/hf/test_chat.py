@@ -72,7 +72,7 @@ PAIRS.remove(("gpt2", "flex_attention"))  # which transformers does not offer
 
 
 @pytest.mark.parametrize(("name", "attention"), PAIRS)
-@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile", "ignore::DeprecationWarning:torch")
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile", "ignore::DeprecationWarning")
 def test_three_turns_over_a_cache_equal_one_full_forward(name: str, attention: str) -> None:
     session = chat(name, attention)
     assert worst(session) <= CLOSE

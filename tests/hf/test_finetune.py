@@ -24,7 +24,7 @@ from mini_ism.hf.finetune import RECORD
 from tests.hf.templates import MESSAGES, tokenizer
 from tests.hf.tiny import tiny
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:transformers")  # peft asks it for an old name
+pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
 TEMPLATE = ChatTemplate(tokenizer("chatml"))
 CHATS = [{"messages": MESSAGES}, {"messages": MESSAGES[:2]}, {"messages": MESSAGES[2:]}]
 
@@ -152,7 +152,7 @@ def test_an_adapter_chats_and_is_examined() -> None:
     model = woken(lora(tiny("llama")))
     session = HFChatSession(model, TEMPLATE, context=200)
     reply = session.send("Hi.", max_new_tokens=3)
-    encoded = session.tokens[None, :-1]
+    encoded = session.tokens[None, :-2]  # without the last token and the end
     with torch.no_grad():
         dense = session.mask.dense(session.segments[: encoded.shape[1]])
         logits = model(encoded, attention_mask=dense[None, None]).logits[0]
