@@ -24,10 +24,11 @@ import torch
 from torch import Tensor
 
 from mini_ism.checks import whole_number
-from mini_ism.dialogue import Message, chat_format, check_messages
+from mini_ism.dialogue import DialogueFormat, Message, check_messages
 from mini_ism.interfaces import ChatFormat, ChatModel
 from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
+from mini_ism.model import GPT
 from mini_ism.planner import Plan, Planner
 from mini_ism.replies import AnswerWriter, Reply, Stopped
 from mini_ism.reuse import borders
@@ -64,24 +65,36 @@ class ChatSession:
 
     def __init__(
         self,
-        model: ChatModel,
-        tokenizer: tiktoken.Encoding | ChatFormat,
+        model: GPT,
+        tokenizer: tiktoken.Encoding,
         mask: str | Mask | None = None,
         *,
         system: str | None = None,
         messages: Sequence[Message] = (),
         chunk: int | None = None,
     ) -> None:
+        self.model, self.tokenizer = model, tokenizer
+        self._start(model, DialogueFormat(tokenizer), mask, system, messages, chunk)
+
+    def _start(
+        self,
+        model: ChatModel,
+        style: ChatFormat,
+        mask: str | Mask | None,
+        system: str | None,
+        messages: Sequence[Message],
+        chunk: int | None,
+    ) -> None:
+        """Begin with any model and any way to write a conversation that the engine can read."""
         self.chunk = None if chunk is None else whole_number("chunk", chunk, 1)
-        if tokenizer.n_vocab > model.config.vocab_size:
+        if style.n_vocab > model.config.vocab_size:
             raise ValueError(
-                f"the tokenizer has {tokenizer.n_vocab} tokens, the model only {model.config.vocab_size}; "
+                f"the tokenizer has {style.n_vocab} tokens, the model only {model.config.vocab_size}; "
                 "use the tokenizer it was trained with"
             )
         context = model.config.context
-        style = chat_format(tokenizer)
         model.eval()
-        self.model, self.tokenizer, self.style = model, tokenizer, style
+        self._engine, self.style = model, style
         self.mask = get_mask(model.config.mask if mask is None else mask)
         self.trace: list[Event] = []
         self._talk = Conversation(style, context)
@@ -139,7 +152,7 @@ class ChatSession:
     @property
     def room(self) -> int:
         """How many positions of the context are left."""
-        return self.model.config.context - self._said.length
+        return self._engine.config.context - self._said.length
 
     def send(self, text: str, **options: Any) -> Reply:
         """Say something and wait for the whole reply; see :meth:`stream` for the options and the errors."""
@@ -187,7 +200,7 @@ class ChatSession:
         if needed > self.room:
             raise ContextFullError(
                 f"the message needs {needed} positions with the shortest answer, but only {self.room} of the context's "
-                f"{self.model.config.context} are left after {self._said.length}; "
+                f"{self._engine.config.context} are left after {self._said.length}; "
                 "truncate() the conversation or start a new one"
             )
         answer = self._answer(text, longest, sampler, stops)
@@ -264,7 +277,7 @@ class ChatSession:
             self._cut(len(said.messages) - 2)
         else:
             text = self.style.decode(tokens.tolist()).removeprefix(" ")
-            logits = torch.zeros(0, self.model.config.vocab_size)  # they went with whoever was writing
+            logits = torch.zeros(0, self._engine.config.vocab_size)  # they went with whoever was writing
             self._talk.close(Reply(text, tokens.clone(), logits, "interrupted"))
 
     def _cut(self, messages: int) -> None:
@@ -286,19 +299,19 @@ class ChatSession:
             self._note("reuse", 0, plan.kept, 0.0, 0)
         for start, stop in self._chunks(plan):
             mask = None if plan.sees_all else self._planner.rows(start, stop)  # (chunk, stop)
-            tokens = self._talk.tokens[None, start:stop].to(self.model.device)  # (1, chunk)
-            logits = self.model.compute(tokens, mask, self._cache, logits_at=slice(-1, None))  # (1, 1, V)
+            tokens = self._talk.tokens[None, start:stop].to(self._engine.device)  # (1, chunk)
+            logits = self._engine.compute(tokens, mask, self._cache, logits_at=slice(-1, None))  # (1, 1, V)
             self._planner.computed(stop)
             scores: Tensor = logits[0, -1].float().cpu()  # waits for the device, so that the clock is honest
             now = time.perf_counter()
-            self._note(phase, start, stop, now - clock, self.model.flops(stop - start, (stop - start) * stop))
+            self._note(phase, start, stop, now - clock, self._engine.flops(stop - start, (stop - start) * stop))
             clock = now
         return scores
 
     def _revise(self, turn: int) -> Plan:
         """Throw away what the cache holds and the conversation, as it is, cannot use; what is left to be computed."""
         planner, length, held = self._planner, self._said.length, self._cache.length
-        if (weights := _version(self.model)) != self._weights:
+        if (weights := _version(self._engine)) != self._weights:
             planner.keep(0)
             self._weights = weights
         common = min(planner.length, length, held)
@@ -327,7 +340,7 @@ class ChatSession:
         yield from pairwise(cuts)
 
     def _note(self, phase: Phase, start: int, stop: int, seconds: float, flops: int, turn: int | None = None) -> None:
-        kv_bytes = self.model.kv_bytes(self._cache.length)
+        kv_bytes = self._engine.kv_bytes(self._cache.length)
         self.trace.append(Event(self.turn if turn is None else turn, phase, start, stop, seconds, flops, kv_bytes))
 
 

@@ -34,6 +34,9 @@ class HFChatSession(ChatSession):
             attention that would drop the mask an :class:`UnfitAttentionError`.
     """
 
+    model: HFModel  # type: ignore[assignment]  # all else is as in a session with a GPT
+    tokenizer: ChatTemplate  # type: ignore[assignment]
+
     def __init__(
         self,
         model: Any,
@@ -45,6 +48,6 @@ class HFChatSession(ChatSession):
         chunk: int | None = None,
         context: int | None = None,
     ) -> None:
-        read = model if isinstance(model, HFModel) else HFModel(model, context)
-        style = tokenizer if isinstance(tokenizer, ChatTemplate) else ChatTemplate(tokenizer)
-        super().__init__(read, style, mask, system=system, messages=messages, chunk=chunk)
+        self.model = model if isinstance(model, HFModel) else HFModel(model, context)
+        self.tokenizer = tokenizer if isinstance(tokenizer, ChatTemplate) else ChatTemplate(tokenizer)
+        self._start(self.model, self.tokenizer, mask, system, messages, chunk)

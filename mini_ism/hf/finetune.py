@@ -1,7 +1,7 @@
 """Fine-tuning a Hugging Face chat model: batches for ``Trainer`` under a rule, and adapters that record it.
 
-All turns of a dialogue are learned in one forward where the rule allows it, as causal and ISM do; under prefix each turn
-becomes a sequence of its own. Only what the model writes is a target.
+All turns of a dialogue are learned in one forward where the rule allows it, as causal and ISM do; under prefix each
+turn becomes a sequence of its own. Only what the model writes is a target.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mini_ism.checks import whole_number
 from mini_ism.dialogue import EncodedDialogue, Message
 from mini_ism.hf.chat import DEFAULT_MASK
 from mini_ism.hf.loading import require, unwrapped
-from mini_ism.hf.masks import attention_mask
+from mini_ism.hf.masks import attention_mask, check_follows
 from mini_ism.hf.template import ChatTemplate, labels
 from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
@@ -49,7 +49,7 @@ class ChatCollator:
         self.model, self.mask = unwrapped(model), get_mask(mask)
         self.template = tokenizer if isinstance(tokenizer, ChatTemplate) else ChatTemplate(tokenizer)
         self.length = None if length is None else whole_number("length", length, 2)
-        attention_mask(self.model, torch.ones(1, 1, dtype=torch.bool), 0)  # refuses what does not fit
+        check_follows(self.model)
 
     def __call__(self, examples: Sequence[Mapping[str, Any]]) -> dict[str, object]:
         """A batch ``[B, T]`` of examples, each with its ``messages``.

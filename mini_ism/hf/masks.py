@@ -27,6 +27,8 @@ FIT = ("sdpa", "eager", "flex_attention")
 """The implementations of attention that follow any mask."""
 FULL, SLIDING = "full_attention", "sliding_attention"
 NO_BLOCK = -1
+SAME = 1e-4
+"""Scores that differ by less, as a share of their spread, are taken to be the same."""
 
 
 class UnfitAttentionError(ValueError):
@@ -55,6 +57,30 @@ def attention_mask(model: Any, allowed: Tensor, start: int) -> AttentionMask | d
     dtype = next(model.parameters()).dtype
     kinds = {kind: _form(implementation, rows, dtype) for kind, rows in by_layer(config, allowed, start).items()}
     return next(iter(kinds.values())) if getattr(config, "layer_types", None) is None else kinds
+
+
+@torch.no_grad()
+def check_follows(model: Any) -> None:
+    """Try whether a model's attention follows a mask: two tokens, the second of which is hidden from the first, or not.
+
+    Raises:
+        UnfitAttentionError: it does not, or cannot; see :func:`attention_mask`.
+    """
+    training, tokens = model.training, torch.tensor([[0, 1], [0, 2]], device=model.device)
+    model.eval()
+    try:
+        for what, rows in (("reads what it hides", torch.ones(2, 2).tril()), ("hides what it shows", torch.ones(2, 2))):
+            given = attention_mask(model, rows.bool().to(model.device), 0)
+            first = model(tokens, attention_mask=given, use_cache=False).logits[:, 0].float()  # (2, V)
+            moved = float((first[0] - first[1]).abs().max()) > SAME * float(first.std())
+            if moved != bool(rows.all()):
+                implementation = model.config.get_text_config()._attn_implementation
+                raise UnfitAttentionError(
+                    f"{type(model).__name__} does not follow a mask under attention {implementation!r}: it {what}; "
+                    "load it with another attn_implementation"
+                )
+    finally:
+        model.train(training)
 
 
 def by_layer(config: Any, allowed: Tensor, start: int) -> dict[str, Tensor]:
@@ -87,7 +113,7 @@ def _form(implementation: str, allowed: Tensor, dtype: torch.dtype) -> Attention
     B, _, T, S = rows.shape
 
     def rule(b: Tensor, h: Tensor, q: Tensor, kv: Tensor) -> Tensor:
-        return rows[b, 0, q, kv]
+        return rows[b if B > 1 else 0, 0, q, kv]
 
     return create_block_mask(rule, B, None, T, S, device=str(rows.device))
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from mini_ism.hf.loading import unwrapped
-from mini_ism.hf.masks import attention_mask, by_layer
+from mini_ism.hf.masks import UnfitAttentionError, attention_mask, by_layer, check_follows
 
 LONGEST = 4096
 """Positions that a conversation may have unless more are asked for: the engine keeps a matrix over all pairs."""
@@ -77,7 +77,7 @@ class HFModel:
         mask: the rule it was trained with, for the record.
 
     Raises:
-        UnfitAttentionError: the attention cannot follow a mask of one's own.
+        UnfitAttentionError: the attention does not follow a mask of one's own; it is tried.
         ValueError: the model keeps something else than keys and values, or no room is left.
     """
 
@@ -85,15 +85,15 @@ class HFModel:
         inner: Any = unwrapped(model)
         self.inner = inner.eval()
         text = self.inner.config.get_text_config()
+        if not hasattr(text, "num_attention_heads"):
+            raise UnfitAttentionError(f"{type(inner).__name__} has no attention heads, so no mask says what it reads")
         longest = int(getattr(text, "max_position_embeddings", LONGEST))
         self.config = HFConfig(text.vocab_size, context or min(longest, LONGEST), mask)
         if not 1 <= self.config.context <= longest:
             raise ValueError(f"the model has room for {longest} positions, so context cannot be {context}")
         self._names = inspect.signature(self.inner.forward).parameters
-        self._cache_name = "cache" if "cache" in self._names else "past_key_values"  # its name before transformers 5.24
-        attention_mask(
-            model, torch.ones(1, 1, dtype=torch.bool), 0
-        )  # refuses what does not fit, before anything is read
+        self._cache_name = "cache" if "cache" in self._names else "past_key_values"  # the name in earlier versions
+        check_follows(inner)
 
     @property
     def device(self) -> torch.device:

@@ -36,7 +36,7 @@ def mask_difference(
     total = len(dialogue)
     if not total or wanted.shape != (total, total) or found.shape != (total, total):
         raise ValueError(
-            f"a difference needs two matrices [T, T] and T tokens, got {wanted.shape}, {found.shape}, {total}"
+            f"a difference needs two matrices [T, T] and T tokens, got {wanted.shape}, {found.shape} and {total}"
         )
     cell = cell_side(size, total)
     side, origin = cell * total, GUTTER + STRIP

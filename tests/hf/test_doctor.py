@@ -1,11 +1,14 @@
 """The mask doctor finds planted faults, names them, and raises no false alarm."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import transformers
+from packaging.version import Version
 from torch import Tensor
 
 from mini_ism import get_mask, load_model
@@ -22,6 +25,7 @@ MESSAGES = [
     {"role": "user", "content": "Who am I?"},
     {"role": "assistant", "content": "You are"},
 ]
+OLD = Version(transformers.__version__) < Version("5.24")
 WARM = "turn 2, warm cache"
 
 
@@ -35,6 +39,8 @@ def check(model: Any, mask: str = "ism(sink=True)", **options: Any) -> Diagnosis
 @pytest.mark.parametrize("name", ARCHITECTURES)
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 def test_a_model_that_gets_the_rule_s_rows_is_healthy(name: str, attention: str) -> None:
+    if OLD and (name, attention) == ("gpt2", "eager"):
+        pytest.skip("there the doctor is right: GPT-2's own triangle is laid over any mask in transformers 5.0")
     found = check(tiny(name, attention))
     assert found.healthy, str(found)
     assert len(found.examinations) == 5
@@ -121,6 +127,7 @@ def test_a_chunk_border_inside_a_question() -> None:
     assert not found[WARM].faults
 
 
+@pytest.mark.skipif(OLD, reason="earlier versions ignore is_causal=False")
 def test_a_static_cache_that_is_not_causal() -> None:
     from transformers import StaticCache
 
@@ -255,7 +262,7 @@ def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFi
     assert "nowhere" in capsys.readouterr().err
     tiny("llama").save_pretrained(tmp_path)
     assert main(["doctor", "--model", str(tmp_path)]) == 1
-    assert "cannot be read" in capsys.readouterr().err  # no tokenizer
+    assert re.search("cannot be read|no chat template", capsys.readouterr().err)  # no tokenizer
     tokenizer("chatml").save_pretrained(tmp_path)
     assert main(["doctor", "--model", str(tmp_path), "--attention", "flash_attention_2"]) == 1
     assert "cannot be read" in capsys.readouterr().err

@@ -24,7 +24,9 @@ from mini_ism.hf.finetune import RECORD
 from tests.hf.templates import MESSAGES, tokenizer
 from tests.hf.tiny import tiny
 
-pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.is_gradient_checkpointing. is deprecated:FutureWarning", "ignore:Could not find a config file:UserWarning"
+)
 TEMPLATE = ChatTemplate(tokenizer("chatml"))
 CHATS = [{"messages": MESSAGES}, {"messages": MESSAGES[:2]}, {"messages": MESSAGES[2:]}]
 
