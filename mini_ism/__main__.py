@@ -25,6 +25,7 @@ from mini_ism.devices import DEVICES, get_device
 from mini_ism.dialogue import encode_dialogue
 from mini_ism.distributed import join
 from mini_ism.evaluation import evaluate
+from mini_ism.hf.chat import DEFAULT_MASK, HFChatSession
 from mini_ism.hf.doctor import diagnose
 from mini_ism.hf.fetch import SOURCES, fetch
 from mini_ism.hf.loading import is_hf_folder, load_chat_model
@@ -97,7 +98,9 @@ def _parser() -> argparse.ArgumentParser:
     chat = commands.add_parser("chat", parents=[shared], help="talk to a model, and see what each turn costs")
     chat.set_defaults(run=_chat)
     chat.add_argument("--mask", help="a shipped model (default: ism), or 'all' three masks; with --model, a rule")
-    chat.add_argument("--model", help="a folder, instead of the shipped models")
+    chat.add_argument(
+        "--model", help="a folder, of this package or a Hugging Face chat model, instead of the shipped ones"
+    )
     chat.add_argument("--system", help="a system prompt")
     chat.add_argument("--temperature", type=float, default=0.0, help="0 = always the likeliest token")
     chat.add_argument("--seed", type=int, help="for the same answers again")
@@ -187,8 +190,13 @@ def _eval(options: argparse.Namespace) -> None:
 
 
 def _chat(options: argparse.Namespace) -> None:
-    chats = {}
+    chats: dict[str, ChatSession] = {}
     for mask in COURSE_MASKS if options.mask == "all" else [options.mask]:
+        if options.model and is_hf_folder(options.model):
+            read, template = load_chat_model(options.model)
+            rule = mask or DEFAULT_MASK
+            chats[rule] = HFChatSession(read.to(get_device(options.device)), template, rule, system=options.system)
+            continue
         model, tokenizer = load_model(options.model or mask or "ism", options.device)
         rule = mask if options.model else None  # each shipped model has its own
         chats[mask or options.model or "ism"] = ChatSession(model, tokenizer, rule, system=options.system)

@@ -48,6 +48,8 @@ class HFChatSession(ChatSession):
         chunk: int | None = None,
         context: int | None = None,
     ) -> None:
+        if isinstance(model, HFModel) and context is not None:
+            raise ValueError("the context belongs to the HFModel that is handed in; set it there")
         self.model = model if isinstance(model, HFModel) else HFModel(model, context)
         self.tokenizer = tokenizer if isinstance(tokenizer, ChatTemplate) else ChatTemplate(tokenizer)
         self._start(self.model, self.tokenizer, mask, system, messages, chunk)

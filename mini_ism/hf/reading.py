@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention.flex_attention import BlockMask
 
 from mini_ism.hf.masks import FIT, attention_mask
 from mini_ism.mask import Mask
@@ -141,13 +142,20 @@ class Reader:
         if isinstance(self.model, GPT):
             return self.model.forward(tokens, cache=cache, **given)
         for key, value in given.items():  # one row for all
-            if isinstance(value, Tensor) and value.ndim == 2 and len(value) == 1:
-                given[key] = value.expand(len(tokens), -1)
+            wide = isinstance(value, Tensor) and value.ndim == 2 and len(value) == 1
+            given[key] = _moved(value.expand(len(tokens), -1) if wide else value, tokens.device)
         name = "cache" if "cache" in inspect.signature(self.model.forward).parameters else "past_key_values"
         if cache is not None:
             given |= {name: cache, "use_cache": True}
         logits: Tensor = self.model(tokens, **given).logits
         return logits
+
+
+def _moved(value: Any, device: torch.device) -> Any:
+    """A tensor, a block mask or a dict of them, on a device; anything else as it is."""
+    if isinstance(value, dict):
+        return {key: _moved(inner, device) for key, inner in value.items()}
+    return value.to(device) if isinstance(value, Tensor | BlockMask) else value
 
 
 @contextmanager
@@ -194,7 +202,8 @@ def read_changed(
         Logits ``[B, T, V]``.
     """
     B, T, C = changes.shape
-    padded = torch.cat([torch.zeros(padding, dtype=torch.long), tokens]).expand(B, -1)  # (B, P + T)
+    device = reader.embedding.weight.device
+    padded = torch.cat([torch.zeros(padding, dtype=torch.long), tokens]).to(device).expand(B, -1)  # (B, P + T)
     added = torch.cat([torch.zeros(B, padding, C), changes], dim=1)
     cache = reader.cache(B, padding + T) if cached else None
     capacity = _capacity(cache)
@@ -209,7 +218,7 @@ def read_changed(
         for start, stop in cuts:
             chunk = Chunk(reader.model, mask, segments[:stop], start, stop, padding, capacity)
             at = chunk.last
-            scores.append(reader.read(padded[:, chunk.first : at], chunk, cache)[:, -(stop - start) :].float())
+            scores.append(reader.read(padded[:, chunk.first : at], chunk, cache)[:, -(stop - start) :].float().cpu())
             _fill_empty_slots(cache, at)
     finally:
         hook.remove()
@@ -228,4 +237,4 @@ def _fill_empty_slots(cache: Any, filled: int) -> None:
         return
     for layer in cache.layers:
         for kept in (layer.keys, layer.values):
-            kept[-1, :, filled:] = torch.randn(kept[-1, :, filled:].shape)
+            kept[-1, :, filled:] = torch.randn_like(kept[-1, :, filled:])

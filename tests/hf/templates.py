@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from typing import Any
 
@@ -69,6 +70,24 @@ def _backend() -> str:
     )
     backend.train_from_iterator(TEXT * 4, trainer)
     return str(backend.to_str())
+
+
+def sentencepiece(template: str) -> Any:
+    """The same with a tokenizer that writes a space as ``▁`` and begins a text with one, as Llama 2's does."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
+    trainer = trainers.BpeTrainer(vocab_size=VOCAB, special_tokens=MARKERS, show_progress=False)
+    backend.train_from_iterator([*TEXT * 4, "zqusernwer0123456789"], trainer)
+    learned = json.loads(backend.to_str())["model"]
+    vocab = learned["vocab"] | {f"<0x{byte:02X}>": len(learned["vocab"]) + byte for byte in range(256)}
+    backend.model = models.BPE(vocab, [tuple(pair) for pair in learned["merges"]], byte_fallback=True)
+    backend.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
+    made = PreTrainedTokenizerFast(tokenizer_object=backend, bos_token="<s>", eos_token="</s>", pad_token="<pad>")
+    made.chat_template = TEMPLATES[template]
+    return made
 
 
 def tokenizer(template: str | None) -> Any:

@@ -1,6 +1,6 @@
 """Conversations over a warm cache equal one full forward, and prefix with the same reuse does not."""
 
-import inspect
+import functools
 from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
@@ -131,10 +131,10 @@ def test_a_version_that_ignores_is_causal_is_found_out() -> None:
     model = tiny("llama")
     forward = model.forward
 
+    @functools.wraps(forward)
     def deaf(*args: Any, is_causal: bool | None = None, **options: Any) -> Any:
         return forward(*args, **options)
 
-    deaf.__signature__ = inspect.signature(forward)
     model.forward = deaf
     session = HFChatSession(model, tokenizer("chatml"), context=200)
     assert not session.model.mask_free
@@ -229,6 +229,8 @@ def test_bad_input() -> None:
         HFChatSession(tiny("llama", vocab_size=300), tokenizer("chatml"))
     with pytest.raises(TemplateError, match="leave out the system prompt"):
         HFChatSession(tiny("llama"), tokenizer("mistral"), system="You are.")
+    with pytest.raises(ValueError, match="context belongs to the HFModel"):
+        HFChatSession(HFModel(tiny("llama")), tokenizer("chatml"), context=99)
     with pytest.raises(ContextFullError, match="needs"):
         chat().send("Where? " * 300)
 

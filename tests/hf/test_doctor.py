@@ -257,6 +257,20 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out.startswith("all as declared: mask ism\n")
 
 
+def test_chat_on_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny("llama").save_pretrained(tmp_path)
+    tokenizer("chatml").save_pretrained(tmp_path)
+    typed = iter(["Where is the key?", "Who am I?", ""])
+    monkeypatch.setattr("builtins.input", lambda prompt: next(typed))
+    assert main(["chat", "--model", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("ism(sink=True)> ") == 2
+    assert "reused 0, read 17," in printed
+    assert printed.count("reused 0,") == 1
+
+
 def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--model", str(tmp_path / "nowhere")]) == 1
     assert "nowhere" in capsys.readouterr().err

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mini_ism.hf import ChatTemplate, TemplateError, labels
-from tests.hf.templates import MARKERS, MESSAGES, TEMPLATES, tokenizer
+from tests.hf.templates import MARKERS, MESSAGES, TEMPLATES, sentencepiece, tokenizer
 
 SYSTEM = {"role": "system", "content": "You are a helpful assistant."}
 KNOWN = [name for name in TEMPLATES if name != "qwen3"]
@@ -123,6 +123,18 @@ def test_bytes_of_tokens_add_up_to_the_text(name: str) -> None:
     ids = template.encode_message("assistant", "Zoë 🔑 is")
     assert b"".join(map(template.decode_single_token_bytes, ids)).decode().strip() == "Zoë 🔑 is"
     assert template.decode(ids).strip() == "Zoë 🔑 is"
+
+
+@pytest.mark.parametrize("name", ["mistral", "chatml"])
+def test_a_tokenizer_that_writes_spaces_as_letters(name: str) -> None:
+    template = ChatTemplate(sentencepiece(name))
+    whole = template.tokenizer.apply_chat_template(MESSAGES[:-1], tokenize=False, add_generation_prompt=True)
+    assert (
+        template.encode(MESSAGES[:-1]).tokens.tolist()
+        == template.tokenizer(whole, add_special_tokens=False)["input_ids"]
+    )
+    ids = template.encode_message("assistant", "It is ë.")
+    assert b"".join(map(template.decode_single_token_bytes, ids)).decode().strip() == "It is ë."
 
 
 REFUSED = {
