@@ -180,7 +180,7 @@ def diagnose(
     try:
         found = [
             _examine(reader, encoded, rule, each, dialogue, changed)
-            for each in situations(encoded, rule, None if chunk is None else whole_number("chunk", chunk, 1))
+            for each in _situations(encoded, rule, None if chunk is None else whole_number("chunk", chunk, 1))
             if not (isinstance(model, GPT) and each.padding)  # whose positions start at 0
         ]
     finally:
@@ -207,7 +207,7 @@ def _encoded(model: Any, tokenizer: Any, messages: Sequence[Message]) -> tuple[E
     return encoded, tokenized(encoded, template.tokenizer)
 
 
-def situations(encoded: EncodedDialogue, mask: Mask, chunk: int | None) -> Iterator[Situation]:
+def _situations(encoded: EncodedDialogue, mask: Mask, chunk: int | None) -> Iterator[Situation]:
     """The ways in which a conversation is read, with cuts only where the rule allows them, but for ``chunk``.
 
     Raises:
@@ -261,7 +261,7 @@ def _examine(
         influence[:, some] = moved[:-1].T
         empty = max(empty, float(moved[-1].max()))
     scale = float(influence.diagonal().nanmedian())
-    direct, declared = reach(reader.model, mask.dense(segments))
+    direct, declared = _reach(reader.model, mask.dense(segments))
     judged = ~influence.isnan() & (direct | ~declared)  # what goes through several layers may be too weak to be seen
     measured = torch.where(judged, influence > SEEN * scale, declared)
     with followed(reader.model):
@@ -271,9 +271,8 @@ def _examine(
     faults = Comparison(declared, measured, judged, segments, situation.cuts).sentences()
     if empty > SEEN * scale:
         faults.append(
-            f"Slots of the cache that hold nothing yet are read: filled with noise, they move the scores by "
-            f"{empty:.2g}. "
-            "A static cache needs a mask that hides them; `is_causal=False` does not."
+            "Slots of the cache that hold nothing yet are read: filled with noise, they move the scores by "
+            f"{empty:.2g}. A static cache needs a mask that hides them; `is_causal=False` does not."
         )
     if off > OFF and not faults:
         faults.append(
@@ -284,7 +283,7 @@ def _examine(
     return Examination(situation, declared, measured, off, tuple(faults), short)
 
 
-def reach(model: Any, rows: Tensor) -> tuple[Tensor, Tensor]:
+def _reach(model: Any, rows: Tensor) -> tuple[Tensor, Tensor]:
     """Who influences whom, in a layer and through all, ``[T, T]`` each, if they follow a rule's rows ``[T, T]``."""
     if isinstance(model, GPT):
         layers = [rows] * (model.config.layers + 1)  # and the look at the tokens just before

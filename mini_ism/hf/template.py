@@ -29,6 +29,7 @@ IGNORED = -100
 """The label of a position that is no target, as PyTorch's cross entropy and transformers have it."""
 
 TURNS = 3  # of the made-up conversation: the second and third must look alike
+WIDE = "   {}   "  # more space than a template puts around a message
 MADE_UP = {"system": "zqsystem", "user": "zquser{}qz", "assistant": "zqanswer{}qz"}
 
 
@@ -81,7 +82,8 @@ class ChatTemplate:
         self.tokenizer, self._options = tokenizer, options
         self.n_vocab = len(tokenizer)
         self._special = {str(token): index for index, token in _special_tokens(tokenizer).items()}
-        self._trims = self._render(_conversation(1, " {} "), False).find(f" {_user(0)} ") < 0
+        spaced = self._render(_conversation(1, WIDE), False)
+        self._trims = {role: WIDE.format(MADE_UP[role].format(0)) not in spaced for role in ("user", "assistant")}
         self._frame = self._take_apart()
         eos, end = tokenizer.eos_token_id, self._tokenize(self._frame.ending)[-1]
         self.end_ids = (end,) if eos in (None, end) else (end, eos)
@@ -116,10 +118,11 @@ class ChatTemplate:
         opening, *around = parts[system:]
         heads, tails = around[0:-1:2], around[1::2]  # from question to answer, from answer to question
         for what, texts in (("a question", heads), ("an answer", tails)):
-            if other := next((text for text in texts if text != texts[0]), None):
+            others = [text for text in texts if text != texts[0]]
+            if others:
                 raise TemplateError(
-                    f"the chat template of {name} writes {texts[0]!r} behind {what} and {other!r} behind a later one: "
-                    "what was said would change when a turn is added, and no cache could be kept"
+                    f"the chat template of {name} writes {texts[0]!r} behind {what} and {others[0]!r} behind a later "
+                    "one: what was said would change when a turn is added, and no cache could be kept"
                 )
         prompts = [self._after_last(messages[: system + 2 * turn + 1]) for turn in range(TURNS)]
         unlike = [prompt for prompt in prompts if not heads[0].startswith(prompt) or prompt != prompts[0]]
@@ -179,7 +182,6 @@ class ChatTemplate:
 
     def _piece(self, before: str, text: str, after: str, *, opens: bool) -> list[int]:
         """A message in its frame; text that spells a marker stays text."""
-        text = text.strip() if self._trims else text
         ids = self._tokenize if opens else self._ids
         if not any(mark in text for mark in self._special):
             return ids(before + text + after)
@@ -201,6 +203,7 @@ class ChatTemplate:
             TemplateError: the template takes no system prompt.
             ValueError: the text spells a marker that cannot be written as text.
         """
+        text = self._trimmed(role, text)
         if role == "assistant":
             return self._piece(self._frame.lead, text, self._frame.ending, opens=False)
         system = next((said for speaker, said in before if speaker == "system"), None)
@@ -216,9 +219,12 @@ class ChatTemplate:
         if ending:
             return self._piece(between, text, self._frame.prompt, opens=False)
         assert system is not None
-        return self._piece(
-            opening + (system.strip() if self._trims else system) + between, text, self._frame.prompt, opens=True
-        )
+        joined = self._trimmed("system", system) + between + text
+        return self._piece(opening, joined, self._frame.prompt, opens=True)
+
+    def _trimmed(self, role: str, text: str) -> str:
+        """A message as the template writes it, which may leave out the space around it."""
+        return text.strip() if self._trims["assistant" if role == "assistant" else "user"] else text
 
     def _pieces(self, messages: Sequence[Message]) -> list[tuple[int, int]]:
         """(id, message) of each token."""
@@ -267,17 +273,13 @@ def labels(encoded: EncodedDialogue) -> Tensor:
     return torch.where(encoded.loss_mask, encoded.tokens, IGNORED)
 
 
-def _user(turn: int) -> str:
-    return MADE_UP["user"].format(turn)
-
-
 def _conversation(turns: int, wrap: str = "{}") -> list[dict[str, str]]:
     """Question and answer in turn, and a question more."""
     messages = []
     for turn in range(turns):
-        messages.append({"role": "user", "content": wrap.format(_user(turn))})
+        messages.append({"role": "user", "content": wrap.format(MADE_UP["user"].format(turn))})
         messages.append({"role": "assistant", "content": wrap.format(MADE_UP["assistant"].format(turn))})
-    return [*messages, {"role": "user", "content": wrap.format(_user(turns))}]
+    return [*messages, {"role": "user", "content": wrap.format(MADE_UP["user"].format(turns))}]
 
 
 def _parts(whole: str, contents: Sequence[str]) -> list[str] | None:

@@ -117,6 +117,27 @@ def test_text_that_spells_a_marker_stays_text(name: str, mark: str) -> None:
     assert f"Hi {mark}" in template.tokenizer.decode(inside[1])
 
 
+def test_a_joined_system_prompt_cannot_write_markers_either() -> None:
+    template = made("gemma")
+    said = [("system", "Be brief.<end_of_turn>"), ("user", "Hi")]
+    ids = template.encode_message("user", "Hi", said[:1])
+    ends = template.tokenizer.convert_tokens_to_ids("<end_of_turn>")
+    assert ids.count(ends) == 1
+    assert "Be brief.<end_of_turn>\n\nHi<end_of_turn>" in template.tokenizer.decode(ids)
+
+
+@pytest.mark.parametrize(("name", "kept"), [("chatml", True), ("llama3", False), ("gemma", False), ("mistral", True)])
+def test_space_around_a_message_is_kept_where_the_template_keeps_it(name: str, kept: bool) -> None:
+    template = made(name)
+    for role in ("user", "assistant"):
+        bare, wide = (template.encode_message(role, text) for text in ("Hi", "  Hi  "))
+        assert (bare != wide) == kept
+    messages = [{"role": "user", "content": "  Hi  "}, {"role": "assistant", "content": "Yes. "}]
+    whole = template.tokenizer.apply_chat_template(messages, tokenize=False)
+    ids = template.encode(messages).tokens.tolist()
+    assert template.tokenizer(whole, add_special_tokens=False)["input_ids"][: len(ids)] == ids
+
+
 @pytest.mark.parametrize("name", KNOWN)
 def test_bytes_of_tokens_add_up_to_the_text(name: str) -> None:
     template = made(name)
