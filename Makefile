@@ -19,6 +19,7 @@ help:
 	@echo "make lab        open the first notebook in JupyterLab"
 	@echo "make test       every test: unit, slow, notebooks, browser (when Chromium is found)"
 	@echo "make quick      the tests that take seconds"
+	@echo "make hf         the tests of the Hugging Face part, which installs transformers"
 	@echo "make notebooks  execute the notebooks and write their outputs back"
 	@echo "make colab      pack the wheel and the notebooks for Colab"
 	@echo "make colab-test execute the notebooks, and drive the widgets, among Colab's versions"
@@ -36,6 +37,9 @@ test: $(VENV)/test.stamp
 
 quick: $(VENV)/test.stamp
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 -m "not slow and not browser and not notebook" $(TEST_ARGS)
+
+hf: $(VENV)/hf.stamp
+	OMP_NUM_THREADS=1 $(RUN) -m pytest tests/hf $(TEST_ARGS)
 
 notebooks: $(VENV)/test.stamp
 	$(RUN) -m tools.run_notebooks
@@ -81,10 +85,14 @@ $(VENV)/bench.stamp: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
 	$(INSTALL) ".[bench]"
 	@touch $@
 
+$(VENV)/hf.stamp: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
+	$(INSTALL) ".[test,hf]"
+	@touch $@
+
 $(COLAB)/test.stamp: pyproject.toml constraints-colab.txt
 	test -d $(COLAB) || $(PYTHON) -m venv $(COLAB)
 	$(INSTALL_COLAB) -e ".[test]"
 	$(INSTALL_COLAB) jupyterlab==3.6.8 jupyterlab_widgets==1.1.11
 	@touch $@
 
-.PHONY: help lab test quick notebooks checkpoints colab colab-test bench lint format clean
+.PHONY: help lab test quick hf notebooks checkpoints colab colab-test bench lint format clean
