@@ -74,13 +74,19 @@ def check_follows(model: Any) -> None:
             first = model(tokens, attention_mask=given, use_cache=False).logits[:, 0].float()  # (2, V)
             moved = float((first[0] - first[1]).abs().max()) > SAME * float(first.std())
             if moved != bool(rows.all()):
-                implementation = model.config.get_text_config()._attn_implementation
-                raise UnfitAttentionError(
-                    f"{type(model).__name__} does not follow a mask under attention {implementation!r}: it {what}; "
-                    "load it with another attn_implementation"
-                )
+                raise UnfitAttentionError(f"{_under(model)} does not follow a mask: it {what}; {OTHER}")
+    except RuntimeError as error:  # PyTorch's compiler has its own
+        first_line = str(error).strip().split("\n", 1)[0]
+        raise UnfitAttentionError(f"{_under(model)} cannot be computed here: {first_line}; {OTHER}") from error
     finally:
         model.train(training)
+
+
+OTHER = "load it with another attn_implementation"
+
+
+def _under(model: Any) -> str:
+    return f"{type(model).__name__} under attention {model.config.get_text_config()._attn_implementation!r}"
 
 
 def by_layer(config: Any, allowed: Tensor, start: int) -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Iterator
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import pytest
 import torch
@@ -144,6 +144,13 @@ def test_a_version_that_ignores_is_causal_is_found_out() -> None:
     assert worst(session) <= CLOSE
 
 
+def test_an_attention_that_cannot_be_compiled_is_told_in_a_line() -> None:
+    model = tiny("llama")
+    model.forward = Mock(side_effect=RuntimeError("C++ compile error\nand a thousand lines"))
+    with pytest.raises(UnfitAttentionError, match=r"'sdpa' cannot be computed here: C\+\+ compile error; load it"):
+        HFModel(model)
+
+
 def test_it_streams_and_goes_on_after_an_interrupt() -> None:
     session = chat()
     with patch.object(Sampler, "pick", side_effect=ANSWER * 9):
@@ -258,5 +265,7 @@ def test_an_attention_that_goes_its_own_way_is_found_out(rows: int, reason: str)
         return forward(*args, attention_mask=own, **options)
 
     model.forward = stubborn
-    with pytest.raises(UnfitAttentionError, match=f"does not follow a mask under attention 'sdpa': {reason}"):
+    with pytest.raises(
+        UnfitAttentionError, match=f"LlamaForCausalLM under attention 'sdpa' does not follow a mask: {reason}"
+    ):
         HFModel(model)
