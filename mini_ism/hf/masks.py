@@ -27,6 +27,8 @@ FIT = ("sdpa", "eager", "flex_attention")
 """The implementations of attention that follow any mask."""
 FULL, SLIDING = "full_attention", "sliding_attention"
 NO_BLOCK = -1
+PROBE = 24
+"""Tokens of a forward that finds out what an attention does: as many as a compiled kernel needs."""
 SAME = 1e-4
 """Scores that differ by less, as a share of their spread, are taken to be the same."""
 
@@ -61,16 +63,18 @@ def attention_mask(model: Any, allowed: Tensor, start: int) -> AttentionMask | d
 
 @torch.no_grad()
 def check_follows(model: Any) -> None:
-    """Try whether a model's attention follows a mask: two tokens, the second of which is hidden from the first, or not.
+    """Try whether a model's attention follows a mask: whether its first token reads the second, if it may and if not.
 
     Raises:
         UnfitAttentionError: it does not, or cannot; see :func:`attention_mask`.
     """
-    training, tokens = model.training, torch.tensor([[0, 1], [0, 2]], device=model.device)
+    training, tokens = model.training, torch.zeros(2, PROBE, dtype=torch.long, device=model.device)
+    tokens[1, 1] = 1
+    everything = torch.ones(PROBE, PROBE, dtype=torch.bool, device=model.device)
     model.eval()
     try:
-        for what, rows in (("reads what it hides", torch.ones(2, 2).tril()), ("hides what it shows", torch.ones(2, 2))):
-            given = attention_mask(model, rows.bool().to(model.device), 0)
+        for what, rows in (("reads what it hides", everything.tril()), ("hides what it shows", everything)):
+            given = attention_mask(model, rows, 0)
             first = model(tokens, attention_mask=given, use_cache=False).logits[:, 0].float()  # (2, V)
             moved = float((first[0] - first[1]).abs().max()) > SAME * float(first.std())
             if moved != bool(rows.all()):

@@ -202,7 +202,7 @@ def read_changed(
         Logits ``[B, T, V]``.
     """
     B, T, C = changes.shape
-    device = reader.embedding.weight.device
+    device = next(reader.embedding.parameters()).device
     padded = torch.cat([torch.zeros(padding, dtype=torch.long), tokens]).to(device).expand(B, -1)  # (B, P + T)
     added = torch.cat([torch.zeros(B, padding, C), changes], dim=1)
     cache = reader.cache(B, padding + T) if cached else None

@@ -259,7 +259,7 @@ def test_a_model_that_keeps_no_keys_is_refused() -> None:
 def test_an_attention_that_goes_its_own_way_is_found_out(rows: int, reason: str) -> None:
     model = tiny("llama")
     forward = model.forward
-    own = torch.ones(2, 2, dtype=torch.bool).tril(rows)[None, None]
+    own = torch.ones(24, 24, dtype=torch.bool).tril(rows)[None, None]
 
     def stubborn(*args: Any, attention_mask: Any = None, **options: Any) -> Any:
         return forward(*args, attention_mask=own, **options)
