@@ -311,7 +311,7 @@ class ChatSession:
     def _revise(self, turn: int) -> Plan:
         """Throw away what the cache holds and the conversation, as it is, cannot use; what is left to be computed."""
         planner, length, held = self._planner, self._said.length, self._cache.length
-        if (weights := _version(self._engine)) != self._weights:
+        if (weights := self._engine.version()) != self._weights:
             planner.keep(0)
             self._weights = weights
         common = min(planner.length, length, held)
@@ -342,11 +342,6 @@ class ChatSession:
     def _note(self, phase: Phase, start: int, stop: int, seconds: float, flops: int, turn: int | None = None) -> None:
         kv_bytes = self._engine.kv_bytes(self._cache.length)
         self.trace.append(Event(self.turn if turn is None else turn, phase, start, stop, seconds, flops, kv_bytes))
-
-
-def _version(model: ChatModel) -> object:
-    """Where the weights lie and how often they were written to, as PyTorch counts it for autograd."""
-    return tuple((p.data_ptr(), 0 if p.is_inference() else p._version) for p in model.parameters())
 
 
 def _checked(text: str) -> str:

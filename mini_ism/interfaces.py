@@ -5,13 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 CacheT = TypeVar("CacheT")
+
+
+def weights_version(model: nn.Module) -> tuple[object, ...]:
+    """Where a model's weights lie and how often they were written to, as PyTorch counts it for autograd."""
+    return tuple((p.data_ptr(), 0 if p.is_inference() else p._version) for p in model.parameters())
 
 
 class ChatConfig(Protocol):
@@ -57,8 +62,8 @@ class ChatModel(Protocol):
     def eval(self) -> object:
         """Switch to inference."""
 
-    def parameters(self) -> Iterable[Tensor]:
-        """Its weights."""
+    def version(self) -> object:
+        """Something that changes whenever the model would compute other keys and values."""
 
     def new_cache(self) -> ChatCache:
         """An empty cache for this model."""

@@ -91,6 +91,7 @@ def fetch(name: str, folder: Path, source: Path | None = None) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))  # complete or not at all
         try:
+            part.chmod(0o755)
             write_llama(GGUF(data), part)
             if folder.exists():
                 folder.rmdir()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from mini_ism.hf.loading import unwrapped
 from mini_ism.hf.masks import UnfitAttentionError, attention_mask, by_layer, check_follows
+from mini_ism.interfaces import weights_version
 
 LONGEST = 4096
 """Positions that a conversation may have unless more are asked for: the engine keeps a matrix over all pairs."""
@@ -105,10 +105,14 @@ class HFModel:
         self.inner.eval()
         return self
 
-    def parameters(self) -> Iterable[Tensor]:
-        """The weights."""
-        weights: Iterable[Tensor] = self.inner.parameters()
-        return weights
+    def version(self) -> object:
+        """Changes with the weights, and with the adapters of peft that are switched on."""
+        adapters = [
+            (layer.disable_adapters, *layer.active_adapters)
+            for layer in self.inner.modules()
+            if isinstance(getattr(layer, "disable_adapters", None), bool)  # a method in models of transformers
+        ]
+        return weights_version(self.inner), adapters
 
     def new_cache(self) -> HFCache:
         """An empty cache."""

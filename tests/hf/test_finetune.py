@@ -162,6 +162,22 @@ def test_an_adapter_chats_and_is_examined() -> None:
     assert diagnose(model, TEMPLATE, MESSAGES[:4]).healthy
 
 
+def test_an_adapter_that_is_switched_off_mid_chat_empties_the_cache() -> None:
+    model = woken(lora(tiny("llama")))
+    chat, alone = HFChatSession(model, TEMPLATE, context=200), HFChatSession(tiny("llama"), TEMPLATE, context=200)
+    first = chat.send("Hi.", max_new_tokens=3).text
+    with model.disable_adapter():
+        second = chat.send("Who am I?", max_new_tokens=3)
+    said = [{"role": "user", "content": "Hi."}, {"role": "assistant", "content": first}]
+    assert alone.send("Hi.", max_new_tokens=3).text != first
+    tokens = chat.tokens[None, : len(chat.tokens) - 2]
+    with torch.no_grad():
+        dense = chat.mask.dense(chat.segments[: tokens.shape[1]])
+        wanted = alone.model.inner(tokens, attention_mask=dense[None, None]).logits[0]
+    assert float((wanted[-3:] - second.logits).abs().max()) <= 2e-5
+    assert chat.messages[:2] == said
+
+
 def test_folders_without_an_adapter_or_a_record(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no adapter_config\.json"):
         load_adapter(tiny("llama"), tmp_path)
