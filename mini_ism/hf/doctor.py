@@ -7,6 +7,7 @@ would do it: in one pass, on a first turn, on a second turn over a warm cache, i
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -153,7 +154,8 @@ def diagnose(
     """Measure who influences whom, and compare it with a rule.
 
     Args:
-        model: of transformers, or a :class:`~mini_ism.GPT`. It is left as it was.
+        model: of transformers, or a :class:`~mini_ism.GPT`. It is left as it was; of half precision, a copy in float32
+            is examined.
         tokenizer: with a chat template, a :class:`ChatTemplate`, or this package's.
         messages: a conversation of two turns or more.
         mask: the rule the model is said to follow; default, ISM with token 0 causal, or what a GPT was trained with.
@@ -168,6 +170,8 @@ def diagnose(
         TypeError, ValueError: an argument does not fit.
     """
     model = unwrapped(model)
+    if next(model.parameters()).dtype in (torch.float16, torch.bfloat16):  # whose rounding would look like a leak
+        model = copy.deepcopy(model).float()
     rule = get_mask(mask or (model.config.mask if isinstance(model, GPT) else DEFAULT_MASK))
     if isinstance(call, str) and call not in CALLS:
         raise ValueError(f"unknown way of calling {call!r}; there are {', '.join(CALLS)}, or pass a function")

@@ -69,6 +69,14 @@ def test_weights_do_not_matter(seed: int) -> None:
     assert check(model).healthy
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_precision_does_not_matter(dtype: torch.dtype) -> None:
+    model = tiny("llama", "eager").to(dtype)
+    assert check(model).healthy
+    assert next(model.parameters()).dtype == dtype
+    assert not check(model, call="token_type_ids").healthy
+
+
 def test_a_chunk_that_ends_where_the_rule_allows_it_is_no_fault() -> None:
     assert check(tiny("llama"), "causal", chunk=5).healthy
 
