@@ -25,7 +25,7 @@ from mini_ism.devices import DEVICES, get_device
 from mini_ism.dialogue import encode_dialogue
 from mini_ism.distributed import join
 from mini_ism.evaluation import evaluate
-from mini_ism.hf.chat import DEFAULT_MASK, HFChatSession
+from mini_ism.hf.chat import DEFAULT_MASK, WITH_SINK, HFChatSession
 from mini_ism.hf.doctor import diagnose
 from mini_ism.hf.fetch import SOURCES, fetch
 from mini_ism.hf.loading import is_hf_folder, load_chat_model
@@ -191,10 +191,11 @@ def _eval(options: argparse.Namespace) -> None:
 
 def _chat(options: argparse.Namespace) -> None:
     chats: dict[str, ChatSession] = {}
+    shared = load_chat_model(options.model) if options.model and is_hf_folder(options.model) else None
     for mask in COURSE_MASKS if options.mask == "all" else [options.mask]:
-        if options.model and is_hf_folder(options.model):
-            read, template = load_chat_model(options.model)
-            rule = mask or DEFAULT_MASK
+        if shared is not None:
+            read, template = shared
+            rule = WITH_SINK[mask] if options.mask == "all" else mask or DEFAULT_MASK
             chats[rule] = HFChatSession(read.to(get_device(options.device)), template, rule, system=options.system)
             continue
         model, tokenizer = load_model(options.model or mask or "ism", options.device)

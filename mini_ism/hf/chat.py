@@ -14,6 +14,9 @@ from mini_ism.mask import Mask
 DEFAULT_MASK = "ism(sink=True)"
 """ISM, with token 0 causal: pretrained causal models use it as an attention sink."""
 
+WITH_SINK = {"causal": "causal", "prefix": "prefix & ((kv <= q) | (q > 0))", "ism": DEFAULT_MASK}
+"""The masks of the course, each with token 0 causal."""
+
 
 class HFChatSession(ChatSession):
     """A :class:`~mini_ism.ChatSession` with a model and a tokenizer of transformers.

@@ -14,10 +14,11 @@ from torch import Tensor
 from mini_ism import get_mask, load_model
 from mini_ism.__main__ import main
 from mini_ism.hf import ChatTemplate, Diagnosis, diagnose
+from mini_ism.hf.chat import WITH_SINK
 from mini_ism.hf.reading import Chunk, by_rows
 from tests.hf.templates import tokenizer
 from tests.hf.tiny import ARCHITECTURES, tiny
-from tests.strategies import random_model
+from tests.strategies import random_model, segments_of_turns
 
 MESSAGES = [
     {"role": "user", "content": "Where is the key?"},
@@ -277,6 +278,14 @@ def test_chat_on_the_command_line(
     assert printed.count("ism(sink=True)> ") == 2
     assert "reused 0, read 17," in printed
     assert printed.count("reused 0,") == 1
+    typed = iter(["Where is the key?", ""])
+    assert main(["chat", "--model", str(tmp_path), "--mask", "all"]) == 0
+    asked = re.findall(r"^(.*)> ", capsys.readouterr().out, re.MULTILINE)
+    assert asked == list(WITH_SINK.values())
+    for name, rule in WITH_SINK.items():
+        dense, segments = get_mask(rule).dense, segments_of_turns(4, 2, 3, 2)
+        assert torch.equal(dense(segments)[1:], get_mask(name).dense(segments)[1:])
+        assert dense(segments)[0].tolist() == [True] + [False] * 10
 
 
 def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
