@@ -26,6 +26,7 @@ help:
 	@echo "make test       every test: unit, slow, notebooks, browser (when Chromium is found)"
 	@echo "make quick      the tests that take seconds"
 	@echo "make lowest     the same with the oldest versions of everything that are promised to work"
+	@echo "make hf         the tests of the Hugging Face part, which installs transformers"
 	@echo "make notebooks  execute the notebooks and write their outputs back"
 	@echo "make colab      pack the wheel and the notebooks for Colab"
 	@echo "make colab-test execute the notebooks, and drive the widgets, among Colab's versions"
@@ -47,6 +48,9 @@ quick: $(VENV)/test.stamp
 
 lowest: $(LOWEST)/test.stamp
 	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest $(QUICK) $(TEST_ARGS)
+
+hf: $(VENV)/hf.stamp
+	OMP_NUM_THREADS=1 $(RUN) -m pytest tests/hf $(TEST_ARGS)
 
 notebooks: $(VENV)/test.stamp
 	$(RUN) -m tools.run_notebooks
@@ -97,6 +101,10 @@ $(VENV)/bench.stamp: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
 	$(INSTALL) ".[bench]"
 	@touch $@
 
+$(VENV)/hf.stamp: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
+	$(INSTALL) ".[test,hf]"
+	@touch $@
+
 $(COLAB)/test.stamp: $(COLAB)/pyvenv.cfg pyproject.toml constraints-colab.txt
 	$(INSTALL_COLAB) -e ".[test]"
 	$(INSTALL_COLAB) jupyterlab==3.6.8 jupyterlab_widgets==1.1.11
@@ -106,4 +114,4 @@ $(LOWEST)/test.stamp: $(LOWEST)/pyvenv.cfg pyproject.toml constraints-lowest.txt
 	$(INSTALL_LOWEST) -e ".[test]"
 	@touch $@
 
-.PHONY: always help lab test quick lowest notebooks checkpoints colab colab-test bench soak lint format clean
+.PHONY: always help lab test quick lowest hf notebooks checkpoints colab colab-test bench soak lint format clean

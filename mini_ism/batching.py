@@ -109,6 +109,13 @@ def pack(
     Raises:
         ValueError: a dialogue is longer than ``length``, or there is none.
     """
+    return pack_with(dialogues, marker_id(tokenizer, PAD), length, one_a_row=one_a_row)
+
+
+def pack_with(
+    dialogues: Iterable[EncodedDialogue], padding: int, length: int, *, one_a_row: bool = False
+) -> EncodedDialogue:
+    """:func:`pack`, given the token that stands where there is none."""
     dialogues, length = list(dialogues), whole_number("length", length, 0)
     if not dialogues:
         raise ValueError("nothing to batch: give at least one dialogue")
@@ -126,7 +133,7 @@ def pack(
         room[fits] -= len(dialogue)
 
     shape = (len(rows), length)
-    tokens = torch.full(shape, marker_id(tokenizer, PAD))
+    tokens = torch.full(shape, padding)
     ids = torch.full(shape, -1)
     document = torch.full(shape, PADDING)
     is_query, is_system, loss_mask = (torch.zeros(shape, dtype=torch.bool) for _ in range(3))

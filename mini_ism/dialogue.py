@@ -21,6 +21,7 @@ import tiktoken
 import torch
 from torch import Tensor
 
+from mini_ism.interfaces import ChatFormat
 from mini_ism.markers import marker_id
 from mini_ism.segments import Segments
 
@@ -173,6 +174,26 @@ def encode_message(message: Message, tokenizer: tiktoken.Encoding) -> list[int]:
     before, after = ([marker_id(tokenizer, marker) for marker in markers] for markers in FRAMES[message["role"]])
     text = tokenizer.encode(" " + message["content"], allowed_special=set(), disallowed_special=())
     return [*before, *text, *after]
+
+
+class DialogueFormat:
+    """How this package writes a conversation, message by message, as the chat engine asks for it."""
+
+    def __init__(self, tokenizer: tiktoken.Encoding) -> None:
+        self.tokenizer = tokenizer
+        self.n_vocab, self.decode = tokenizer.n_vocab, tokenizer.decode
+        self.decode_single_token_bytes = tokenizer.decode_single_token_bytes
+        self.end_ids = (marker_id(tokenizer, END),)
+        self.forbidden_ids = [marker_id(tokenizer, marker) for marker in NEVER_WRITTEN]
+
+    def encode_message(self, role: str, text: str, before: Sequence[tuple[str, str]] = ()) -> list[int]:
+        """The tokens of one message, the same wherever it stands."""
+        return encode_message({"role": role, "content": text}, self.tokenizer)
+
+
+def chat_format(tokenizer: tiktoken.Encoding | ChatFormat) -> ChatFormat:
+    """How conversations are written: this package's way for its own tokenizers, or the way that is handed in."""
+    return DialogueFormat(tokenizer) if isinstance(tokenizer, tiktoken.Encoding) else tokenizer
 
 
 def decode_dialogue(tokens: Sequence[int] | Tensor, tokenizer: tiktoken.Encoding) -> list[dict[str, str]]:

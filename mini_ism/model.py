@@ -27,6 +27,7 @@ from mini_ism.functional import (
     rotary_table,
     rule_at,
 )
+from mini_ism.interfaces import weights_version
 from mini_ism.model_inputs import check_inputs
 
 
@@ -194,6 +195,10 @@ class GPT(nn.Module):
     def device(self) -> torch.device:
         """Where the weights are."""
         return self.embed.weight.device
+
+    def version(self) -> object:
+        """Changes whenever a weight does; see :func:`~mini_ism.interfaces.weights_version`."""
+        return weights_version(self)
 
     def forward(
         self,

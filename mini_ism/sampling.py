@@ -9,15 +9,15 @@ import torch
 from torch import Tensor
 
 from mini_ism.checks import real_number, whole_number
-from mini_ism.dialogue import NEVER_WRITTEN
-from mini_ism.markers import marker_id
+from mini_ism.dialogue import chat_format
+from mini_ism.interfaces import ChatFormat
 
 
 class Sampler:
-    """Picks a token from scores: the likeliest, or one drawn among the likeliest. Markers but the end are never picked.
+    """Picks a token from scores: the likeliest, or one drawn among the likeliest; never one that no answer holds.
 
     Args:
-        tokenizer: of the model.
+        tokenizer: of the model, or how its conversations are written.
         temperature: 0 = always the likeliest token, 1 = as the model believes.
         top_k: draw among the k likeliest only.
         top_p: draw among the fewest tokens that hold this share of the probability (1904.09751).
@@ -30,7 +30,7 @@ class Sampler:
 
     def __init__(
         self,
-        tokenizer: tiktoken.Encoding,
+        tokenizer: tiktoken.Encoding | ChatFormat,
         temperature: float = 0.0,
         top_k: int | None = None,
         top_p: float | None = None,
@@ -39,9 +39,10 @@ class Sampler:
         self.temperature = real_number("temperature", temperature, 0)
         self.top_k = None if top_k is None else whole_number("top_k", top_k, 1)
         self.top_p = None if top_p is None else real_number("top_p", top_p, 0, 1, above=True)
-        self.vocab_size = tokenizer.n_vocab
+        style = chat_format(tokenizer)
+        self.vocab_size = style.n_vocab
         self._forbidden = torch.zeros(self.vocab_size)
-        self._forbidden[[marker_id(tokenizer, marker) for marker in NEVER_WRITTEN]] = -torch.inf
+        self._forbidden[list(style.forbidden_ids)] = -torch.inf
         self.generator = torch.Generator()
         if seed is None:
             self.generator.seed()

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("paths", "checks", "devices", "interrupts", "segments", "speed", "strict_json", "terminal"),
+    ("paths", "checks", "devices", "interfaces", "interrupts", "segments", "speed", "strict_json", "terminal"),
     ("command_line", "files", "folder_lock", "bpe", "imports"),
     ("tokenizer_files",),
     ("mask", "metrics", "tokenizer", "markers", "distributed"),
@@ -34,7 +34,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("progress", "own_options"),
     ("regression", "results"),
     ("views",),
-    ("exercises", "widgets"),
+    ("exercises", "hf", "widgets"),
     ("__init__",),
     ("__main__",),
 )

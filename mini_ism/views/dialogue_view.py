@@ -83,7 +83,7 @@ def _texts(encoded: EncodedDialogue, tokenizer: tiktoken.Encoding) -> list[str]:
 
 def _label(text: str) -> str:
     text = re.sub(r"^<\|(\w+)\|>$", r"‹\1›", text.strip(" ")) or "␣"
-    return "".join(letter if letter.isprintable() else "�" for letter in text)
+    return "".join(letter if letter.isprintable() else "↵" if letter == "\n" else "�" for letter in text)
 
 
 # -- the whole dialogue ----------------------------------------------------------------------------
