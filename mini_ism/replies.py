@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import tiktoken
 import torch
 from torch import Tensor
 
+from mini_ism.interfaces import Decoder
 from mini_ism.sampling import loop_start
 
 Stopped = Literal["end", "length", "context", "stop", "loop", "interrupted"]
@@ -45,7 +45,7 @@ class AnswerWriter:
     """
 
     def __init__(
-        self, tokenizer: tiktoken.Encoding, stops: Sequence[str] = (), longest: int = 10**9, stop_loops: bool = False
+        self, tokenizer: Decoder, stops: Sequence[str] = (), longest: int = 10**9, stop_loops: bool = False
     ) -> None:
         self.tokenizer, self.stops, self.longest, self.stop_loops = tokenizer, stops, longest, stop_loops
         self.tokens: list[int] = []

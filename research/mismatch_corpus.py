@@ -79,7 +79,7 @@ def five_minutes(mask: str, seed: int, steps: int, weights: str) -> TrainingConf
         coined=0.16,
         corpus=1,
         validate=steps,
-        validation=1,
+        validation_size=1,
         save=steps,
     )
 

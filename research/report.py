@@ -80,8 +80,15 @@ def write_report(path: Path, folder: Path | None = None) -> list[Path]:
 
     Returns:
         The files written, the page first.
+
+    Raises:
+        ValueError: there are no rows; nothing is written.
     """
     text, shown = page(folder or results_dir())
+    if text == HEAD:
+        raise ValueError(
+            f"there are no rows in {folder}; name a folder that `python -m research run --out` has written"
+        )
     files = {path: text.encode()} | {path.parent / file: png_bytes(figure, DPI) for file, figure in shown.items()}
     for file, content in files.items():
         write_atomically(file, content)

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from mini_ism.results import load_rows
+from mini_ism.results.costs import first_tokens
+
 ROOT = Path(__file__).parent.parent
 SECTION = "## What was found"
 
@@ -28,3 +31,11 @@ def test_a_figure_stands_in_the_page_of_results_or_in_the_model_card(figure: str
     pages = (ROOT / "RESULTS.md", ROOT / "data" / "checkpoints" / "README.md", ROOT / "benchmarks" / "RESULTS.md")
     printed = {each for page in pages for each in figures(page.read_text(encoding="utf-8"))}
     assert figure in printed
+
+
+def test_the_stake_of_the_first_notebook_stands_in_the_rows() -> None:
+    text = (ROOT / "notebooks" / "00_start_here.ipynb").read_text(encoding="utf-8")
+    (stake,) = re.findall(r"eleven times as long\*\* for its first word: (\d+) ms instead of (\d+)", text)
+    eighth = {mask: 1000 * seconds[7] for mask, seconds in first_tokens(load_rows("costs")).items()}
+    assert [round(eighth["prefix"]), round(eighth["ism"])] == list(map(int, stake))
+    assert round(eighth["prefix"] / eighth["ism"]) == round(eighth["prefix"] / eighth["causal"]) == 11

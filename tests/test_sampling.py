@@ -130,3 +130,14 @@ def test_no_answer_of_the_corpus_looks_like_a_loop() -> None:
     for answer in {*answers, *(f"Your name is {name}." for name in read_words("names"))}:
         tokens = TOKENIZER.encode_ordinary(f" {answer}")
         assert all(loop_start(tokens[:stop]) is None for stop in range(len(tokens) + 1)), answer
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_scores_that_are_not_finite(bad: float, temperature: float) -> None:
+    logits = scores(1)
+    logits[5] = bad
+    with pytest.raises(ValueError, match=rf"the model's scores are not finite \({bad}\): its weights are damaged"):
+        sampler(temperature).pick(logits)
+    with pytest.raises(ValueError, match="not finite"):
+        sampler(temperature).pick(torch.full((VOCAB,), -torch.inf))

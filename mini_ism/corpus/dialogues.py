@@ -7,14 +7,15 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from mini_ism.checks import real_number, whole_number
 from mini_ism.corpus.portable_random import below, between, chance, pick, pick_weighted
 from mini_ism.corpus.registry import ACK, Entry, Turn, check_turns, get_entry, skill_names
 from mini_ism.corpus.version_1 import JOBS, MANNERS
 from mini_ism.corpus.world import LATEST, Guide, World, get_lexicon
 
-Message = dict[str, str]
+Message = dict[str, Any]
 
 
 class SplitSpec(NamedTuple):
@@ -69,6 +70,20 @@ class Dialogue:
     skills: list[str]
 
 
+class Endless(Iterator[Dialogue]):
+    """Dialogues without end. Who asks for all of them is told so, instead of waiting for ever."""
+
+    def __init__(self, dialogues: Iterator[Dialogue]) -> None:
+        self._dialogues = dialogues
+
+    def __next__(self) -> Dialogue:
+        return next(self._dialogues)
+
+    def __length_hint__(self) -> int:
+        """Asked for by ``list`` and ``tuple`` before they begin."""
+        raise ValueError("these dialogues never end; take some of them, as in itertools.islice(generate(0), 100)")
+
+
 def canonical(messages: Iterable[Message]) -> str:
     """A dialogue's text without case and punctuation, the same for its cosmetic variants."""
     text = "\n".join(f"{message['role']} {message['content']}" for message in messages)
@@ -104,28 +119,28 @@ def generate(
         coined: share of names, things and the like that are made up; by default the version's own.
         version: of the corpus: 1 is a small world of common words, in which the research sweeps train and ask.
 
+    Returns:
+        An iterator to take some of: ``list`` of it, or whatever else needs an end, is a ``ValueError``.
+
     Raises:
         ValueError: no such split, version or skill, a negative weight or start, a share outside 0 to 1, nothing to draw
             from, or skills that make no dialogue of this split.
-        TypeError: a skill returned something other than a list of turns.
+        TypeError: a number is none, or a skill returned something other than a list of turns.
     """
     spec = split_spec(split)
     lexicon = get_lexicon(version)
     if spec.held_out and not lexicon.held_out:
         raise ValueError(f"version {version} of the corpus holds no words out; draw {split!r} from version {LATEST}")
     entries = _choose(skill_names(version) if skills is None else skills, weights)
-    if start < 0:
-        raise ValueError(f"start is {start}; give 0 or more")
-    coined = lexicon.coined if coined is None else coined
-    if not 0 <= coined <= 1:
-        raise ValueError(f"coined is {coined}; give a share from 0 to 1")
+    seed, start = whole_number("seed", seed, -(2**63), 2**64 - 1), whole_number("start", start, 0)
+    coined = lexicon.coined if coined is None else real_number("coined", coined, 0, 1)
 
     def world(rng: Random) -> World:
         # Version 1 asks the dice nothing here.
         lower = lexicon.lower > 0 and chance(rng, lexicon.lower)
         return World(rng, coined, version=version, held_out=spec.held_out, lower=lower)
 
-    return _draw_all(f"mini-ism/{split}/{seed}", spec, entries, start, world)
+    return Endless(_draw_all(f"mini-ism/{split}/{seed}", spec, entries, start, world))
 
 
 def split_spec(split: str) -> SplitSpec:
@@ -136,7 +151,7 @@ def split_spec(split: str) -> SplitSpec:
     """
     try:
         return SPLITS[split]
-    except KeyError:
+    except (KeyError, TypeError):  # what has no hash is no name either
         raise ValueError(f"no split named {split!r}; there are: {', '.join(SPLITS)}") from None
 
 
@@ -144,11 +159,12 @@ def _choose(skills: Iterable[str], weights: Mapping[str, float] | None) -> list[
     if isinstance(skills, str):
         raise ValueError(f"skills is the text {skills!r}; give a list of names")
     names = list(skills)
-    weights = dict(weights or {})
+    if len(set(names)) < len(names):
+        raise ValueError(f"a skill is named twice in {names}; give weights to take it more often")
+    weights = dict({} if weights is None else weights)
     for name in weights:
         get_entry(name)
-        if weights[name] < 0:
-            raise ValueError(f"the weight of skill {name!r} is {weights[name]}; give 0 or more")
+        weights[name] = real_number(f"the weight of skill {name!r}", weights[name], 0)
     entries = [
         replace(entry, weight=weights.get(name, entry.weight))
         for name, entry in ((name, get_entry(name)) for name in names)

@@ -18,6 +18,7 @@ from mini_ism.views.axes import (
     cell_side,
     check_position,
     hover_rows,
+    map_size,
     reach,
     side_bars,
     side_labels,
@@ -47,7 +48,7 @@ def mask_map(
     title: str = "Attention mask",
     row: int | None = None,
     staircase: bool = False,
-    size: int = 420,
+    size: int | None = None,
 ) -> Picture:
     """A mask's matrix with the tokens written along both sides. Hovering over a row says what it sees.
 
@@ -59,7 +60,7 @@ def mask_map(
         title: begins the text alternative.
         row: a position to point out.
         staircase: draw how far each row reaches, the f(j) of 2408.00539.
-        size: of the map itself, in pixels, at most.
+        size: of the map itself, in pixels, at most; default, what gives each token a label, within limits.
 
     Raises:
         ValueError: the matrix does not fit the dialogue, or ``row`` is not a position.
@@ -68,7 +69,7 @@ def mask_map(
     if allowed.shape != (total, total) or not total:
         raise ValueError(f"a mask map needs a matrix [T, T] and T tokens, got {allowed.shape} and {total}")
     check_position(row, total)
-    cell = cell_side(size, total)
+    cell = cell_side(map_size(total) if size is None else size, total)
     side = cell * total
     ahead = int(np.triu(allowed, 1).sum())
     alt = f"{title}: {int(allowed.sum())} of {total * total} pairs are visible, {ahead} look ahead"
@@ -167,7 +168,8 @@ def row_strip(seen: Sequence[bool] | Any, dialogue: TokenizedDialogue, row: int)
         frame = f";outline:2px solid {INK};outline-offset:1px;font-weight:700" if position == row else ""
         ink = "" if kind == "hidden" else f";color:{colour(role)}"
         tokens.append(
-            f'<span class="mi-{kind}" title="{escape(dialogue.name(position))}: {kind}" '
+            f'<span data-pick="token" data-token="{position}" class="mi-{kind}"{svg.current(position == row)} '
+            f'title="{escape(dialogue.name(position))}: {kind}" '
             f'style="{KINDS[kind]}{ink}{frame};padding:0 2px;margin:0 1px">{escape(dialogue.labels[position])}</span>'
         )
     alt = describe_row(seen, dialogue, row)
@@ -178,10 +180,12 @@ def row_strip(seen: Sequence[bool] | Any, dialogue: TokenizedDialogue, row: int)
     )
 
 
-def example_grid(mask: Mask) -> str:
+def example_grid(mask: Mask) -> Picture:
     """A mask on a small dialogue, as it shows itself in a notebook: system prompt, query, answer, query, answer."""
     lengths = (3, 5, 4, 5, 4)
     ids = torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths))  # (T)
     segments = Segments(id=ids, is_query=(ids == 0) | (ids % 2 == 1), is_system=ids == 0)
-    title = f"{mask.name}: row = reader, column = what it may read (system, query, answer, query, answer)"
-    return svg.bool_grid(mask.dense(segments).tolist(), title=title, ids=ids.tolist())
+    allowed = mask.dense(segments).numpy()
+    alt = f"{mask} over {len(ids)} tokens: {allowed.sum()} pairs are visible, {np.triu(allowed, 1).sum()} look ahead"
+    caption = f"{mask.name}: row = reader, column = what it may read (system, query, answer, query, answer)"
+    return Picture(svg.bool_grid(allowed, alt, ids.tolist()), alt, caption)

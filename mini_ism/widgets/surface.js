@@ -116,10 +116,12 @@ class Surface {
     listen("pointerdown", this.onDown);
     listen("pointerup", this.onUp);
     listen("pointercancel", this.onUp);
-    listen("pointerleave", this.clear);
+    listen("pointerleave", this.onLeave);
     listen("click", this.onClick);
     listen("keydown", this.onKey);
     listen("blur", this.clear);
+    this.elsewhere = (event) => host.contains(event.target) || this.clear();
+    document.addEventListener("pointerdown", this.elsewhere);
     this.update(html);
   }
 
@@ -140,13 +142,16 @@ class Surface {
     this.grid = group && new Grid(group);
     this.picks = [...this.stage.querySelectorAll("[data-pick]")];
     this.place = this.lit = null;
+    const same = key && this.picks.find((element) => JSON.stringify(pickOf(element)) === key);
     if (place && this.grid?.has(place)) this.lightPlace(place);
-    else if (key) this.lightElement(this.picks.find((element) => JSON.stringify(pickOf(element)) === key));
+    else if (same) this.lightElement(same);
+    const words = this.place ? this.grid.describe(this.place) : this.lit?.dataset.tip;
+    if (words) this.tip.textContent = words; // where it is; it may be hidden
     else this.say("");
     this.name();
   }
 
-  /** One tab stop if anything can be chosen, none if not; called by what the picture says it shows. */
+  /** One tab stop if anything can be chosen, none if not; its name is what the picture says it shows. */
   name() {
     const answers = this.grid || this.picks.length;
     const shown = [...this.stage.querySelectorAll("[aria-label]")].map((part) => part.getAttribute("aria-label"));
@@ -158,6 +163,7 @@ class Surface {
   }
 
   remove() {
+    document.removeEventListener("pointerdown", this.elsewhere);
     this.tip.remove();
     this.host.replaceChildren();
   }
@@ -165,20 +171,24 @@ class Surface {
   // -- light and words ---------------------------------------------------------------------------
 
   clear() {
-    this.stage.querySelector(".mi-lights")?.remove();
-    for (const element of this.stage.querySelectorAll(".mi-lit")) element.classList.remove("mi-lit");
-    this.place = this.lit = null;
+    this.darken();
     this.say("");
   }
 
+  darken() {
+    this.stage.querySelector(".mi-lights")?.remove();
+    for (const element of this.stage.querySelectorAll(".mi-lit")) element.classList.remove("mi-lit");
+    this.place = this.lit = null;
+  }
+
   lightPlace(place) {
-    this.clear();
+    this.darken();
     this.place = place;
     this.grid.light(place);
   }
 
   lightElement(element) {
-    this.clear();
+    this.darken();
     this.lit = element ?? null;
     element?.classList.add("mi-lit");
   }
@@ -251,6 +261,10 @@ class Surface {
     this.dragged = null;
   }
 
+  onLeave(event) {
+    if (event.pointerType !== "touch") this.clear(); // what a finger has lit stays until it touches something else
+  }
+
   onClick(event) {
     const place = this.placeOf(event);
     const element = event.target.closest("[data-pick]");
@@ -273,12 +287,12 @@ class Surface {
   }
 
   movePlace([dx, dy]) {
-    const start = this.grid.chosen ?? 0;
-    const from = this.place && { row: this.place.row ?? start, column: this.place.column ?? start };
+    const start = this.grid.chosen ?? 0; // the keyboard begins at the chosen row's own cell
     const within = (index) => Math.min(Math.max(index, 0), this.grid.size - 1);
-    const place = from
-      ? { row: within(from.row + dy), column: within(from.column + dx) }
-      : { row: within(start + dy), column: within(start + dx) };
+    const place = {
+      row: within((this.place?.row ?? start) + dy),
+      column: within((this.place?.column ?? start) + dx),
+    };
     this.lightPlace(place);
     const { x, y } = this.grid.middle(place);
     this.announce(this.grid.describe(place), x, y);
