@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import overload
 
-from mini_ism.checks import real_number
+from mini_ism.checks import real_number, whole_number
 from mini_ism.corpus.world import LATEST, World
 
 ACK = "ack"  # label of the answers to a turn that asks nothing
@@ -77,8 +77,8 @@ def register_skill(
     replaces it.
 
     Raises:
-        ValueError: another module's skill has that name, the function has none (a lambda), or the weight is negative or
-            not finite.
+        ValueError: another module's skill has that name, the function has none (a lambda), the weight is negative or
+            not finite, or there is no such version.
     """
 
     def add(function: Skill) -> Skill:
@@ -89,12 +89,13 @@ def register_skill(
                 "write it as `def my_skill(rng, world, size): ...`"
             )
         share = real_number(f"the weight of skill {name!r}", weight, 0)
+        first = whole_number(f"the version since which there is a skill {name!r}", since, 1, LATEST)
         known = _REGISTRY.get(name)
         if known is not None and known.skill.__module__ != function.__module__:
             raise ValueError(
                 f"a skill named {name!r} exists already (in {known.skill.__module__}); give the function another name"
             )
-        _REGISTRY[name] = Entry(name, function, share, since)
+        _REGISTRY[name] = Entry(name, function, share, first)
         return function
 
     return add if skill is None else add(skill)

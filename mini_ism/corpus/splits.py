@@ -10,7 +10,7 @@ from typing import Any
 
 from mini_ism.corpus.dialogues import Dialogue, canonical, generate, split_spec
 from mini_ism.corpus.registry import get_entry, skill_names
-from mini_ism.corpus.world import LATEST
+from mini_ism.corpus.world import LATEST, get_lexicon
 from mini_ism.files import read_whole, sha256
 from mini_ism.paths import data_dir
 from mini_ism.strict_json import from_json, json_lines
@@ -54,10 +54,10 @@ def load_split(name: str, folder: str | Path | None = None, *, version: int = LA
 
     Raises:
         FileNotFoundError: the split's file or the manifest is missing.
-        ValueError: no such split; or a file is truncated, edited or malformed.
+        TypeError, ValueError: no such split or version; or a file is truncated, edited or malformed.
     """
     split_spec(name)
-    if version != LATEST:
+    if get_lexicon(version).version != LATEST:
         return draw_split(name, version)
     folder = data_dir() / "dialogues" if folder is None else Path(folder)
     path = folder / f"{name}.jsonl"

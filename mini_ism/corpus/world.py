@@ -9,6 +9,7 @@ from __future__ import annotations
 from random import Random
 from typing import NamedTuple
 
+from mini_ism.checks import whole_number
 from mini_ism.corpus.lexicon import Lexicon, fold, is_held_out
 from mini_ism.corpus.portable_random import below, chance, pick
 from mini_ism.corpus.version_1 import VERSION_1
@@ -37,11 +38,9 @@ def get_lexicon(version: int) -> Lexicon:
     """The words of a version.
 
     Raises:
-        ValueError: there is no such version; the message lists those there are.
+        TypeError, ValueError: there is no such version; the message says which there are.
     """
-    if version not in VERSIONS:
-        raise ValueError(f"no version {version!r} of the corpus; there are: {', '.join(map(str, VERSIONS))}")
-    return VERSIONS[version]
+    return VERSIONS[whole_number("the version of the corpus", version, 1, LATEST)]
 
 
 class World:

@@ -15,6 +15,7 @@ from mini_ism.model import GPT
 from mini_ism.views import Figure, turn_bars, turn_cost_figure
 from mini_ism.widgets.chat_guide import CHIP_STYLE, about_html, note_html, pieces_note, words_html
 from mini_ism.widgets.chat_lane import Lane
+from mini_ism.widgets.layout import legible
 from mini_ism.widgets.panel import Panel, heading, put
 
 OWN = "models, each under its own mask"
@@ -85,7 +86,8 @@ class ChatWidget(Panel):
         self.odds = w.Checkbox(
             description="show how likely each next word was", indent=False, layout=w.Layout(width="auto")
         )
-        self.row, self.bars, self.note = w.HBox(layout=w.Layout(flex_flow="row wrap")), w.HTML(), w.HTML()
+        self.row, self.note = w.HBox(layout=w.Layout(flex_flow="row wrap")), w.HTML()
+        self.bars = w.HTML(layout=w.Layout(overflow="auto"))
         self.line_up.observe(lambda _: self._change_line_up(), "value")
         self.text.observe(lambda change: self._typed(change["new"]), "value")
         self.odds.observe(lambda _: self._show_odds(), "value")
@@ -215,7 +217,7 @@ class ChatWidget(Panel):
             lane.show()
         costs = {name: lane.costs for name, lane in self.lanes.items()}
         drawn = turn_bars(costs, scope=f"bars-{self.box.model_id}")
-        put(self.bars, str(drawn) if any(costs.values()) else "")
+        put(self.bars, legible(drawn) if any(costs.values()) else "")
 
     def _show_odds(self) -> None:
         for lane in self.lanes.values():

@@ -210,6 +210,7 @@ def test_skills_of_ones_own_are_scored_and_the_others_are_not_scored_twice() -> 
         return [Turn(f"The {thing} is {colour}. What colour is the {thing}?", f"{colour.title()}.", "colours")]
 
     assert own_dialogues("validation", 50, ["recall", "queue"]) == []  # it is not trained on
+    assert own_dialogues("validation", 50, version=1) != own_dialogues("validation", 50)
     found = own_dialogues("validation", 50)
     assert found == own_dialogues("validation", 50)
     assert 0 < len(found) < 50

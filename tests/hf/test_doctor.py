@@ -274,7 +274,8 @@ def test_chat_on_the_command_line(
     typed = iter(["Where is the key?", "Who am I?", ""])
     monkeypatch.setattr("builtins.input", lambda prompt: next(typed))
     assert main(["chat", "--model", str(tmp_path)]) == 0
-    printed = capsys.readouterr().out
+    printed, told = capsys.readouterr()
+    assert told.startswith("Say something;")  # and nothing of what the shipped models know
     assert printed.count("ism(sink=True)> ") == 2
     assert "reused 0, read 17," in printed
     assert printed.count("reused 0,") == 1
