@@ -10,11 +10,13 @@ NAME = "00_start_here"
 
 
 def fits(widget: Locator) -> bool:
-    """Whether nothing of a widget sticks out of it to the right."""
+    """Whether nothing of a widget sticks out of it to the right; the bars are in a box that scrolls."""
     sticks_out = """widget => {
+        const box = widget.querySelector('.widget-html:has(.mi-bars)');
+        const seen = part => getComputedStyle(box).overflowX === 'auto' && box.contains(part) ? box : part;
         const right = widget.getBoundingClientRect().right + 1;
         const shown = [...widget.querySelectorAll('button, input, textarea, select, svg, span[data-pick]')];
-        return shown.some(part => part.offsetParent !== null && part.getBoundingClientRect().right > right);
+        return shown.some(part => part.offsetParent !== null && seen(part).getBoundingClientRect().right > right);
     }"""
     return not widget.evaluate(sticks_out)
 
