@@ -20,6 +20,7 @@ from mini_ism.attention_stats import (
     uniform_attention,
 )
 from mini_ism.dialogue import ASSISTANT, EncodedDialogue, Message, check_messages, encode_dialogue
+from mini_ism.markers import marker_id
 from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT
@@ -152,7 +153,7 @@ class AttentionExplorer(Panel):
         That is the one which reads most of a token that the answer will say, or of any token, if there is none such.
         """
         tokens = self._encoded(*self.models[self.model.value]).tokens
-        marker = self.models[self.model.value][1].encode_single_token(ASSISTANT)
+        marker = marker_id(self.models[self.model.value][1], ASSISTANT)
         row = int((tokens == marker).nonzero()[-1])
         weights = self._own.weights[:, :, row, :row]  # (layers, H, row)
         quoted = torch.isin(tokens[:row], tokens[row + 1 :])
