@@ -111,6 +111,7 @@ DRAWN: dict[str, Callable[[], Figure]] = {
     "heads_figure": lambda: heads_figure(HEADS, SEEN, [["a", "b"]], title="Heads"),
     "interval_figure": lambda: interval_figure({"one": QUALITY, "two": QUALITY}, x_label="right"),
     "latency_figure": lambda: latency_figure(QUALITY, {"ism": [0.1, 0.2], "causal": [0.1, 0.3]}),
+    "loss_figure": lambda: loss_figure({"ism": [2.0, 1.0]}, start=1.5),
     "mask_figure": lambda: mask_figure({"a": SEEN, "b": ~SEEN}, DIALOGUE, row=1, staircase=True),
     "path_figure": lambda: path_figure({"ism": np.eye(2)}, np.eye(2), [1.0, 2.0], [1.0, 1.0]),
     "progress_figure": lambda: progress_figure(METRICS),
