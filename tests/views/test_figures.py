@@ -32,6 +32,7 @@ from mini_ism.views.attention_figures import (
 from mini_ism.views.curves import curve_figure, progress_figure
 from mini_ism.views.figures import cache_figure
 from mini_ism.views.gallery import gallery_figure
+from mini_ism.views.losses import loss_figure
 from mini_ism.views.regression import error_figure, path_figure
 from mini_ism.views.scores import score_figure, tradeoff_figure
 from mini_ism.views.sweep_figures import interval_figure, latency_figure, seeds_figure
