@@ -6,6 +6,7 @@ No widget in here. What needs matplotlib is loaded when it is first asked for: a
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from mini_ism.views.block_lanes import block_lanes
 from mini_ism.views.descriptions import describe_attention, describe_row
 from mini_ism.views.dialogue_view import TokenizedDialogue, tokenized
 from mini_ism.views.mask_map import mask_map, row_strip
@@ -35,6 +36,7 @@ __all__ = [
     "Table",
     "TokenizedDialogue",
     "attention_figure",
+    "block_lanes",
     "curve_figure",
     "curve_picture",
     "describe_attention",
