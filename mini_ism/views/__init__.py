@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mini_ism.views.curves import curve_figure, curve_picture, progress_figure
     from mini_ism.views.figures import Figure, mask_figure, png_bytes, turn_cost_figure
     from mini_ism.views.gallery import gallery_figure, gallery_table
+    from mini_ism.views.losses import loss_figure
     from mini_ism.views.regression import error_figure, path_figure
     from mini_ism.views.scores import score_figure, score_table, tradeoff_figure
     from mini_ism.views.sweep_figures import interval_figure, latency_figure, seeds_figure
@@ -49,6 +50,7 @@ __all__ = [
     "heads_figure",
     "interval_figure",
     "latency_figure",
+    "loss_figure",
     "mask_figure",
     "mask_map",
     "path_figure",
@@ -78,6 +80,7 @@ _WITH_MATPLOTLIB = {
     "curves": ("curve_figure", "curve_picture", "progress_figure"),
     "figures": ("Figure", "mask_figure", "png_bytes", "turn_cost_figure"),
     "gallery": ("gallery_figure", "gallery_table"),
+    "losses": ("loss_figure",),
     "regression": ("error_figure", "path_figure"),
     "scores": ("score_figure", "score_table", "tradeoff_figure"),
     "sweep_figures": ("interval_figure", "latency_figure", "seeds_figure"),
