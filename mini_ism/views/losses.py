@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mini_ism.views.figures import Figure, hide_frame, own_style
 from mini_ism.views.styles import line_width, plot_style, run_styles
@@ -21,7 +22,8 @@ def loss_figure(losses: Mapping[str, Sequence[float]], *, start: float | None = 
     axes = figure.subplots()
     for number, (name, style) in enumerate(zip(losses, run_styles(list(losses)), strict=True)):
         steps = range(1, len(losses[name]) + 1)
-        axes.plot(steps, losses[name], **{**plot_style(style), "marker": ""}, linewidth=line_width(number), label=name)
+        look: dict[str, Any] = {**plot_style(style), "marker": "", "linewidth": line_width(number)}
+        axes.plot(steps, losses[name], **look, label=name)
     if start is not None:
         axes.axhline(start, color="#616161", linestyle="--", linewidth=1, label=called)
     axes.set(xlabel="step", ylabel="loss per target token")
