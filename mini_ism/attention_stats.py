@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import tiktoken
 import torch
 from torch import Tensor
 
 from mini_ism.dialogue import EncodedDialogue, Message, encode_dialogue
+from mini_ism.interfaces import TextDecoder
 from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT
@@ -81,8 +82,8 @@ class AttentionReader(Protocol):
         """Positions it can read."""
 
     @property
-    def tokenizer(self) -> Any:
-        """What turns tokens into text: ``decode([token])``."""
+    def tokenizer(self) -> TextDecoder:
+        """What turns tokens into text."""
 
     def encode(self, messages: Sequence[Message]) -> EncodedDialogue:
         """A dialogue as the model takes it, ``[T]``."""

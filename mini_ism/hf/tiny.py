@@ -34,7 +34,7 @@ SHAPE: dict[str, Any] = {
 
 def train_tokenizer(
     texts: Iterable[str], template: str | None = CHATML, *, markers: Sequence[str] = MARKERS, size: int = VOCABULARY
-) -> Any:
+) -> object:
     """A small byte-level tokenizer of transformers that writes a chat template.
 
     Args:
@@ -60,7 +60,7 @@ def train_tokenizer(
         show_progress=False,
     )
     backend.train_from_iterator(texts, trainer)
-    made = PreTrainedTokenizerFast(tokenizer_object=backend, bos_token="<s>", eos_token="</s>", pad_token="<pad>")
+    made: Any = PreTrainedTokenizerFast(tokenizer_object=backend, bos_token="<s>", eos_token="</s>", pad_token="<pad>")
     made.chat_template = template
     return made
 
@@ -77,7 +77,7 @@ def tiny_chat_model(
     Raises:
         ModuleNotFoundError: transformers is not installed, or its version does not have the architecture.
     """
-    tokenizer = train_tokenizer(message["content"] for messages in chats for message in messages)
+    tokenizer: Any = train_tokenizer(message["content"] for messages in chats for message in messages)
     import transformers
 
     shape: dict[str, Any] = {**SHAPE, "vocab_size": len(tokenizer)}
