@@ -18,18 +18,18 @@ from mini_ism.model import GPT
 from mini_ism.segments import Segments
 from mini_ism.tokenizer import load_tokenizer
 from mini_ism.trace import Event
-from mini_ism.views import Figure, TokenizedDialogue, stale_proof, tokenized, turn_bars
+from mini_ism.views import Figure, stale_proof, tokenized, turn_bars
 from mini_ism.views.cache_scrubber import cache_scrubber, first_read
 from mini_ism.views.cache_strip import cache_strip
 from mini_ism.views.figures import cache_figure
 from mini_ism.views.stale_proof import describe_stale
 from mini_ism.views.timeline import Frame, frames
+from mini_ism.widgets.layout import legible
 from mini_ism.widgets.panel import EXAMPLE, Panel, put
 from mini_ism.widgets.surface import Pick, Surface, picked_index
 
 MILLISECONDS = 300  # for each step
 AT_ONCE = 4  # tokens that a lane reads in a step, so that time in the film is work
-LEGIBLE = 560  # pixels; where a page has less, a picture scrolls sideways
 
 
 class CachePlayer(Panel):
@@ -200,7 +200,7 @@ class CachePlayer(Panel):
         scope = f"strip-{self.box.model_id}"
         steps = self._first_read[broken]
         strip = cache_strip(frame, self.dialogue, most=self._most, blind=broken, scope=scope, steps=steps)
-        put(self.picture, _legible(strip))
+        put(self.picture, legible(strip))
         put(self.scrubber, str(cache_scrubber(self.film, self._now)))
         put(self.proof, "".join(proofs))
         lanes = {name: lane.spent for name, lane in frame.lanes.items()}
@@ -212,7 +212,7 @@ class CachePlayer(Panel):
             now=frame.turn or None,
             scope=f"bars-{self.box.model_id}",
         )
-        put(self.bars, _legible(drawn))
+        put(self.bars, legible(drawn))
 
     def _proof(self, name: str, turn: int) -> StaleTurn | None:
         """A turn's question answered both ways; ``None``, with a message in place, where no model can."""
@@ -238,20 +238,3 @@ class CachePlayer(Panel):
         figure = cache_figure(self.film[-1], self.dialogue)
         figure.alt = f"Cache player, last step. {figure.alt}"
         return figure
-
-
-def _legible(picture: str) -> str:
-    """A picture that does not shrink until nobody can read it."""
-    return f'<div style="min-width:{LEGIBLE}px">{picture}</div>'
-
-
-def _in_common(dialogues: Sequence[TokenizedDialogue]) -> TokenizedDialogue:
-    """The longest dialogue; answers may differ, and a position that is not the same token in each gets no name."""
-    longest = max(dialogues, key=len)
-    tokens = [list(zip(each.labels, each.roles, strict=True)) for each in dialogues]
-    agree = [
-        all(lane[position : position + 1] in ([], [pair]) for lane in tokens)
-        for position, pair in enumerate(zip(longest.labels, longest.roles, strict=True))
-    ]
-    labels = [label if same else "…" for label, same in zip(longest.labels, agree, strict=True)]
-    return TokenizedDialogue(labels, longest.roles, longest.ids)
