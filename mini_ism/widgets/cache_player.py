@@ -18,7 +18,7 @@ from mini_ism.model import GPT
 from mini_ism.segments import Segments
 from mini_ism.tokenizer import load_tokenizer
 from mini_ism.trace import Event
-from mini_ism.views import Figure, stale_proof, tokenized, turn_bars
+from mini_ism.views import Figure, TokenizedDialogue, stale_proof, tokenized, turn_bars
 from mini_ism.views.cache_scrubber import cache_scrubber, first_read
 from mini_ism.views.cache_strip import cache_strip
 from mini_ism.views.figures import cache_figure
@@ -238,3 +238,15 @@ class CachePlayer(Panel):
         figure = cache_figure(self.film[-1], self.dialogue)
         figure.alt = f"Cache player, last step. {figure.alt}"
         return figure
+
+
+def _in_common(dialogues: Sequence[TokenizedDialogue]) -> TokenizedDialogue:
+    """The longest dialogue; answers may differ, and a position that is not the same token in each gets no name."""
+    longest = max(dialogues, key=len)
+    tokens = [list(zip(each.labels, each.roles, strict=True)) for each in dialogues]
+    agree = [
+        all(lane[position : position + 1] in ([], [pair]) for lane in tokens)
+        for position, pair in enumerate(zip(longest.labels, longest.roles, strict=True))
+    ]
+    labels = [label if same else "…" for label, same in zip(longest.labels, agree, strict=True)]
+    return TokenizedDialogue(labels, longest.roles, longest.ids)
