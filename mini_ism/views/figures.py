@@ -47,6 +47,9 @@ class Figure(MatplotlibFigure):
     @own_style
     def draw(self, renderer: RendererBase) -> None:
         """Draw it; ticks are only made now."""
+        # A layout that places equal-sided cells leaves too little room for titles until it has been made once.
+        if (layout := self.get_layout_engine()) is not None:
+            layout.execute(self)
         super().draw(renderer)
 
     def savefig(self, fname: Any, **options: Any) -> None:

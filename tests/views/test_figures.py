@@ -122,6 +122,7 @@ DRAWN: dict[str, Callable[[], Figure]] = {
     "swap_figure": lambda: swap_figure(HEAD, OTHER, DIALOGUE, titles=TITLES, heading="Swap"),
     "tradeoff_figure": lambda: tradeoff_figure({"ism": (2.0, SCORE)}, x_label="tokens read"),
     "turn_cost_figure": lambda: turn_cost_figure({"ism": turn_costs(plan("ism", segments_of(LAYOUT)))}),
+    "one mask over many tokens": lambda: mask_figure({"a": np.tri(37, dtype=bool)}, one_query(["token"] * 37)),
     "the exercises' _schedule": lambda: _schedule([0.1, 0.2], "yours"),
 }
 """Every figure of the package, with little in it."""
@@ -144,6 +145,14 @@ def test_a_figure_looks_the_same_in_any_style(name: str) -> None:
     with style.context(["dark_background", {"text.usetex": True, "font.size": 30, "axes.grid": True}]):
         assert png_bytes(DRAWN[name](), dpi=40) == plain
         assert mpl.rcParams["font.size"] == 30, "a reader's style is left as it was"
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_nothing_is_cut_off_when_a_figure_is_drawn_for_the_first_time(name: str) -> None:
+    figure = DRAWN[name]()
+    figure.savefig(BytesIO())
+    drawn, (width, height) = figure.get_tightbbox(), figure.get_size_inches()  # in inches, both
+    assert min(drawn.x0, drawn.y0, width - drawn.x1, height - drawn.y1) > -0.01
 
 
 def test_a_figure_that_matplotlib_saves_has_its_own_paper() -> None:
