@@ -36,7 +36,8 @@ from mini_ism.views.losses import loss_figure
 from mini_ism.views.regression import error_figure, path_figure
 from mini_ism.views.scores import score_figure, tradeoff_figure
 from mini_ism.views.sweep_figures import interval_figure, latency_figure, seeds_figure
-from mini_ism.views.timeline import frames
+from mini_ism.views.styles import LIGHT
+from mini_ism.views.timeline import Frame, frames
 from tests.strategies import segments_of
 from tests.views.drawn import LAYOUT, film, one_query, segmented
 
@@ -78,6 +79,12 @@ def test_a_still_film_has_a_cell_a_token_and_joins_cells_where_they_are_too_many
     assert drawn([("user", 400), ("assistant", 3)]) == [(0, 400), (400, 3)]
 
 
+def test_the_tokens_of_a_still_film_have_their_roles_colours() -> None:
+    steps, dialogue = film()
+    labels = cache_figure(steps[-1], dialogue).axes[0].get_xticklabels()
+    assert [text.get_color() for text in labels] == [LIGHT[role] for role in dialogue.roles]
+
+
 def test_a_picture_is_opaque_and_has_its_resolution() -> None:
     with Image.open(BytesIO(png_bytes(mask_figure(np.eye(1), one_query(["a"])), dpi=90))) as picture:
         assert picture.mode == "RGB"
@@ -89,6 +96,12 @@ def test_a_mask_that_does_not_fit_its_dialogue_is_refused() -> None:
         mask_figure({"ism": np.eye(3)}, one_query(["a", "b"]))
     with pytest.raises(ValueError, match="row 2 is not a position"):
         mask_figure(np.eye(2), one_query(["a", "b"]), row=2)
+
+
+def blind_frame() -> Frame:
+    """A step in which one lane keeps what it should not."""
+    trace = plan("causal", segments_of(LAYOUT))
+    return frames({"prefix": trace}, {"prefix": {trace[-1].turn: [0, 1]}})[-1]
 
 
 # -- in any style ----------------------------------------------------------------------------------
@@ -122,6 +135,7 @@ DRAWN: dict[str, Callable[[], Figure]] = {
     "swap_figure": lambda: swap_figure(HEAD, OTHER, DIALOGUE, titles=TITLES, heading="Swap"),
     "tradeoff_figure": lambda: tradeoff_figure({"ism": (2.0, SCORE)}, x_label="tokens read"),
     "turn_cost_figure": lambda: turn_cost_figure({"ism": turn_costs(plan("ism", segments_of(LAYOUT)))}),
+    "a cache that is trusted blindly": lambda: cache_figure(blind_frame(), DIALOGUE),
     "one mask over many tokens": lambda: mask_figure({"a": np.tri(37, dtype=bool)}, one_query(["token"] * 37)),
     "the exercises' _schedule": lambda: _schedule([0.1, 0.2], "yours"),
 }
