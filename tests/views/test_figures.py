@@ -35,8 +35,8 @@ from mini_ism.views.gallery import gallery_figure
 from mini_ism.views.losses import loss_figure
 from mini_ism.views.regression import error_figure, path_figure
 from mini_ism.views.scores import score_figure, tradeoff_figure
-from mini_ism.views.sweep_figures import interval_figure, latency_figure, seeds_figure
 from mini_ism.views.styles import LIGHT
+from mini_ism.views.sweep_figures import interval_figure, latency_figure, seeds_figure
 from mini_ism.views.timeline import Frame, frames
 from tests.strategies import segments_of
 from tests.views.drawn import LAYOUT, film, one_query, segmented
