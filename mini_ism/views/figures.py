@@ -202,7 +202,12 @@ def turn_cost_figure(lanes: Mapping[str, Sequence[TurnCost]]) -> Figure:
         lanes: a name and its turns each, from :func:`~mini_ism.trace.turn_costs`.
     """
     figure = Figure(figsize=(6.6, 3.2), layout="constrained")
-    axes = figure.add_subplot()
+    figure.alt = draw_turn_costs(figure.add_subplot(), lanes)
+    return figure
+
+
+def draw_turn_costs(axes: Axes, lanes: Mapping[str, Sequence[TurnCost]]) -> str:
+    """Draw the bars of :func:`turn_cost_figure` on empty axes, and return in words what they show."""
     turns = sorted({cost.turn for costs in lanes.values() for cost in costs})
     wide = 0.8 / max(len(lanes), 1)
     facts = []
@@ -218,8 +223,7 @@ def turn_cost_figure(lanes: Mapping[str, Sequence[TurnCost]]) -> Figure:
     axes.margins(y=0.15)
     hide_frame(axes)
     axes.legend(frameon=False, fontsize=10)
-    figure.alt = f"Tokens computed in turns {', '.join(map(str, turns))}: " + "; ".join(facts) + "."
-    return figure
+    return f"Tokens computed in turns {', '.join(map(str, turns))}: " + "; ".join(facts) + "."
 
 
 def _style(state: State) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from mini_ism.views.attention_figures import (
     stages_figure,
     swap_figure,
 )
+from mini_ism.views.chat_figure import chat_figure
 from mini_ism.views.curves import curve_figure, progress_figure
 from mini_ism.views.figures import cache_figure
 from mini_ism.views.gallery import gallery_figure
@@ -39,7 +40,7 @@ from mini_ism.views.styles import LIGHT
 from mini_ism.views.sweep_figures import interval_figure, latency_figure, seeds_figure
 from mini_ism.views.timeline import Frame, frames
 from tests.strategies import segments_of
-from tests.views.drawn import LAYOUT, film, one_query, segmented
+from tests.views.drawn import LAYOUT, film, messages_of, one_query, segmented
 
 
 @pytest.mark.slow
@@ -114,9 +115,12 @@ SEEN = np.tri(3, dtype=bool)
 HEAD, OTHER = (SEEN / 3.0, SEEN), (np.eye(3), SEEN)
 TITLES = ("ism", "causal")
 HEADS = np.stack([[HEAD[0], OTHER[0]]])  # [layers, H, T, T]
+SAID = messages_of(["The price is $5_0$. " * 5, "Okay.", "Why?"])
+TURNS = turn_costs(plan("ism", segments_of(LAYOUT)))
 DRAWN: dict[str, Callable[[], Figure]] = {
     "attention_figure": lambda: attention_figure({"a": HEAD, "b": OTHER}, DIALOGUE, row=1),
     "cache_figure": lambda: cache_figure(film()[0][-1], film()[1]),
+    "chat_figure": lambda: chat_figure({"ism": (SAID, TURNS), "causal": (SAID[:2], TURNS[:1])}),
     "curve_figure": lambda: curve_figure(METRICS),
     "difference_figure": lambda: difference_figure(HEAD, OTHER, DIALOGUE, titles=TITLES, row=1),
     "error_figure": lambda: error_figure({"ism": np.ones((2, 2))}, [0, 1], x_label="layers"),
@@ -134,7 +138,8 @@ DRAWN: dict[str, Callable[[], Figure]] = {
     "stages_figure": lambda: stages_figure(np.ones(3), SEEN[1], HEAD[0][1], DIALOGUE, 1),
     "swap_figure": lambda: swap_figure(HEAD, OTHER, DIALOGUE, titles=TITLES, heading="Swap"),
     "tradeoff_figure": lambda: tradeoff_figure({"ism": (2.0, SCORE)}, x_label="tokens read"),
-    "turn_cost_figure": lambda: turn_cost_figure({"ism": turn_costs(plan("ism", segments_of(LAYOUT)))}),
+    "turn_cost_figure": lambda: turn_cost_figure({"ism": TURNS}),
+    "a chat that has not begun": lambda: chat_figure({"ism": ([], [])}),
     "a cache that is trusted blindly": lambda: cache_figure(blind_frame(), DIALOGUE),
     "one mask over many tokens": lambda: mask_figure({"a": np.tri(37, dtype=bool)}, one_query(["token"] * 37)),
     "the exercises' _schedule": lambda: _schedule([0.1, 0.2], "yours"),
