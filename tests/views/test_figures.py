@@ -139,6 +139,8 @@ DRAWN: dict[str, Callable[[], Figure]] = {
     "swap_figure": lambda: swap_figure(HEAD, OTHER, DIALOGUE, titles=TITLES, heading="Swap"),
     "tradeoff_figure": lambda: tradeoff_figure({"ism": (2.0, SCORE)}, x_label="tokens read"),
     "turn_cost_figure": lambda: turn_cost_figure({"ism": TURNS}),
+    "curves before the first step": lambda: curve_figure({"ism": []}),
+    "progress before the first step": lambda: progress_figure({"ism": []}),
     "a chat that has not begun": lambda: chat_figure({"ism": ([], [])}),
     "a cache that is trusted blindly": lambda: cache_figure(blind_frame(), DIALOGUE),
     "one mask over many tokens": lambda: mask_figure({"a": np.tri(37, dtype=bool)}, one_query(["token"] * 37)),
