@@ -10,7 +10,8 @@ from mini_ism.corpus.world import LATEST, get_lexicon
 
 ABOUT = (
     "These small models know only what you tell them here: who you and others are, where things and people are, who "
-    "has or likes what, who is next or first. They know nothing about the world, and cannot do sums or tell which number is larger."
+    "has or likes what, who is next or first. They know nothing about the world, cannot "
+    "do sums, and cannot tell which number is larger."
 )
 """What the models know, and what they do not."""
 
