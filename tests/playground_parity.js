@@ -8,7 +8,7 @@ function answers(questions) {
   const tokenizer = new Tokenizer(SHIPPED.tokenizer.ranks, SHIPPED.tokenizer.about);
   const models = {};
   for (const [name, weights] of Object.entries(SHIPPED.models)) {
-    models[name] = new GPT(Uint8Array.from(atob(weights), (letter) => letter.charCodeAt(0)));
+    models[name] = new GPT(bytesOf(weights));
   }
   const logits = [];
   const rows = (all, first) => all.subarray(first * tokenizer.vocabSize);
@@ -17,7 +17,8 @@ function answers(questions) {
   const uncached = (model, mask, messages) => {
     const { tokens, segments } = tokenizer.encodeDialogue(messages);
     const last = tokenizer.encodeMessage(messages.at(-1)).length;
-    const all = models[model].compute(tokens, readMask(mask).dense(segments).cells, models[model].newCache(), { logitsAt: 0 });
+    const allowed = readMask(mask).dense(segments).cells;
+    const all = models[model].compute(tokens, allowed, models[model].newCache(), { logitsAt: 0 });
     return rows(all, tokens.length - last - 1).slice(0, last * tokenizer.vocabSize);
   };
 
@@ -92,6 +93,7 @@ if (typeof process !== "undefined") {
   const scripts = [data, model].map((path) => fs.readFileSync(path, "utf8")).join("\n");
   const ask = new Function(`${scripts}\nreturn ${answers};`)();
   const { said, logits } = ask(JSON.parse(fs.readFileSync(file, "utf8")));
-  fs.writeFileSync(`${file}.logits`, Buffer.concat(logits.map((part) => Buffer.from(part.buffer, part.byteOffset, part.byteLength))));
+  const bytes = logits.map((part) => Buffer.from(part.buffer, part.byteOffset, part.byteLength));
+  fs.writeFileSync(`${file}.logits`, Buffer.concat(bytes));
   console.log(JSON.stringify(said));
 }

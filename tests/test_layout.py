@@ -19,6 +19,7 @@ NOT_OF_ONE_MODULE = {
     "test_notebooks.py",
     "test_packaging.py",
     "test_pictures.py",
+    "test_playground.py",  # of tools
     "test_public_names.py",
     "test_scale_page.py",
     "test_setup.py",

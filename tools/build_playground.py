@@ -25,15 +25,17 @@ from mini_ism.views.attention_colours import DIFFERENCES, WEIGHTS
 from mini_ism.views.cache_styles import STATES
 from mini_ism.views.descriptions import WHY_IT_STOPPED
 from mini_ism.views.styles import DARK, LIGHT
+from mini_ism.widgets import surface as widget
 from mini_ism.widgets.chat_guide import NAMES
 from mini_ism.widgets.chat_lane import LONGEST_ANSWER
 from mini_ism.widgets.panel import EXAMPLE
 from mini_ism.widgets.rule_panel import PRESETS
-from mini_ism.widgets.surface import Surface
 
 ROOT = Path(__file__).parent.parent
 SOURCES = Path(__file__).parent / "playground"
 BUILT = ROOT / "docs" / "playground"
+SURFACE = Path(widget.__file__)
+"""Beside it lie the script and the style of the widgets' front end."""
 LESSON = ("tokenizer", "masks", "expressions", "gpt", "chat")
 """The scripts of the model and its engine, in reading order; they need no page."""
 PAGE = (
@@ -56,9 +58,9 @@ def lesson() -> str:
 
 def surface() -> str:
     """The widgets' front end without what only anywidget needs: `mount(host, html, onPick)`."""
-    source, adapter, _ = Path(Surface._esm).read_text(encoding="utf-8").partition("\nexport default {")
+    source, adapter, _ = SURFACE.with_suffix(".js").read_text(encoding="utf-8").partition("\nexport default {")
     if not adapter or source.count("export function mount") != 1:
-        raise ValueError(f"{Surface._esm} has no `export function mount` before its `export default`")
+        raise ValueError(f"{SURFACE.with_suffix('.js')} has no `export function mount` before its `export default`")
     return source.replace("export function mount", "function mount")
 
 
@@ -77,7 +79,7 @@ def style() -> str:
     """The page's style: the widgets' colours and theirs, then its own."""
     dark = ':root[data-theme="dark"]'
     colours = f":root {{\n{variables(LIGHT)}}}\n{dark} {{\n{variables(DARK)}}}\n"
-    return colours + Path(Surface._css).read_text(encoding="utf-8") + read("playground.css")
+    return colours + SURFACE.with_suffix(".css").read_text(encoding="utf-8") + read("playground.css")
 
 
 def palette(name: str) -> str:

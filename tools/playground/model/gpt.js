@@ -60,8 +60,8 @@ function applyRotary(x, start, { cos, sin, half }, place) {
 
 /** The softmax of scores in place; a score of minus infinity becomes exactly 0. */
 function softmax(scores) {
-  const most = scores.reduce((a, b) => Math.max(a, b), -Infinity);
-  let sum = 0;
+  let [most, sum] = [-Infinity, 0];
+  for (let i = 0; i < scores.length; i++) if (scores[i] > most) most = scores[i];
   for (let i = 0; i < scores.length; i++) sum += scores[i] = Math.exp(scores[i] - most);
   for (let i = 0; i < scores.length; i++) scores[i] /= sum;
   return scores;
@@ -207,10 +207,22 @@ class GPT {
 
 /** float16 numbers, given as their bits, as float32. */
 function widen(halves) {
-  return Float32Array.from(halves, (bits) => {
-    const [sign, exponent, fraction] = [bits >> 15 ? -1 : 1, (bits >> 10) & 31, (bits & 1023) / 1024];
-    return sign * (exponent ? (1 + fraction) * 2 ** (exponent - 15) : fraction * 2 ** -14);
-  });
+  const numbers = new Float32Array(halves.length);
+  for (let i = 0; i < halves.length; i++) {
+    const exponent = (halves[i] >> 10) & 31;
+    const fraction = (halves[i] & 1023) / 1024;
+    const size = exponent ? (1 + fraction) * 2 ** (exponent - 15) : fraction * 2 ** -14;
+    numbers[i] = halves[i] >> 15 ? -size : size;
+  }
+  return numbers;
+}
+
+/** The bytes that base64 spells. */
+function bytesOf(base64) {
+  const letters = atob(base64);
+  const bytes = new Uint8Array(letters.length);
+  for (let i = 0; i < letters.length; i++) bytes[i] = letters.charCodeAt(i);
+  return bytes;
 }
 
 /** One dialogue as a model's heads read it under a rule: the mask, and weights `[H, T, T]` by layer. */

@@ -8,7 +8,8 @@ class AttentionView {
     [this.status, this.under, this.minus, this.complaint, this.host, this.whose] = names.map(part);
     this.map = mount(this.host, "", (pick) => app.set({ row: pick.row ?? pick.column }));
     this.heads = mount(part("heads"), "", ({ layer, head }) => app.set({ layer, head }));
-    for (const name of ["under", "minus"]) this[name].addEventListener("change", () => app.set({ [name]: this[name].value }));
+    this.under.addEventListener("change", () => app.set({ under: this.under.value }));
+    this.minus.addEventListener("change", () => app.set({ minus: this.minus.value }));
   }
 
   /** What the model's heads do under a rule; computed once for each dialogue. */
@@ -26,10 +27,14 @@ class AttentionView {
     const { state, focused } = this.app;
     const own = state.rule && !LANES.includes(state.rule) ? [[state.rule, `the map’s rule: ${state.rule}`]] : [];
     const masks = [...LANES.map((name) => [name, name]), ["bidirectional", "bidirectional"], ...own];
-    const options = (chosen, first) =>
-      [["", first], ...masks, ...(chosen && !masks.some(([rule]) => rule === chosen) ? [[chosen, chosen]] : [])]
-        .map(([rule, name]) => `<option value="${escape(rule)}" ${rule === chosen ? "selected" : ""}>${escape(name)}</option>`)
-        .join("");
+    const options = (chosen, first) => {
+      const known = masks.some(([rule]) => rule === chosen || !chosen);
+      const offered = [["", first], ...masks, ...(known ? [] : [[chosen, chosen]])];
+      const option = ([rule, name]) => {
+        return `<option value="${escape(rule)}" ${rule === chosen ? "selected" : ""}>${escape(name)}</option>`;
+      };
+      return offered.map(option).join("");
+    };
     this.under.innerHTML = options(state.under, `${focused.name}, the lane’s own`);
     this.minus.innerHTML = options(state.minus, "nothing");
   }

@@ -163,7 +163,9 @@ function stripLane(name, { states, touched, computed }, dialogue, cell, most) {
     return `<rect ${box}><title>${escape(tip)}</title></rect>`;
   });
   const left = 9 * name.length + 12;
-  const counter = (width, fill) => `<rect x="${left}" y="-19" width="${round(width)}" height="8" rx="2" fill="${fill}"/>`;
+  const counter = (width, fill) => {
+    return `<rect x="${left}" y="-19" width="${round(width)}" height="8" rx="2" fill="${fill}"/>`;
+  };
   const number = svgText(`${computed} computed`, left + 118, -11);
   const count = counter(110, HIDDEN) + counter((110 * computed) / Math.max(most, 1), INK) + number;
   const edges = `${lines}M0 0H${side}M0 ${STRIPS.high}H${side}`;

@@ -73,7 +73,9 @@ class FilmView {
         const cost = costs.find((each) => each.turn === turn);
         if (!cost) return "";
         const counts = [["reused", cost.reused], ["computed", cost.prefilled], ["decoded", cost.decoded]];
-        const bars = counts.map(([state, count]) => `<i class="${state}" style="width:${round((100 * count) / most)}%"></i>`);
+        const bars = counts.map(([state, count]) => {
+          return `<i class="${state}" style="width:${round((100 * count) / most)}%"></i>`;
+        });
         const numbers = [cost.reused, cost.prefilled, cost.decoded, cost.discarded, milliseconds(cost.firstToken)];
         numbers.push(milliseconds(cost.milliseconds), `${(cost.kvBytes / 1000).toFixed(1)} kB`);
         const head = n ? "" : `<th scope="rowgroup" rowspan="${lanes.length}">${turn}</th>`;
@@ -81,8 +83,10 @@ class FilmView {
         return `<tr>${head}<th scope="row">${name}</th><td class="stack">${bars.join("")}</td>${cells}</tr>`;
       }),
     );
-    const titles = ["Turn", "Mask", "Positions", "kept", "read", "written", "thrown away", "first word", "whole turn", "cache"];
-    const head = titles.map((title) => `<th scope="col">${title}</th>`).join("");
-    return `<table><caption>What each turn cost, measured on your machine</caption><thead><tr>${head}</tr></thead><tbody>${rows.join("")}</tbody></table>`;
+    const titles = ["Turn", "Mask", "Positions", "kept", "read", "written", "thrown away"];
+    const timed = ["first word", "whole turn", "cache"];
+    const head = [...titles, ...timed].map((title) => `<th scope="col">${title}</th>`).join("");
+    const caption = "<caption>What each turn cost, measured on your machine</caption>";
+    return `<table>${caption}<thead><tr>${head}</tr></thead><tbody>${rows.join("")}</tbody></table>`;
   }
 }

@@ -23,7 +23,8 @@ class Lane {
     this.box.innerHTML =
       `<button class="lane-head" type="button"><span class="icon"></span><span class="lane-name">` +
       `<b>${name}</b><span class="gist">${RULES[name][1]}</span></span></button>` +
-      `<div class="log" role="log" tabindex="0" aria-label="Conversation under ${name}"></div><div class="words"></div>`;
+      `<div class="log" role="log" tabindex="0" aria-label="Conversation under ${name}"></div>` +
+      '<div class="words"></div>';
     [this.head, this.log, this.words] = [".lane-head", ".log", ".words"].map((part) => this.box.querySelector(part));
     const weights = whose === name ? "its own weights" : `${whose}’s weights`;
     this.head.title = `${RULES[name][0]} (${weights})`;
@@ -59,8 +60,14 @@ class Lane {
       this.places.push(value);
       this.soFar = value.text;
     }
-    this.chosen = Math.max(this.places.length - 1, 0);
+    this.chosen = done ? this.leastSure() : this.places.length - 1;
     return !done;
+  }
+
+  /** The place in the answer where the model was the least sure of what it wrote. */
+  leastSure() {
+    const odds = this.places.map(({ token, logits }) => softmax(Float64Array.from(logits))[token]);
+    return Math.max(odds.indexOf(Math.min(...odds)), 0);
   }
 
   // -- showing -------------------------------------------------------------------------------------
@@ -73,7 +80,6 @@ class Lane {
     this.box.querySelector(".icon").innerHTML = maskIcon(icon, segments.id, ICON, `The mask ${this.name} now`);
     this.showLog();
     this.words.hidden = !withWords;
-    if (withWords && this.places.length && !this.writing) this.chosen = Math.min(this.chosen, this.places.length - 1);
     this.showWords();
   }
 
@@ -83,7 +89,8 @@ class Lane {
     const parts = this.session.messages.map(({ role, content }, n) => {
       const open = this.writing && n === this.session.messages.length - 1;
       turn += role === "user" ? 1 : 0;
-      const edit = `<button class="edit" type="button" data-edit="${turn - 1}" aria-label="Edit message ${turn}">✎</button>`;
+      const named = `data-edit="${turn - 1}" aria-label="Edit message ${turn}"`;
+      const edit = `<button class="edit" type="button" ${named}>✎</button>`;
       const bubble =
         `<div class="bubble ${role}"><span class="who">${role === "user" ? "you" : role}</span>` +
         `<span>${escape(open ? `${this.soFar}▏` : content)}</span>${role === "user" ? edit : ""}</div>`;

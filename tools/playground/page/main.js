@@ -8,7 +8,7 @@ class Playground {
     this.tokenizer = new Tokenizer(SHIPPED.tokenizer.ranks, SHIPPED.tokenizer.about);
     this.models = Object.fromEntries(
       Object.entries(SHIPPED.models).map(([name, weights]) => {
-        return [name, new GPT(Uint8Array.from(atob(weights), (letter) => letter.charCodeAt(0)))];
+        return [name, new GPT(bytesOf(weights))];
       }),
     );
     this.state = readState(location.hash);
@@ -39,9 +39,7 @@ class Playground {
 
   /** The token that reads in the maps. */
   get row() {
-    const last = this.dialogue.length - 1;
-    const first = Math.max(this.dialogue.ids.lastIndexOf(0), 0);
-    return Math.min(this.state.row < 0 ? first : Math.trunc(this.state.row), Math.max(last, 0));
+    return Math.min(Math.max(Math.trunc(this.state.row), 0), Math.max(this.dialogue.length - 1, 0));
   }
 
   /** Whether the reader wants no motion. */
@@ -125,7 +123,7 @@ class Playground {
     try {
       const needed = Math.min(...this.lanes.map(({ session }) => session.room));
       if (this.tokenizer.encodeMessage({ role: "user", content: text }).length + SHORTEST_ANSWER > needed) {
-        throw new RangeError("the message does not fit into what is left of the models’ context: shorten it, or start over");
+        throw new RangeError("the message does not fit into what is left of the context: shorten it, or start over");
       }
       for (const lane of this.lanes) lane.begin(text, { temperature, seed: seed + say.length });
     } catch (error) {
@@ -146,7 +144,8 @@ class Playground {
     this.editing = turn;
     const box = find("#message");
     find("#say").classList.toggle("editing", turn !== null);
-    find("#say-label").textContent = turn === null ? "Say something to all three" : `Change message ${turn + 1}, and hear all answers anew`;
+    const changing = `Change message ${turn + 1}, and hear all answers anew`;
+    find("#say-label").textContent = turn === null ? "Say something to all three" : changing;
     find("#send").textContent = turn === null ? "Send" : "Change";
     box.value = turn === null ? "" : this.state.say[turn];
     if (turn !== null) box.focus();
@@ -185,7 +184,8 @@ class Playground {
     if (document.activeElement !== find("#system")) find("#system").value = state.system;
     for (const view of Object.values(this.views)) view.draw();
     const address = writeState(state);
-    if (location.hash !== address) history.replaceState(null, "", address === "#" ? location.pathname + location.search : address);
+    const plain = location.pathname + location.search;
+    if (`#${location.hash.slice(1)}` !== address) history.replaceState(null, "", address === "#" ? plain : address);
   }
 
   showTalk() {
@@ -204,7 +204,8 @@ class Playground {
     const words = text.split(/\s+/).map((word) => word.replace(/^\p{P}+|\p{P}+$/gu, ""));
     const long = words.filter((word) => word && this.tokenizer.encode(` ${word}`).length >= SHIPPED.many_pieces);
     const named = long.map((word) => `“${word}” is ${this.tokenizer.encode(` ${word}`).length} tokens long`);
-    find("#note").textContent = long.length ? `${named.join(", ")}: the models see it in pieces and may misspell it.` : "";
+    const remark = `${named.join(", ")}: the models see it in pieces and may misspell it.`;
+    find("#note").textContent = long.length ? remark : "";
   }
 
   // -- what stands on the page -----------------------------------------------------------------------
@@ -212,10 +213,14 @@ class Playground {
   /** The texts that come from the package. */
   write() {
     find("#about").textContent = SHIPPED.about;
-    find("#chips").innerHTML = SHIPPED.examples.map((text) => `<button type="button" class="chip">${escape(text)}</button>`).join("");
-    const lists = Object.entries(SHIPPED.words).map(([title, words]) => `<p><b>${title}</b> (${words.length}): ${escape(words.join(", "))}</p>`);
+    const chip = (text) => `<button type="button" class="chip">${escape(text)}</button>`;
+    find("#chips").innerHTML = SHIPPED.examples.map(chip).join("");
+    const lists = Object.entries(SHIPPED.words).map(([title, words]) => {
+      return `<p><b>${title}</b> (${words.length}): ${escape(words.join(", "))}</p>`;
+    });
     find("#known").innerHTML = `<p>${escape(SHIPPED.names)}</p>${lists.join("")}`;
-    find("#lane-tabs").innerHTML = LANES.map((name) => `<button type="button" value="${name}">${name}</button>`).join("");
+    const tab = (name) => `<button type="button" value="${name}">${name}</button>`;
+    find("#lane-tabs").innerHTML = LANES.map(tab).join("");
     find("#weights").innerHTML =
       '<option value="">three models, each under its own mask</option>' +
       LANES.map((name) => `<option value="${name}">${name}’s weights under all three masks</option>`).join("");

@@ -1,4 +1,6 @@
-/** The mask map: a rule on the focused lane's dialogue, which can be edited; every segment's direction can be flipped. */
+/** The mask map: a rule on the focused lane's dialogue, whose messages can be edited, and its segments turned. */
+
+const READING = { "both ways": "⇄", backwards: "←", partly: "⤺" };
 
 class MaskView {
   constructor(host, app) {
@@ -6,10 +8,11 @@ class MaskView {
     const part = (name) => host.querySelector(`[data-part="${name}"]`);
     const names = ["status", "facts", "preset", "rule", "complaint", "segments", "map"];
     [this.status, this.facts, this.preset, this.rule, this.complaint, this.segments, this.host] = names.map(part);
+    const presets = Object.entries(SHIPPED.presets).map(([name, rule]) => {
+      return `<option value="${escape(rule)}">${escape(name)}</option>`;
+    });
     this.preset.innerHTML =
-      '<option value="">the lane’s own</option>' +
-      Object.entries(SHIPPED.presets).map(([name, rule]) => `<option value="${escape(rule)}">${escape(name)}</option>`).join("") +
-      "<option disabled>your own rule</option>";
+      `<option value="">the lane’s own</option>${presets.join("")}<option disabled>your own rule</option>`;
     const choose = (pick) => app.set({ row: pick.token ?? pick.row ?? pick.column });
     this.map = mount(this.host, "", choose);
     this.strip = mount(part("strip"), "", choose);
@@ -54,12 +57,15 @@ class MaskView {
     const [total, pairs] = [dialogue.length, sum([...allowed.cells])];
     const coming = this.longer(dialogue.segments, 1);
     const kept = reusable(mask, dialogue.segments, coming);
+    const shown = this.app.state.rule || this.app.focused.name;
     const alike = Object.entries(SHIPPED.presets).filter(([, rule]) => {
-      return rule !== this.app.state.rule && agree(readMask(rule).dense(dialogue.segments), allowed, () => true);
+      return rule !== shown && agree(readMask(rule).dense(dialogue.segments), allowed, () => true);
     });
+    const share = percent(pairs / total ** 2 || 0);
+    const unread = coming.length - kept;
     const facts = {
-      "Visible pairs": `${pairs.toLocaleString("en")} of ${(total ** 2).toLocaleString("en")} (${percent(pairs / total ** 2 || 0)})`,
-      "When the next question comes": `the cache keeps ${kept} of ${total} positions; ${coming.length - kept} are to be read`,
+      "Visible pairs": `${pairs.toLocaleString("en")} of ${(total ** 2).toLocaleString("en")} (${share})`,
+      "When the next question comes": `the cache keeps ${kept} of ${total} positions; ${unread} are to be read`,
       "Same matrix here as": alike.map(([name]) => name).join(" · ") || "none of the presets",
     };
     return Object.entries(facts).map(([name, fact]) => `<dt>${name}</dt><dd>${escape(fact)}</dd>`).join("");
@@ -77,9 +83,10 @@ class MaskView {
   /** A message's direction was switched: write that into the rule. */
   turn(segment, bothWays) {
     const s = this.app.dialogue.segments;
+    const rule = this.app.state.rule || this.app.focused.name;
+    const dialogues = [s, this.longer(s, 1), this.longer(s, 3)]; // so that a rule is told from its look-alikes
     try {
-      const rule = turned(this.app.state.rule || this.app.focused.name, segment, bothWays, [s, ...[1, 3].map((n) => this.longer(s, n))]);
-      this.app.set({ rule });
+      this.app.set({ rule: turned(rule, segment, bothWays, dialogues) });
     } catch (error) {
       this.complaint.textContent = `⚠ this segment cannot be turned: ${error.message}`;
     }
@@ -94,15 +101,14 @@ class MaskView {
       const message = role === "system" ? -1 : turn;
       turn += role === "user" ? 1 : 0;
       const text = escape(content);
-      const shown =
-        role === "assistant"
-          ? `<span class="said">${text}</span>`
-          : `<input value="${text}" data-message="${message}" maxlength="${MOST_LETTERS}" aria-label="Message ${n + 1}, ${role}">`;
+      const field = `data-message="${message}" maxlength="${MOST_LETTERS}" aria-label="Message ${n + 1}, ${role}"`;
+      const shown = role === "assistant" ? `<span class="said">${text}</span>` : `<input value="${text}" ${field}>`;
       const on = reads[n] === "both ways";
-      const label = `Message ${n + 1} reads both ways`;
+      const switched = `role="switch" aria-checked="${on}" aria-label="Message ${n + 1} reads both ways"`;
+      const word = `${READING[reads[n]]} ${reads[n]}`;
       const flip =
-        `<button type="button" class="flip" role="switch" data-segment="${n}" aria-checked="${on}" aria-label="${label}" ` +
-        `title="reads ${reads[n]}; click to turn">${on ? "⇄ both ways" : reads[n] === "partly" ? "⤺ partly" : "← backwards"}</button>`;
+        `<button type="button" class="flip" data-segment="${n}" ${switched} title="reads ${reads[n]}; click to turn">` +
+        `${word}</button>`;
       return `<li class="${role}">${shown}${flip}</li>`;
     });
     this.segments.innerHTML = rows.join("");

@@ -1,4 +1,4 @@
-/** Rules as text, rewritten: what a switch of a segment's direction does to the rule, as mini_ism/widgets/rule_text.py. */
+/** Rules as text, rewritten: what turning a segment does to the rule, as mini_ism/widgets/rule_text.py has it. */
 
 /** How each segment reads inside itself: "both ways", "backwards" or "partly". */
 function directions(allowed, s) {

@@ -11,7 +11,7 @@ const DEFAULTS = {
   focus: "ism", // the lane whose dialogue the maps show
   view: "film",
   rule: "", // of the mask map; "" = that of the lane
-  row: -1, // the token that reads in the maps; -1 = the last one of the first message
+  row: 4, // the token that reads in the maps
   layer: 1,
   head: 0,
   under: "", // the mask of the attention map; "" = that of the lane

@@ -103,13 +103,13 @@ const shortLabel = (label, most = LONGEST_LABEL) => (label.length <= most ? labe
 
 /** How a square map fits a width: room for labels, the side of a cell, which positions have a label, of what size. */
 function mapLayout(total, width, row) {
-  const gutter = width < 480 ? 62 : 88;
+  const gutter = width < 480 ? 68 : 88;
   const cell = round(Math.min((width - gutter - STRIP - 2) / total, 22));
   const step = Math.max(Math.ceil(8.7 / cell), 1);
   const font = round(Math.min(12, (step * cell) / 0.96));
   const near = (i) => row !== null && i !== row && Math.abs(i - row) * cell < font * 0.96;
   const shown = range(0, total).filter((i) => i === row || (i % step === 0 && !near(i)));
-  return { origin: gutter + STRIP, cell, side: cell * total, font, shown, most: gutter < 80 ? 9 : LONGEST_LABEL };
+  return { origin: gutter + STRIP, cell, side: cell * total, font, shown, most: LONGEST_LABEL };
 }
 
 /** The tokens' names and the roles' bars along both sides of a map. */

@@ -4,37 +4,50 @@ const STEPS_OF_TOUR = [
   {
     at: "#talk",
     title: "One question, three masks",
-    text: "Three small GPTs read the same words. They differ in one thing: the mask, which says who may attend to whom. Send an example, and compare their answers.",
+    text:
+      "Three small GPTs read the same words. They differ in one thing: the mask, which says who may attend to " +
+      "whom. Send an example, and compare their answers.",
   },
   {
     at: "#lanes",
     set: { words: 1 },
     title: "What could have come next",
-    text: "Under each conversation stand the words of its last answer. Choose one, and see which other words the model thought likely there.",
+    text:
+      "Under each conversation stand the words of its last answer. Choose one, and see which other words the " +
+      "model thought likely there.",
   },
   {
     at: "#views",
     set: { view: "mask", rule: "", focus: "ism" },
     title: "The mask is a line of code",
-    text: "Each row is a token that reads, each column one that it may read. Blue looks back, orange looks ahead. Under ISM only questions look ahead, and never beyond themselves. Choose a row, and its sight is written over the dialogue.",
+    text:
+      "Each row is a token that reads, each column one that it may read. Blue looks back, orange looks ahead. " +
+      "Under ISM only questions look ahead, and never beyond themselves. Choose a row, and its sight is written " +
+      "over the dialogue.",
   },
   {
     at: "#views",
     set: { view: "mask", rule: "ism & (causal | ~inside(0))", focus: "ism" },
     title: "Turn a segment, write a rule",
-    text: "Here the first message was turned to read backwards, with the switch beside it, and the rule says so. Write your own rule, too: what you see always follows from its text.",
+    text:
+      "Here the first message was turned to read backwards, with the switch beside it, and the rule says so. " +
+      "Write your own rule, too: what you see always follows from its text.",
   },
   {
     at: "#views",
     set: { view: "film" },
     title: "What a cache may keep",
-    text: "Press play. Under prefix every new question changes what old tokens see: their keys and values are thrown away, and all is read again. Causal and ISM keep theirs. The table has the times, measured here.",
+    text:
+      "Press play. Under prefix every new question changes what old tokens see: their keys and values are thrown " +
+      "away, and all is read again. Causal and ISM keep theirs. The table has the times, measured here.",
   },
   {
     at: "#views",
     set: { view: "attention", under: "ism", minus: "causal", focus: "ism" },
     title: "Where the heads look",
-    text: "The same weights under two masks: red is attention that ISM adds, blue what it takes away. Pick a head. When you have found something, “Copy link” shares the very view.",
+    text:
+      "The same weights under two masks: red is attention that ISM adds, blue what it takes away. Pick a head. " +
+      "When you have found something, “Copy link” shares the very view.",
   },
 ];
 
@@ -46,7 +59,8 @@ class Tour {
     [this.count, this.title, this.text] = ["count", "title", "text"].map(part);
     [this.back, this.next] = ["back", "next"].map(part);
     this.back.addEventListener("click", () => this.go(this.step - 1));
-    this.next.addEventListener("click", () => (this.step + 1 < STEPS_OF_TOUR.length ? this.go(this.step + 1) : this.end()));
+    const onwards = () => (this.step + 1 < STEPS_OF_TOUR.length ? this.go(this.step + 1) : this.end());
+    this.next.addEventListener("click", onwards);
     part("end").addEventListener("click", () => this.end());
     this.box.addEventListener("keydown", ({ key }) => key === "Escape" && this.end());
     this.start = document.querySelector("#start-tour");
