@@ -39,7 +39,7 @@ KINDS = ("uncached", "cached", "texts", "talks", "reusable", "refused", "loops",
 
 def node() -> str:
     """Node.js: the system's, or the one that Playwright brings along."""
-    brought = Path(playwright.__file__).parent / "driver" / "node"
+    brought = Path(str(playwright.__file__)).parent / "driver" / "node"
     found = shutil.which("node") or (str(brought) if brought.is_file() else None)
     if found is None:
         pytest.skip("no Node.js on PATH, and none in Playwright's package")

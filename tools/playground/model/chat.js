@@ -122,12 +122,14 @@ class AnswerWriter {
 }
 
 const SHORTEST_ANSWER = 2; // one token, and the end
+const SHORTEST_TURN = 3 + SHORTEST_ANSWER; // two markers and a token between them
 
 class ChatSession {
   constructor(model, tokenizer, mask, system = "") {
     const [cache, planner] = [model.newCache(), new Planner(mask, model.config.context)];
     Object.assign(this, { model, tokenizer, mask, cache, planner, trace: [], messages: [], pieces: [], reply: null });
     if (system) this.say("system", system);
+    if (this.room < SHORTEST_TURN) throw new RangeError("the system prompt leaves no room for a turn");
   }
 
   say(role, content) {

@@ -4,7 +4,7 @@ const STEP_TIME = 260; // milliseconds
 
 class FilmView {
   constructor(host, app) {
-    Object.assign(this, { app, film: [], now: 0, timer: null });
+    Object.assign(this, { app, film: null, now: 0, timer: null });
     const part = (name) => host.querySelector(`[data-part="${name}"]`);
     [this.status, this.table, this.playButton] = ["status", "table", "play"].map(part);
     const go = ({ step }) => this.go(step);
@@ -19,16 +19,24 @@ class FilmView {
   /** The conversations have changed: show how they stand now. */
   update() {
     this.stop();
+    this.film = null;
+    this.draw();
+  }
+
+  read() {
     const { lanes } = this.app;
     this.film = frames(Object.fromEntries(lanes.map(({ name, session }) => [name, session.trace])));
     this.dialogues = Object.fromEntries(lanes.map(({ name, session }) => [name, tokenized(session)]));
     this.most = Math.max(...Object.values(this.film.at(-1).lanes).map(({ computed }) => computed));
     this.now = this.film.length - 1;
-    this.draw();
   }
 
   draw() {
-    if (!this.film.length || this.app.state.view !== "film") return;
+    if (this.app.state.view !== "film") {
+      this.stop();
+      return;
+    }
+    if (!this.film) this.read();
     const frame = this.film[this.now];
     this.strip.update(cacheStrip(frame, this.dialogues, this.app.state.focus, this.most, this.host.clientWidth));
     this.scrubber.update(cacheScrubber(this.film, this.now));
@@ -49,12 +57,14 @@ class FilmView {
       this.draw();
       if (this.now >= this.film.length - 1) this.stop();
     }, STEP_TIME);
+    this.status.setAttribute("aria-live", "off"); // not a sentence each quarter of a second
     this.label("Pause", "❚❚");
   }
 
   stop() {
     clearInterval(this.timer);
     this.timer = null;
+    this.status.setAttribute("aria-live", "polite");
     this.label("Play", "▶");
   }
 

@@ -80,12 +80,19 @@ class Playground {
   }
 
   makeLanes() {
-    const { weights, system } = this.state;
-    this.lanes = LANES.map((name) => {
+    const { weights } = this.state;
+    const made = (name) => {
       const whose = weights || name;
       const on = { pick: () => this.set({ focus: name }), edit: (turn) => this.edit(turn) };
-      return new Lane(name, this.models[whose], whose, this.tokenizer, system, on);
-    });
+      return new Lane(name, this.models[whose], whose, this.tokenizer, this.state.system, on);
+    };
+    try {
+      this.lanes = LANES.map(made);
+    } catch (error) {
+      this.complain(`${error.message}; it was left out`);
+      this.state.system = "";
+      this.lanes = LANES.map(made);
+    }
     find("#lanes").replaceChildren(...this.lanes.map(({ box }) => box));
   }
 
@@ -107,13 +114,14 @@ class Playground {
     if (!text.trim() || !this.begin(text.trim())) return;
     this.note(text);
     this.edit(null);
-    const writing = this.lanes;
-    while (writing.some((lane) => lane.writing)) {
-      for (const lane of writing) if (lane.writing) lane.write();
+    const answering = (this.answering = {});
+    while (this.lanes.some((lane) => lane.writing)) {
+      for (const lane of this.lanes) if (lane.writing) lane.write();
       if (this.calm) continue;
       this.showTalk();
+      this.views.film.update();
       await nextFrame();
-      if (writing !== this.lanes) return; // somebody started over
+      if (this.answering !== answering) return; // something else was said in the meantime
     }
     this.update();
   }
@@ -136,6 +144,7 @@ class Playground {
 
   /** Let all lanes end what they are writing, without showing each token. */
   finish() {
+    this.answering = null;
     for (const lane of this.lanes) while (lane.writing) lane.write();
   }
 
@@ -287,5 +296,16 @@ function setTheme(theme) {
   }
 }
 
-new Playground();
-find("#loading").remove();
+/** Once the page is painted, for this takes a moment. */
+function start() {
+  try {
+    new Playground();
+  } catch (error) {
+    find("#complaint").textContent = `⚠ The models could not be started: ${error.message}`;
+    throw error;
+  } finally {
+    find("#loading").remove();
+  }
+}
+
+requestAnimationFrame(() => setTimeout(start));

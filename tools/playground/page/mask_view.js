@@ -94,7 +94,9 @@ class MaskView {
   }
 
   showSegments(allowed, dialogue) {
-    if (this.segments.contains(document.activeElement) && document.activeElement.tagName === "INPUT") return;
+    const typing = document.activeElement.closest("#mask input[data-message]");
+    const { say, system } = this.app.state;
+    if (typing && typing.value.trim() !== (say[typing.dataset.message] ?? system)) return; // it is being written
     const reads = directions(allowed, dialogue.segments);
     let turn = 0;
     const rows = this.app.focused.session.messages.map(({ role, content }, n) => {
@@ -112,5 +114,6 @@ class MaskView {
       return `<li class="${role}">${shown}${flip}</li>`;
     });
     this.segments.innerHTML = rows.join("");
+    if (typing) this.segments.querySelector(`[data-message="${typing.dataset.message}"]`)?.focus();
   }
 }
