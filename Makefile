@@ -28,6 +28,7 @@ help:
 	@echo "make lowest     the same with the oldest versions of everything that are promised to work"
 	@echo "make hf         the tests of the Hugging Face part, which installs transformers"
 	@echo "make notebooks  execute the notebooks and write their outputs back"
+	@echo "make playground build docs/playground from the sources and the shipped models"
 	@echo "make colab      pack the wheel and the notebooks for Colab"
 	@echo "make colab-test execute the notebooks, and drive the widgets, among Colab's versions"
 	@echo "make checkpoints train the shipped models again (most of a night)"
@@ -57,6 +58,9 @@ notebooks: $(VENV)/test.stamp
 
 checkpoints: $(VENV)/test.stamp
 	$(RUN) -m tools.train_checkpoints
+
+playground: $(VENV)/test.stamp
+	$(RUN) -m tools.build_playground
 
 colab: $(VENV)/test.stamp
 	$(RUN) -m tools.pack_colab
@@ -114,4 +118,4 @@ $(LOWEST)/test.stamp: $(LOWEST)/pyvenv.cfg pyproject.toml constraints-lowest.txt
 	$(INSTALL_LOWEST) -e ".[test]"
 	@touch $@
 
-.PHONY: always help lab test quick lowest hf notebooks checkpoints colab colab-test bench soak lint format clean
+.PHONY: always help lab test quick lowest hf notebooks checkpoints playground colab colab-test bench soak lint format clean
