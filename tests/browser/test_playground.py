@@ -25,7 +25,7 @@ def visit(browser: Browser) -> Iterator[Open]:
     """Opens the page in a window of its own; at the end nothing was asked of the network, and nothing was an error."""
     contexts, requests, errors = [], [], []
 
-    def visited(state: str = "", *, width: int = 1280, ready: bool = True, **options: Any) -> Page:
+    def visited(state: str = "", *, width: int = 1280, **options: Any) -> Page:
         context = browser.new_context(viewport={"width": width, "height": 900}, offline=True, **options)
         contexts.append(context)
         page = context.new_page()
@@ -33,8 +33,7 @@ def visit(browser: Browser) -> Iterator[Open]:
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.goto(f"{ADDRESS}{state}")
-        if ready:
-            expect(page.locator("#report")).not_to_be_empty()
+        expect(page.locator("#loading")).to_have_count(0)
         return page
 
     yield visited
@@ -119,12 +118,13 @@ def test_the_film_follows_the_conversation(visit: Open) -> None:
     assert page.locator("#film .steps span").count() > before
     page.locator("#film .steps span").nth(0).click()
     expect(status(page, "film")).to_contain_text("Nothing has been read yet")
-    page.get_by_role("button", name="Play").click()
+    page.get_by_role("button", name="Step", exact=True).click()
     expect(status(page, "film")).to_contain_text("Turn 1, the question is read")
-    page.get_by_role("button", name="Pause").click()
-    keep = page.locator("#film .steps span[title^='Step'], #film .steps span[data-tip*='the question arrives']").last
-    keep.click()
+    page.locator("#film .steps span[data-tip*='the question arrives']").last.click()
     expect(status(page, "film")).to_contain_text("prefix throws away")
+    page.get_by_role("button", name="Play").click()
+    expect(page.get_by_role("button", name="Play")).to_be_visible()  # again, when the film is over
+    expect(status(page, "film")).to_contain_text("Turn 3, the answer is written")
 
 
 def test_heads_can_be_compared_under_two_masks(visit: Open) -> None:
@@ -135,8 +135,7 @@ def test_heads_can_be_compared_under_two_masks(visit: Open) -> None:
     expect(status(page, "attention")).to_contain_text("under ism minus causal")
     attention.locator("[data-pick=head][data-layer='2'][data-head='3']").click()
     expect(status(page, "attention")).to_contain_text("Layer 3, head 4")
-    grid = attention.locator("[data-part=map] [role=application], [data-part=map].mi-surface")
-    grid.focus()
+    attention.locator("[data-part=map]").focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     expect(status(page, "attention")).to_contain_text("(5) ")
