@@ -62,7 +62,7 @@ def test_the_first_click_is_answered_as_the_package_answers(visit: Open) -> None
 
 
 def test_logits_are_those_of_pytorch(visit: Open) -> None:
-    asked = [(mask, mask, messages) for messages in dialogues(24, 64)[18:] for mask in COURSE_MASKS]
+    asked = [(mask, mask, messages) for messages in dialogues(24)[18:] for mask in COURSE_MASKS]
     unasked: dict[str, list[Any]] = {kind: [] for kind in KINDS}
     script = PARITY.read_text(encoding="utf-8").partition("\nif (typeof process")[0]
     ask = f"questions => {{ {script}; return answers(questions).logits.flatMap(part => [...part]); }}"
