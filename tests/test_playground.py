@@ -287,8 +287,7 @@ MEGABYTE = 2**20
 
 def test_the_folder_is_what_the_sources_make() -> None:
     made = built.build()
-    stale = [name for name, content in made.items() if (built.BUILT / name).read_bytes() != content]
-    assert not stale, "run `python -m tools.build_playground`"
+    assert built.stale(made) == [], "run `python -m tools.build_playground`"
     assert {file.name for file in built.BUILT.iterdir()} == set(made)
     assert made == built.build()
     assert sum(map(len, made.values())) < 8 * MEGABYTE

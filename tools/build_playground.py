@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from base64 import b64encode
+from collections.abc import Mapping
 from pathlib import Path
 
 from matplotlib import colormaps
@@ -129,20 +130,25 @@ def build() -> dict[str, bytes]:
     return {name: text.encode("utf-8") for name, text in files.items()}
 
 
+def stale(files: Mapping[str, bytes]) -> list[str]:
+    """The files of the folder that are missing, or are not what was built now."""
+    return [name for name, content in files.items() if not _is(BUILT / name, content)]
+
+
+def _is(file: Path, content: bytes) -> bool:
+    return file.is_file() and file.read_bytes() == content
+
+
 def main() -> None:
     """Write the folder, or compare it with what would be written."""
     parser = argparse.ArgumentParser(description="Build docs/playground/.")
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is not up to date")
-    check = parser.parse_args().check
-    stale = []
-    for name, content in build().items():
-        file = BUILT / name
-        if check:
-            stale += [] if file.is_file() and file.read_bytes() == content else [name]
-        else:
-            write_atomically(file, content)
-    if stale:
-        sys.exit(f"{', '.join(stale)} in docs/playground/ would change: run `python -m tools.build_playground`")
+    check, files = parser.parse_args().check, build()
+    changed = stale(files)
+    if check and changed:
+        sys.exit(f"{', '.join(changed)} in docs/playground/ would change: run `python -m tools.build_playground`")
+    for name in changed:
+        write_atomically(BUILT / name, files[name])
 
 
 if __name__ == "__main__":

@@ -23,6 +23,15 @@ class FilmView {
     this.draw();
   }
 
+  /** An answer is being written: show the caches, and leave the rest until it is finished. */
+  follow() {
+    this.stop();
+    this.film = null;
+    if (this.app.state.view !== "film") return;
+    this.read();
+    this.drawStrip();
+  }
+
   read() {
     const { lanes } = this.app;
     this.film = frames(Object.fromEntries(lanes.map(({ name, session }) => [name, session.trace])));
@@ -37,11 +46,15 @@ class FilmView {
       return;
     }
     if (!this.film) this.read();
-    const frame = this.film[this.now];
-    this.strip.update(cacheStrip(frame, this.dialogues, this.app.state.focus, this.most, this.host.clientWidth));
+    this.drawStrip();
     this.scrubber.update(cacheScrubber(this.film, this.now));
-    this.status.textContent = describeFrame(frame);
+    this.status.textContent = describeFrame(this.film[this.now]);
     this.table.innerHTML = this.costs();
+  }
+
+  drawStrip() {
+    const [frame, width] = [this.film[this.now], this.host.clientWidth];
+    this.strip.update(cacheStrip(frame, this.dialogues, this.app.state.focus, this.most, width));
   }
 
   go(step) {

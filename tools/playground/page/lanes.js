@@ -78,8 +78,13 @@ class Lane {
     const { segments } = this.session;
     const icon = this.session.mask.dense(segments);
     this.box.querySelector(".icon").innerHTML = maskIcon(icon, segments.id, ICON, `The mask ${this.name} now`);
-    this.showLog();
     this.words.hidden = !withWords;
+    this.showWriting();
+  }
+
+  /** What changes while an answer is written. */
+  showWriting() {
+    this.showLog();
     this.showWords();
   }
 

@@ -118,8 +118,8 @@ class Playground {
     while (this.lanes.some((lane) => lane.writing)) {
       for (const lane of this.lanes) if (lane.writing) lane.write();
       if (this.calm) continue;
-      this.showTalk();
-      this.views.film.update();
+      for (const lane of this.lanes) lane.showWriting();
+      this.views.film.follow();
       await nextFrame();
       if (this.answering !== answering) return; // something else was said in the meantime
     }

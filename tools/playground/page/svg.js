@@ -74,10 +74,12 @@ function tokenLabel(text) {
   return label.replaceAll("\n", "↵").replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "�");
 }
 
+const LABELS = []; // of each token, once it was asked for; the page has one tokenizer
+
 /** A conversation as pictures name it: a label, a role and a segment for each position. */
 function tokenized(session) {
   const [tokens, s] = [session.tokens, session.segments];
-  const labels = tokens.map((token) => tokenLabel(session.tokenizer.decode([token])));
+  const labels = tokens.map((token) => (LABELS[token] ??= tokenLabel(session.tokenizer.decode([token]))));
   const roles = s.id.map((_, i) => (s.system[i] ? "system" : s.is_query[i] ? "user" : "assistant"));
   return { labels, roles, ids: s.id, length: tokens.length, segments: s, tokens, name: (i) => `${labels[i]} (${i})` };
 }
