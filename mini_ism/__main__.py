@@ -17,7 +17,7 @@ from mini_ism import __version__
 from mini_ism.chat import ChatSession, ContextFullError
 from mini_ism.checkpoints import load_model
 from mini_ism.checks import whole_number
-from mini_ism.command_line import open_closed_streams, run_command
+from mini_ism.command_line import empty_argument, open_closed_streams, run_command
 from mini_ism.config import PRESETS, GPTConfig
 from mini_ism.corpus import SIZES, SPLITS, generate, load_split
 from mini_ism.corpus.build import build
@@ -63,7 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     open_closed_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a model may write what the terminal cannot show
-    options = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = _parser()
+    if empty := empty_argument(arguments):
+        parser.error(empty)
+    options = parser.parse_args(arguments)
 
     def run() -> None:
         for file in options.imports:
@@ -72,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             torch.set_num_threads(options.threads)
         options.run(options)
 
-    return run_command(run, "mini-ism")
+    return run_command(run, "mini-ism", ModuleNotFoundError)  # of an extra, whose name it tells
 
 
 def _count(text: str, most: int = 10**6) -> int:

@@ -314,6 +314,7 @@ def test_a_stream_that_is_closed_is_no_error(command: str, status: int, tmp_path
         ),
         (["train", "--device", "abacus"], "invalid choice: 'abacus'"),
         (["eval", "ism", "--split", "dev"], "invalid choice: 'dev'"),
+        (["chat", "--model", ""], "--model is given an empty text; give it a value, or leave it out"),
     ],
 )
 def test_usage_errors(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,6 +28,7 @@ COURSE = (
     "06_cache_reuse",
     "07_quality_and_latency",
     "08_theory",
+    "09_real_models",
 )
 
 LINK = "[▶ Open in Colab]"  # words, not the usual picture: a notebook opened offline would show a broken one
