@@ -290,7 +290,7 @@ class Playground {
 function setTheme(theme) {
   document.documentElement.dataset.theme = theme;
   try {
-    localStorage.setItem("mini-ism-theme", theme);
+    localStorage.setItem("theme", theme);
   } catch {
     // a browser that keeps nothing forgets this, too
   }
