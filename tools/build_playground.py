@@ -1,15 +1,13 @@
 """Build the playground, a folder of static files that any browser opens: `python -m tools.build_playground`.
 
 What the page shows comes from the package: weights, tokenizer, example messages, colours, the front end of the widgets.
-So the same data give the same bytes; `--check` says whether `docs/playground/` is what would be built now.
+So the same data give the same bytes, and `docs/playground/` need not be kept: most of it is a copy of the models.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 from base64 import b64encode
-from collections.abc import Mapping
 from pathlib import Path
 
 from matplotlib import colormaps
@@ -130,25 +128,17 @@ def build() -> dict[str, bytes]:
     return {name: text.encode("utf-8") for name, text in files.items()}
 
 
-def stale(files: Mapping[str, bytes]) -> list[str]:
-    """The files of the folder that are missing, or are not what was built now."""
-    return [name for name, content in files.items() if not _is(BUILT / name, content)]
-
-
-def _is(file: Path, content: bytes) -> bool:
-    return file.is_file() and file.read_bytes() == content
+def write(folder: Path = BUILT) -> Path:
+    """Build the folder; its first page."""
+    for name, content in build().items():
+        write_atomically(folder / name, content)
+    return folder / "index.html"
 
 
 def main() -> None:
-    """Write the folder, or compare it with what would be written."""
-    parser = argparse.ArgumentParser(description="Build docs/playground/.")
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is not up to date")
-    check, files = parser.parse_args().check, build()
-    changed = stale(files)
-    if check and changed:
-        sys.exit(f"{', '.join(changed)} in docs/playground/ would change: run `python -m tools.build_playground`")
-    for name in changed:
-        write_atomically(BUILT / name, files[name])
+    """Write the folder, and say where."""
+    argparse.ArgumentParser(description="Build docs/playground/.").parse_args()
+    print(f"open {write()} in a browser")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The playground as it lies in docs/: opened from disk in Chromium, with the network off."""
+"""The playground: opened from disk in Chromium, with the network off."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -14,14 +14,19 @@ from mini_ism.chat import ChatSession
 from mini_ism.corpus.topics import EXAMPLES
 from mini_ism.masks import COURSE_MASKS
 from tests.test_playground import KINDS, NEAR, PARITY, answer_logits, dialogues
-from tools.build_playground import BUILT
+from tools import build_playground
 
 Open = Callable[..., Page]
-ADDRESS = (BUILT / "index.html").as_uri()
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Where the page lies, built anew."""
+    return build_playground.write(tmp_path_factory.mktemp("playground")).as_uri()
 
 
 @pytest.fixture
-def visit(browser: Browser) -> Iterator[Open]:
+def visit(browser: Browser, address: str) -> Iterator[Open]:
     """Opens the page in a window of its own; at the end nothing was asked of the network, and nothing was an error."""
     contexts, requests, errors = [], [], []
 
@@ -32,7 +37,7 @@ def visit(browser: Browser) -> Iterator[Open]:
         page.on("request", lambda request: requests.append(request.url))
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        page.goto(f"{ADDRESS}{state}")
+        page.goto(f"{address}{state}")
         expect(page.locator("#loading")).to_have_count(0)
         return page
 
@@ -40,7 +45,7 @@ def visit(browser: Browser) -> Iterator[Open]:
     for context in contexts:
         context.close()
     assert errors == []
-    assert [url for url in requests if not url.startswith((BUILT.as_uri(), "data:"))] == []
+    assert [url for url in requests if not url.startswith((address.removesuffix("index.html"), "data:"))] == []
 
 
 def lane(page: Page, number: int) -> Any:
