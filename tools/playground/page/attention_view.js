@@ -63,7 +63,7 @@ class AttentionView {
     const { heads } = this.app.focused.session.model.config;
     const layer = Math.min(Math.max(Math.trunc(state.layer), 0), layers.length - 1);
     const head = Math.min(Math.max(Math.trunc(state.head), 0), heads - 1);
-    const [total, width] = [dialogue.length, Math.min(this.host.clientWidth, 680)];
+    const [total, width] = [dialogue.length, Math.min(roomIn(this.host), 680)];
     const values = layers[layer].subarray(head * total * total, (head + 1) * total * total);
     const compared = other ? `${rule} minus ${state.minus}` : rule;
     const title = `Layer ${layer + 1}, head ${head + 1} under ${compared}`;

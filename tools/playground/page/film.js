@@ -53,7 +53,7 @@ class FilmView {
   }
 
   drawStrip() {
-    const [frame, width] = [this.film[this.now], this.host.clientWidth];
+    const [frame, width] = [this.film[this.now], roomIn(this.host)];
     this.strip.update(cacheStrip(frame, this.dialogues, this.app.state.focus, this.most, width));
   }
 

@@ -45,7 +45,7 @@ class MaskView {
       return; // what is shown stays
     }
     const row = app.row;
-    const width = Math.min(this.host.clientWidth, 680);
+    const width = Math.min(roomIn(this.host), 680);
     this.map.update(dialogue.length ? maskMap(allowed, dialogue, row, width, `Mask ${rule}`) : "");
     this.strip.update(dialogue.length ? rowStrip(allowed, dialogue, row) : "");
     this.status.textContent = dialogue.length ? `${describeRow(allowed, dialogue, row)}.` : "Say something first.";

@@ -11,6 +11,9 @@ const range = (start, stop, step = 1) => {
   return Array.from({ length: Math.max(Math.ceil((stop - start) / step), 0) }, (_, n) => start + n * step);
 };
 
+/** How wide a picture may be: as its place, but never less than a phone has, since a hidden place has no width. */
+const roomIn = (host) => Math.max(host.clientWidth, 280);
+
 /** A picture that says what it shows. */
 function svgDocument(body, alt, width, height, kind = "") {
   return (
