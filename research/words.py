@@ -174,6 +174,12 @@ CONFIGS = [
     *grid("chains, outer later", rates=RATES[2:], seeds=TRIED),
     *grid("chains, outer later", ["prefix"], seeds=range(3)),
     *grid("chains, outer later", ["prefix"], rates=RATES[1:2]),
+    # the price of looking ahead: what else the same answers can be bought with
+    *grid("chains, told twice", ["causal"], rates=RATES[:3], seeds=TRIED),
+    *grid("chains, outer later, told twice", ["causal"], rates=RATES[:3], seeds=TRIED),
+    *grid("chains, outer later", ["causal"], rates=RATES[:3], seeds=TRIED, layers=3),
+    *grid("chains, asked first", rates=RATES[:3], seeds=TRIED),
+    *grid("chains, asked first", ["causal"], rates=RATES[:3], seeds=TRIED, layers=3),
     *grid("codebook before", heads=4),
     *grid("codebook before", rates=RATES[1:3], seeds=TRIED, heads=4),
     *grid("codebook after", heads=4),
