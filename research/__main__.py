@@ -38,8 +38,8 @@ def _parser() -> argparse.ArgumentParser:
     reported = commands.add_parser("report", help="write the tables and pictures of the committed rows")
     reported.set_defaults(run=_report)
     reported.add_argument("--rows", type=Path, metavar="FOLDER", help="default: the committed rows")
-    place = f"of the page (default: RESULTS.md); its pictures go to {PICTURES} beside it, and older ones are removed"
-    reported.add_argument("--out", type=Path, metavar="FILE", default=Path("RESULTS.md"), help=place)
+    place = f"of README.md and RESULTS.md (default: here); pictures go to {PICTURES} in it, and older ones are removed"
+    reported.add_argument("--out", type=Path, metavar="FOLDER", default=Path(), help=place)
     checked = commands.add_parser("check", help="whether the cut-down sweeps find the signs of the committed rows")
     checked.set_defaults(run=_check)
     checked.add_argument("--cut", type=Path, metavar="FOLDER", default=CUT, help=f"default: {CUT}")

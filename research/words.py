@@ -18,14 +18,13 @@ from mini_ism.line_attention import link_attention
 from mini_ism.model import GPT
 from mini_ism.results import SWEPT
 from mini_ism.results.rows import Config, Result
-from mini_ism.results.words import claims
 from mini_ism.tokenizer import load_tokenizer
 from mini_ism.training import TrainingConfig
 from research.book_attention import book_attention
 from research.learning import Scores, learn
 from research.registry import register_sweep
 from research.sweep import Sweep
-from research.word_tables import figures, tables
+from research.word_tables import all_claims, figures, tables
 from research.word_tasks import TARGET, TASKS
 
 STAGE_ENDS = (0.05, 0.25)  # shares of the steps after which the next stage begins
@@ -206,7 +205,7 @@ register_sweep(
         CUT,
         title="Words: three look-ups in two layers",
         tables=tables,
-        claims=claims,
+        claims=all_claims,
         place=30,
         figures=figures,
     )
