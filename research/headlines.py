@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mini_ism.results import SWEPT, costs, regression
+from mini_ism.results.price import seed_shares
 from mini_ism.views import Figure
 from mini_ism.views.seed_dots import seed_dots_figure
-from research.price import seed_shares
+from research.price import cost_notes
 from research.statements import LAST_TURN, Evidence
 
 
@@ -34,9 +35,10 @@ def cost(rows: Evidence) -> Figure:
 
 
 def chains(rows: Evidence) -> Figure:
-    """First questions about three links, by where the links stand and by reader, a dot a seed."""
+    """First questions about three links, by where the links stand and by reader, a dot a seed, over what each costs."""
     return seed_dots_figure(
         seed_shares(rows.chains),
+        notes=cost_notes(),
         y_label="first questions right",
         reference=(1 / 3, "a guess"),
     )

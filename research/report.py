@@ -55,13 +55,13 @@ def first_sentence(text: str) -> str:
     return re.split(r"(?<=[^\W\d])\.\s", text, maxsplit=1)[0].rstrip(".") + "."
 
 
-def write_report(root: Path, folder: Path | None = None, templates: Path = TEMPLATES) -> list[Path]:
+def write_report(root: Path, folder: Path | None = None, templates: Path | None = None) -> list[Path]:
     """Write the pages, their pictures and the list of verdicts, and remove pictures that no page shows.
 
     Args:
         root: of the pages: ``README.md``, ``RESULTS.md``, and ``docs/results/``.
         folder: of the rows, by default the committed ones.
-        templates: the folder of the pages' templates.
+        templates: the folder of the pages' templates, by default the committed ones.
 
     Returns:
         The files written.
@@ -78,7 +78,7 @@ def write_report(root: Path, folder: Path | None = None, templates: Path = TEMPL
     return list(files)
 
 
-def report(folder: Path, templates: Path = TEMPLATES) -> dict[str, bytes]:
+def report(folder: Path, templates: Path | None = None) -> dict[str, bytes]:
     """All files of the report for the rows in a folder, by their names: pages, pictures and verdicts."""
     sections: list[str] = []
     shown: dict[str, Figure] = {}
@@ -97,7 +97,8 @@ def report(folder: Path, templates: Path = TEMPLATES) -> dict[str, bytes]:
     for name, draw in HEADLINES.items():
         blocks[f"picture {name}"] = partial(_headline, shown, name, draw, evidence)
     pages = {
-        path.name: fill(path.read_text(encoding="utf-8"), evidence, blocks) for path in sorted(templates.glob("*.md"))
+        path.name: fill(path.read_text(encoding="utf-8"), evidence, blocks)
+        for path in sorted((templates or TEMPLATES).glob("*.md"))
     }
     return {
         **{page: text.encode() for page, text in pages.items()},

@@ -12,7 +12,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from mini_ism.results import Interval, Row, costs, mean_interval, mismatch, read_rows, regression, skills, words
-from research.price import ARMS, Arm, runs_of
+from mini_ism.results.price import ARMS, Arm, runs_of
 from research.registry import sweeps
 
 

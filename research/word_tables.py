@@ -7,6 +7,7 @@ from functools import partial
 from operator import itemgetter
 
 from mini_ism.results import Claim, Interval, Row, mean_interval
+from mini_ism.results.price import price_claims
 from mini_ism.results.words import (
     COMPARED,
     SETTING,
@@ -23,7 +24,7 @@ from mini_ism.results.words import (
 from mini_ism.views import Figure, interval_figure, seeds_figure
 from research.curves import CURVE_HEADER, CURVE_LEGEND, curve_cells, total_tokens
 from research.markdown import claims_table, markdown_table, rates_table, setting_cells
-from research.price import price_claims, price_table
+from research.price import price_table
 
 MAPS = {
     "chains": (

@@ -21,6 +21,7 @@ def seed_dots_figure(
     y_label: str,
     share: bool = True,
     reference: tuple[float, str] | None = None,
+    notes: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Figure:
     """Dots in columns: where runs fall into two camps, a mean with an interval would hide it.
 
@@ -29,6 +30,7 @@ def seed_dots_figure(
         y_label: what is measured.
         share: it is a share: the axis goes from 0 to 1.
         reference: a value to compare with and its name, a line across all panels.
+        notes: a second line under a reader's name, by panel and name.
 
     Raises:
         ValueError: there is no panel, or one without runs.
@@ -46,7 +48,9 @@ def seed_dots_figure(
             style = {**styles[name], "linestyle": ""}
             axes.plot(places, values, **style, markersize=5, alpha=0.75, clip_on=False)
             axes.hlines(statistics.fmean(values), at - SPREAD, at + SPREAD, color=styles[name]["color"], linewidth=2)
-        axes.set_xticks(range(len(columns)), list(columns), rotation=35, ha="right", fontsize=9)
+        below = (notes or {}).get(title, {})
+        labels = [f"{name}\n{below[name]}" if name in below else name for name in columns]
+        axes.set_xticks(range(len(columns)), labels, rotation=35, ha="right", rotation_mode="anchor", fontsize=9)
         axes.set_xlim(-0.6, len(columns) - 0.4)
         axes.set_title(title, fontsize=10)
         if reference is not None:
