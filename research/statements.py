@@ -145,6 +145,11 @@ def errors(rows: Evidence, mask: str) -> Interval:
     return regression.mean_error(regression.best(rows["regression-linear"])[2, mask])
 
 
+def longest(rows: Evidence, mask: str) -> Interval:
+    """The error of four layers after nine times the steps."""
+    return regression.mean_error(regression.best(rows["regression-linear-longest"])[4, mask])
+
+
 def package(rows: Evidence, mask: str) -> Interval:
     """The share of all control questions answered, three layers, three times the steps."""
     return mean_interval(map(skills.exact, skills.best(rows["skills-long"])[3, mask]))
@@ -152,6 +157,7 @@ def package(rows: Evidence, mask: str) -> Interval:
 
 for _mask in ("causal", "ism", "prefix"):
     both(f"regression {_mask}", partial(errors, mask=_mask), Interval.text)
+    both(f"regression longest {_mask}", partial(longest, mask=_mask), Interval.text)
     both(f"package {_mask}", partial(package, mask=_mask), Interval.share)
 
 

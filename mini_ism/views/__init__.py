@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from mini_ism.views.curves import curve_figure, curve_picture, progress_figure
     from mini_ism.views.figures import Figure, mask_figure, png_bytes, turn_cost_figure
     from mini_ism.views.regression import error_figure, path_figure
-    from mini_ism.views.scores import score_figure, score_table, tradeoff_figure
-    from mini_ism.views.sweep_figures import interval_figure, latency_figure, seeds_figure
+    from mini_ism.views.scores import score_figure, score_table
+    from mini_ism.views.sweep_figures import interval_figure, seeds_figure
 
 __all__ = [
     "Figure",
@@ -43,7 +43,6 @@ __all__ = [
     "head_bars_figure",
     "heads_figure",
     "interval_figure",
-    "latency_figure",
     "mask_figure",
     "mask_map",
     "path_figure",
@@ -57,7 +56,6 @@ __all__ = [
     "stale_proof",
     "standalone",
     "tokenized",
-    "tradeoff_figure",
     "turn_bars",
     "turn_cost_figure",
 ]
@@ -73,8 +71,8 @@ _WITH_MATPLOTLIB = {
     "curves": ("curve_figure", "curve_picture", "progress_figure"),
     "figures": ("Figure", "mask_figure", "png_bytes", "turn_cost_figure"),
     "regression": ("error_figure", "path_figure"),
-    "scores": ("score_figure", "score_table", "tradeoff_figure"),
-    "sweep_figures": ("interval_figure", "latency_figure", "seeds_figure"),
+    "scores": ("score_figure", "score_table"),
+    "sweep_figures": ("interval_figure", "seeds_figure"),
 }
 """The names of each module that is loaded on demand."""
 
