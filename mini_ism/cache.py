@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mini_ism.checks import whole_number
+
 
 class KVCache:
     """Keys and values of up to ``capacity`` positions, allocated once, filled from the left. The cache is passed into
@@ -33,9 +35,8 @@ class KVCache:
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        if capacity < 1:
-            raise ValueError(f"a KV cache needs room for at least one position, got capacity={capacity}")
-        shape = (layers, batch, heads, capacity, head_width)
+        sizes = {"layers": layers, "batch": batch, "heads": heads, "capacity": capacity, "head_width": head_width}
+        shape = tuple(whole_number(f"the cache's {name}", size, 1) for name, size in sizes.items())
         self.keys = torch.zeros(shape, device=device, dtype=dtype)
         self.values = torch.zeros(shape, device=device, dtype=dtype)
         self.tokens = torch.zeros(batch, capacity, dtype=torch.long, device=device)
@@ -92,22 +93,13 @@ class KVCache:
 
     def truncate(self, length: int) -> None:
         """Keep only the first ``length`` positions."""
-        if not 0 <= length <= self.length:
-            raise ValueError(f"cannot keep {length} positions of a cache that holds {self.length}")
-        self.length = length
+        self.length = whole_number("the positions that the cache keeps", length, 0, self.length)
 
     def clone(self) -> KVCache:
         """An independent copy, for a what-if."""
         layers, batch, heads, capacity, head_width = self.keys.shape
-        copy = KVCache(
-            layers,
-            heads,
-            head_width,
-            batch=batch,
-            capacity=capacity,
-            device=self.keys.device,
-            dtype=self.keys.dtype,
-        )
+        device, dtype = self.keys.device, self.keys.dtype
+        copy = KVCache(layers, heads, head_width, batch=batch, capacity=capacity, device=device, dtype=dtype)
         copy.keys.copy_(self.keys)
         copy.values.copy_(self.values)
         copy.tokens.copy_(self.tokens)

@@ -24,7 +24,8 @@ import torch
 from torch import Tensor
 
 from mini_ism.checks import whole_number
-from mini_ism.dialogue import END, Message, check_messages, encode_message
+from mini_ism.dialogue import DialogueFormat, Message, check_messages
+from mini_ism.interfaces import ChatFormat, ChatModel
 from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT
@@ -72,23 +73,36 @@ class ChatSession:
         messages: Sequence[Message] = (),
         chunk: int | None = None,
     ) -> None:
+        self.model, self.tokenizer = model, tokenizer
+        self._start(model, DialogueFormat(tokenizer), mask, system, messages, chunk)
+
+    def _start(
+        self,
+        model: ChatModel,
+        style: ChatFormat,
+        mask: str | Mask | None,
+        system: str | None,
+        messages: Sequence[Message],
+        chunk: int | None,
+    ) -> None:
+        """Begin with any model and any way to write a conversation that the engine can read."""
         self.chunk = None if chunk is None else whole_number("chunk", chunk, 1)
-        if tokenizer.n_vocab > model.config.vocab_size:
+        if style.n_vocab > model.config.vocab_size:
             raise ValueError(
-                f"the tokenizer has {tokenizer.n_vocab} tokens, the model only {model.config.vocab_size}; "
+                f"the tokenizer has {style.n_vocab} tokens, the model only {model.config.vocab_size}; "
                 "use the tokenizer it was trained with"
             )
         context = model.config.context
-        self.model, self.tokenizer = model.eval(), tokenizer
+        model.eval()
+        self._engine, self.style = model, style
         self.mask = get_mask(model.config.mask if mask is None else mask)
         self.trace: list[Event] = []
-        self._talk = Conversation(tokenizer, context)
+        self._talk = Conversation(style, context)
         self._cache, self._planner = model.new_cache(), Planner(self.mask, context)
         self._weights: object = None  # by which it is seen that the model was trained further
         self._writing: Callable[[], Generator[str] | None] = lambda: None  # a weak reference
         opening = [] if system is None else [{"role": "system", "content": _checked(system)}]
-        if opening or messages:
-            given = [*opening, *messages]
+        if given := [*opening, *messages]:
             check_messages([*given, {"role": "user", "content": "?"}])  # an answer, or a system prompt, comes last
             for message in given:
                 self._talk.said = self._talk.with_message(message["role"], message["content"])
@@ -137,7 +151,7 @@ class ChatSession:
     @property
     def room(self) -> int:
         """How many positions of the context are left."""
-        return self.model.config.context - self._said.length
+        return self._engine.config.context - self._said.length
 
     def send(self, text: str, **options: Any) -> Reply:
         """Say something and wait for the whole reply; see :meth:`stream` for the options and the errors."""
@@ -176,17 +190,16 @@ class ChatSession:
             ContextFullError: the message does not fit; the session is as before.
         """
         self._settle()
-        sampler = Sampler(self.tokenizer, temperature, top_k, top_p, seed)
+        sampler = Sampler(self.style, temperature, top_k, top_p, seed)
         longest = whole_number("max_new_tokens", max_new_tokens, 1)
         stops = (stop,) if isinstance(stop, str) else tuple(stop)
         if "" in stops or not all(isinstance(each, str) for each in stops):
             raise ValueError(f"stop must be texts that are not empty, got {stop!r}")
-        message = {"role": "user", "content": _checked(text)}
-        needed = len(encode_message(message, self.tokenizer)) + SHORTEST_ANSWER
+        needed = len(self.style.encode_message("user", _checked(text), self._said.messages)) + SHORTEST_ANSWER
         if needed > self.room:
             raise ContextFullError(
                 f"the message needs {needed} positions with the shortest answer, but only {self.room} of the context's "
-                f"{self.model.config.context} are left after {self._said.length}; "
+                f"{self._engine.config.context} are left after {self._said.length}; "
                 "truncate() the conversation or start a new one"
             )
         answer = self._answer(text, longest, sampler, stops)
@@ -194,15 +207,14 @@ class ChatSession:
         return answer
 
     def _answer(self, text: str, longest: int, sampler: Sampler, stops: tuple[str, ...]) -> Generator[str]:
-        end = self.tokenizer.encode_single_token(END)
-        writer = AnswerWriter(self.tokenizer, stops)
+        writer = AnswerWriter(self.style, stops)
         stopped: Stopped = "interrupted"
         finished = False
         try:
             said = self._talk.with_message("user", text)
             self._talk.open_answer(said)
             writer.logits.append(self._compute("prefill"))
-            while (token := sampler.pick(writer.logits[-1])) != end:
+            while (token := sampler.pick(writer.logits[-1])) not in self.style.end_ids:
                 piece = writer.add(token)
                 self._talk.add_token(token)
                 yield piece
@@ -220,7 +232,7 @@ class ChatSession:
             if sys.is_finalizing():  # the program is over, and PyTorch can compute no more
                 pass
             elif writer.tokens or finished:
-                self._talk.close(writer.reply(stopped), end)
+                self._talk.close(writer.reply(stopped))
                 self._compute("decode")  # the end is read at once, so that the next turn starts with its query
             else:
                 self._settle_open()
@@ -263,11 +275,9 @@ class ChatSession:
         if said.written == 0:
             self._cut(len(said.messages) - 2)
         else:
-            text = self.tokenizer.decode(tokens.tolist()).removeprefix(" ")
-            logits = torch.zeros(0, self.model.config.vocab_size)  # they went with whoever was writing
-            self._talk.close(
-                Reply(text, tokens.clone(), logits, "interrupted"), self.tokenizer.encode_single_token(END)
-            )
+            text = self.style.decode(tokens.tolist()).removeprefix(" ")
+            logits = torch.zeros(0, self._engine.config.vocab_size)  # they went with whoever was writing
+            self._talk.close(Reply(text, tokens.clone(), logits, "interrupted"))
 
     def _cut(self, messages: int) -> None:
         """Go back to the first messages, and drop what the cache holds of the others."""
@@ -288,19 +298,19 @@ class ChatSession:
             self._note("reuse", 0, plan.kept, 0.0, 0)
         for start, stop in self._chunks(plan):
             mask = None if plan.sees_all else self._planner.rows(start, stop)  # (chunk, stop)
-            tokens = self._talk.tokens[None, start:stop].to(self.model.device)  # (1, chunk)
-            logits = self.model.compute(tokens, mask, self._cache, logits_at=slice(-1, None))  # (1, 1, V)
+            tokens = self._talk.tokens[None, start:stop].to(self._engine.device)  # (1, chunk)
+            logits = self._engine.compute(tokens, mask, self._cache, logits_at=slice(-1, None))  # (1, 1, V)
             self._planner.computed(stop)
             scores: Tensor = logits[0, -1].float().cpu()  # waits for the device, so that the clock is honest
             now = time.perf_counter()
-            self._note(phase, start, stop, now - clock, self.model.flops(stop - start, (stop - start) * stop))
+            self._note(phase, start, stop, now - clock, self._engine.flops(stop - start, (stop - start) * stop))
             clock = now
         return scores
 
     def _revise(self, turn: int) -> Plan:
         """Throw away what the cache holds and the conversation, as it is, cannot use; what is left to be computed."""
         planner, length, held = self._planner, self._said.length, self._cache.length
-        if (weights := _version(self.model)) != self._weights:
+        if (weights := self._engine.version()) != self._weights:
             planner.keep(0)
             self._weights = weights
         common = min(planner.length, length, held)
@@ -329,13 +339,8 @@ class ChatSession:
         yield from pairwise(cuts)
 
     def _note(self, phase: Phase, start: int, stop: int, seconds: float, flops: int, turn: int | None = None) -> None:
-        kv_bytes = self.model.kv_bytes(self._cache.length)
+        kv_bytes = self._engine.kv_bytes(self._cache.length)
         self.trace.append(Event(self.turn if turn is None else turn, phase, start, stop, seconds, flops, kv_bytes))
-
-
-def _version(model: GPT) -> object:
-    """Where the weights lie and how often they were written to, as PyTorch counts it for autograd."""
-    return tuple((p.data_ptr(), 0 if p.is_inference() else p._version) for p in model.parameters())
 
 
 def _checked(text: str) -> str:

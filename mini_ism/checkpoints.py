@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import tiktoken
 import torch
@@ -16,11 +17,12 @@ from torch import Tensor
 from mini_ism.config import GPTConfig
 from mini_ism.devices import get_device
 from mini_ism.distributed import ALONE, Team
-from mini_ism.files import fingerprint, write_atomically
+from mini_ism.files import fingerprint, not_finite, write_atomically
 from mini_ism.metrics import Measurement, read_metrics
 from mini_ism.model import GPT
 from mini_ism.paths import data_dir
-from mini_ism.tokenizer import load_tokenizer, tokenizer_hash
+from mini_ism.strict_json import read_object, to_json
+from mini_ism.tokenizer import build_tokenizer, load_tokenizer, tokenizer_hash, tokenizer_ranks
 
 FORMAT = "mini-ism 2"
 MODEL = "model.safetensors"
@@ -39,11 +41,13 @@ class Checkpoint:
         config: the model's shape.
         training: how it was trained: the run's configuration, and what it came to.
         weights: by name, as they are stored (float32 or float16).
+        tokenizer: the one it was trained with.
     """
 
     config: GPTConfig
     training: dict[str, object]
     weights: dict[str, Tensor]
+    tokenizer: tiktoken.Encoding
 
 
 def shipped_models() -> list[str]:
@@ -54,6 +58,7 @@ def shipped_models() -> list[str]:
 def save_model(
     model: GPT,
     folder: str | Path,
+    tokenizer: tiktoken.Encoding | None = None,
     *,
     training: Mapping[str, object] | None = None,
     half: bool = False,
@@ -64,23 +69,36 @@ def save_model(
     Args:
         model: the model.
         folder: made if it is missing.
+        tokenizer: the one it was trained with, by default the package's; another one is kept in the same file.
         training: facts about how it was trained, kept as JSON beside the weights.
         half: store the weights as float16, at half the size.
         team: the processes that hold it together; all must call this, and the first one writes.
 
     Raises:
+        ValueError: a weight is not finite, or too large for float16, or the tokenizer is none of this package's kind;
+            nothing is written.
         OSError: it could not be written; see :func:`~mini_ism.files.write_atomically`.
     """
     dtype = torch.float16 if half else torch.float32
-    weights = {name: value.to(dtype) for name, value in team.whole(model.state_dict()).items()}
+    whole = team.whole(model.state_dict())
+    weights = {name: value.to(dtype) for name, value in whole.items()}
+    if name := team.gather(not_finite(whole))[0]:
+        raise ValueError(f"{name} holds a value that is not finite; a model like that is not saved")
+    if name := team.gather(not_finite(weights))[0]:
+        raise ValueError(
+            f"{name} holds a value beyond {torch.finfo(dtype).max:,.0f}, the largest of float16; save it as float32, "
+            "without half (--half)"
+        )
     if not team.leads:
         return
     about = {
         "format": FORMAT,
-        "model": json.dumps(asdict(model.config)),
-        "tokenizer_sha256": tokenizer_hash(),
-        "training": json.dumps(dict(training or {})),
+        "model": to_json(asdict(model.config)),
+        "tokenizer_sha256": tokenizer_hash(tokenizer),
+        "training": to_json(dict(training or {})),
     }
+    if tokenizer is not None and about["tokenizer_sha256"] != tokenizer_hash():
+        about["tokenizer"] = tokenizer_ranks(tokenizer).decode()
     about["sha256"] = fingerprint(weights, *about.values())
     write_atomically(Path(folder) / MODEL, save(weights, about))
 
@@ -103,7 +121,7 @@ def load_model(name: str | Path = "ism", device: str | torch.device = "cpu") -> 
     checkpoint = read_checkpoint(name)
     model = GPT(checkpoint.config)
     model.load_state_dict({key: value.float() for key, value in checkpoint.weights.items()})
-    return model.to(place).eval(), load_tokenizer()
+    return model.to(place).eval(), checkpoint.tokenizer
 
 
 def load_metrics(name: str | Path = "ism") -> list[Measurement]:
@@ -131,8 +149,16 @@ def load_metrics(name: str | Path = "ism") -> list[Measurement]:
 
 def _folder(name: str | Path) -> Path:
     """Where a model lies that is shipped, or that somebody has trained; a :class:`Path` is always a path."""
-    is_shipped = isinstance(name, str) and name in shipped_models()
-    return data_dir() / "checkpoints" / name if is_shipped else Path(name)
+    if not isinstance(name, str) or name not in shipped_models():
+        return Path(name)
+    shipped = data_dir() / "checkpoints" / name
+    if (own := Path(name) / MODEL).is_file() and not own.samefile(shipped / MODEL):
+        warnings.warn(
+            f"{name!r} is a model that comes with the package, which is taken; there is one in the folder {name!r} "
+            f"here, too: to take that, write './{name}', or Path({name!r}) in Python",
+            stacklevel=3,
+        )
+    return shipped
 
 
 def read_checkpoint(name: str | Path) -> Checkpoint:
@@ -158,25 +184,33 @@ def read_checkpoint(name: str | Path) -> Checkpoint:
                     f"{file} is not a checkpoint of this package (format {about.get('format')!r}, wanted {FORMAT!r}); "
                     f"{remedy}"
                 )
-            config = GPTConfig(**json.loads(about["model"]))
+            shape: Any = read_object(about["model"])
+            config = GPTConfig(**shape)
+            kinds = {content.get_slice(key).get_dtype() for key in content.keys()}  # noqa: SIM118
+            if len(kinds) != 1 or not kinds <= {"F32", "F16"}:
+                raise ValueError(f"its weights are {' and '.join(sorted(kinds))}, not float32 or float16 throughout")
             shapes = {key: tuple(content.get_slice(key).get_shape()) for key in content.keys()}  # noqa: SIM118
             if mismatches := _mismatches(config, shapes):
                 raise ValueError(f"its weights do not fit its shape: {', '.join(mismatches[:4])}")
             weights = {key: content.get_tensor(key) for key in shapes}
-        training = dict(json.loads(about["training"]))
+        training = read_object(about["training"])
+        own = about.get("tokenizer")  # kept where it is not the package's
         given = [about[key] for key in ("format", "model", "tokenizer_sha256", "training")]
-        if fingerprint(weights, *given) != about["sha256"]:
+        if fingerprint(weights, *given, *([own] if own else [])) != about["sha256"]:
             raise ValueError("its content has another sha256 than was saved")
+        if bad := not_finite(weights):
+            raise ValueError(f"{bad} holds a value that is not finite")
     except CheckpointError:
         raise
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{file} is damaged ({type(error).__name__}: {error}){AGAIN}") from None
-    if about["tokenizer_sha256"] != tokenizer_hash():
+    if not own and about["tokenizer_sha256"] != tokenizer_hash():
         raise CheckpointError(
             f"{file} was trained with another tokenizer (sha256 {about['tokenizer_sha256']}, installed "
             f"{tokenizer_hash()}); train it again with this one"
         )
-    return Checkpoint(config, training, weights)
+    tokenizer = build_tokenizer(own.encode(), str(file)) if own else load_tokenizer()
+    return Checkpoint(config, training, weights, tokenizer)
 
 
 def _mismatches(config: GPTConfig, found: Mapping[str, tuple[int, ...]]) -> list[str]:

@@ -4,7 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable
+from typing import TextIO
+
+from mini_ism.terminal import visible
+
+
+def open_closed_streams() -> None:
+    """Put the null device where the shell closed a standard stream (``>&-``): nobody reads it, and nothing fails.
+
+    Otherwise a file that is opened later takes the stream's number, and what is printed may end in that file.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            try:
+                os.fstat(number)
+            except OSError:
+                os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            setattr(sys, name, open(os.devnull, "r" if number == 0 else "w", encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
 def run_command(command: Callable[[], object], program: str, *errors: type[Exception]) -> int:
@@ -15,16 +33,31 @@ def run_command(command: Callable[[], object], program: str, *errors: type[Excep
         program: whose name stands before an error.
         errors: what the user can mend, besides a ``ValueError`` or an ``OSError``.
     """
+
+    def show_warning(message: Warning | str, *_: object, **__: object) -> None:
+        print(f"{program}: {visible(str(message))}", file=sys.stderr)
+
     mendable: tuple[type[Exception], ...] = (ValueError, OSError, *errors)
-    try:
-        command()
-        sys.stdout.flush()
-    except BrokenPipeError:  # "| head" has seen enough; Python's own last flush must not fail, too
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except mendable as error:
-        print(f"{program}: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nstopped", file=sys.stderr)
-        return 130
+    with warnings.catch_warnings():
+        warnings.showwarning = show_warning
+        try:
+            command()
+            sys.stdout.flush()
+        except BrokenPipeError:  # "| head" has seen enough
+            _close(sys.stdout)
+        except mendable as error:
+            print(f"{program}: {visible(str(error))}", file=sys.stderr)
+            _close(sys.stdout)  # it may be what failed, as on a full disk
+            return 1
+        except KeyboardInterrupt:
+            print("\nstopped", file=sys.stderr)
+            return 130
     return 0
+
+
+def _close(stream: TextIO) -> None:
+    """Write what is left, if anybody takes it; Python's own last flush must not fail."""
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,13 +1,17 @@
-"""The shape of a GPT, its named sizes, and the check of what a model of that shape can be given."""
+"""The shape of a GPT, and its named sizes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-import torch
-from torch import Tensor
-from torch.nn.attention.flex_attention import BlockMask
+from mini_ism.checks import check_fields
+
+
+def _size(default: int, least: int = 1) -> int:
+    """A size of the model; no tensor of such sizes has more elements than PyTorch can count."""
+    sized: int = field(default=default, metadata={"range": {"least": least, "most": 2**24}})
+    return sized
 
 
 @dataclass(frozen=True)
@@ -27,28 +31,22 @@ class GPTConfig:
         rope_theta: wavelength base of the rotary positions.
 
     Raises:
-        ValueError: a size is not positive, ``width`` does not divide into heads of an even width, or ``rotary_pct`` is
-            no share.
+        TypeError: a field is of another type than its default; a whole number, or NumPy's, may stand for a float.
+        ValueError: a field is out of its range or not finite, or ``width`` does not divide into heads of an even width.
     """
 
-    vocab_size: int = 512
-    context: int = 512
-    layers: int = 3
-    heads: int = 4
-    width: int = 80
-    token_shift: int = 4
+    vocab_size: int = _size(512)
+    context: int = _size(512)
+    layers: int = _size(3)
+    heads: int = _size(4)
+    width: int = _size(80)
+    token_shift: int = _size(4, least=0)
     mask: str = "causal"
-    rotary_pct: float = 0.25
-    rope_theta: float = 10_000.0
+    rotary_pct: float = field(default=0.25, metadata={"range": {"least": 0, "most": 1}})
+    rope_theta: float = field(default=10_000.0, metadata={"range": {"least": 0, "above": True}})
 
     def __post_init__(self) -> None:
-        least = {"vocab_size": 1, "context": 1, "layers": 1, "heads": 1, "width": 1, "token_shift": 0}
-        for name, bound in least.items():
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < bound:
-                raise ValueError(f"GPTConfig.{name} must be a whole number from {bound} up, got {value!r}")
-        if not 0 <= self.rotary_pct <= 1:
-            raise ValueError(f"GPTConfig.rotary_pct is a share, from 0 to 1, got {self.rotary_pct!r}")
+        check_fields(self, "GPTConfig.")
         if self.width % (2 * self.heads):
             raise ValueError(
                 f"width {self.width} does not divide into {self.heads} heads of an even width (rotary positions "
@@ -84,45 +82,3 @@ PRESETS: dict[str, dict[str, int]] = {
     "billion": {"layers": 20, "heads": 16, "width": 2048},
 }
 """The named sizes of :meth:`GPTConfig.preset`."""
-
-
-def check_inputs(config: GPTConfig, tokens: object, mask: object, start: int) -> None:
-    """Refuse what :meth:`GPT.forward` cannot compute; see there for the errors."""
-    if not isinstance(tokens, Tensor) or tokens.dtype != torch.long:
-        raise TypeError(f"tokens must be a LongTensor [B, T], got {getattr(tokens, 'dtype', tokens)}")
-    if tokens.ndim != 2 or 0 in tokens.shape:
-        raise ValueError(
-            f"tokens must be a LongTensor [B, T] with T >= 1, got {tuple(tokens.shape)}"
-            + ("; add a batch dimension with tokens[None]" if tokens.ndim == 1 else "")
-        )
-    low, high = (int(bound) for bound in tokens.aminmax())
-    if low < 0 or high >= config.vocab_size:
-        raise ValueError(
-            f"token {low if low < 0 else high} is out of range: the model knows 0 to {config.vocab_size - 1}; "
-            "use its own tokenizer, or make it with GPTConfig(vocab_size=tokenizer.n_vocab)"
-        )
-    B, T = tokens.shape
-    S = start + T
-    if config.context < S:
-        raise ValueError(f"{start} cached + {T} new positions exceed the model's context of {config.context}")
-    if mask is None:
-        return
-    if isinstance(mask, BlockMask):
-        if start or mask.shape[0] not in (1, B) or tuple(mask.shape[-2:]) != (T, T):
-            raise ValueError(
-                f"the block mask is for a batch of {mask.shape[0]} with {tuple(mask.shape[-2:])} positions, but the "
-                f"tokens are [{B}, {T}] after {start} cached ones; block masks serve whole sequences, without a cache"
-            )
-        return
-    if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
-        raise TypeError(
-            f"the mask must be a bool tensor (True = may attend), got {getattr(mask, 'dtype', mask)}; "
-            'of a rule take its matrix: get_mask("ism").dense(segments)'
-        )
-    if tuple(mask.shape) not in {(T, S), (1, T, S), (B, T, S)}:
-        raise ValueError(
-            f"the mask has shape {tuple(mask.shape)}, but {T} new tokens after {start} cached ones need "
-            f"[{T}, {S}] or [{B}, {T}, {S}]: a row for each new token, a column for each token so far"
-        )
-    if not bool((some := mask.any(-1)).all()):
-        raise ValueError(f"row {(~some).nonzero()[0].tolist()} of the mask sees nothing; let it see itself")

@@ -11,7 +11,7 @@ from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT
 from mini_ism.planner import Planner
-from mini_ism.segments import Segments
+from mini_ism.segments import Segments, check_segments
 from mini_ism.trace import Event, Phase
 
 
@@ -30,6 +30,7 @@ def plan(mask: str | Mask, segments: Segments, model: GPT | GPTConfig | None = N
     Raises:
         ValueError: ``segments`` is a batch or empty, or the mask is unknown or leaves a row empty.
     """
+    check_segments(segments)
     if segments.id.ndim != 1 or len(segments) == 0:
         raise ValueError(
             f"a plan needs the segments [T] of one dialogue, got shape {tuple(segments.id.shape)}; "

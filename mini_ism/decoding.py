@@ -7,7 +7,7 @@ what it would compute alone. This holds for any rule: it is asked about each con
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import tiktoken
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor
 from mini_ism.chat import SHORTEST_ANSWER, ContextFullError
 from mini_ism.checks import whole_number
 from mini_ism.dialogue import END, EncodedDialogue, Message, encode_dialogue
+from mini_ism.markers import marker_id
 from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT
@@ -31,7 +32,7 @@ Pick = Callable[[int, Tensor], int | None]
 def answer_all(
     model: GPT,
     tokenizer: tiktoken.Encoding,
-    conversations: Sequence[Sequence[Message]],
+    conversations: Iterable[Sequence[Message]],
     mask: str | Mask | None = None,
     *,
     max_new_tokens: int = 64,
@@ -58,6 +59,7 @@ def answer_all(
         ContextFullError: a conversation leaves no room for an answer.
     """
     longest, context = whole_number("max_new_tokens", max_new_tokens, 1), model.config.context
+    conversations = list(conversations)
     prompts = [encode_dialogue(messages, tokenizer) for messages in conversations]
     for number, (messages, prompt) in enumerate(zip(conversations, prompts, strict=True)):
         if messages[-1]["role"] != "user":
@@ -67,7 +69,7 @@ def answer_all(
                 f"conversation {number} has {len(prompt)} tokens, which leaves no room for an answer in the model's "
                 f"context of {context}; leave out its first turns"
             )
-    end, sampler = tokenizer.encode_single_token(END), Sampler(tokenizer)
+    end, sampler = marker_id(tokenizer, END), Sampler(tokenizer)
     writers = [AnswerWriter(tokenizer, ()) for _ in prompts]
     stopped: dict[int, Stopped] = {}
 

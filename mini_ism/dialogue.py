@@ -15,19 +15,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import tiktoken
 import torch
 from torch import Tensor
 
+from mini_ism.interfaces import ChatFormat
+from mini_ism.markers import marker_id
 from mini_ism.segments import Segments
 
-Message = Mapping[str, str]
-"""``{"role": "system" | "user" | "assistant", "content": text}``, as OpenAI's and Hugging Face's chats write it."""
+Message = Mapping[str, Any]
+"""``{"role": "system" | "user" | "assistant", "content": text}``, as OpenAI's and Hugging Face's chats write it.
+
+An answer may also have OpenAI's ``"weight"``: 0 keeps it in the history and trains nothing on it. Any other key is an
+error unless its value is ``None``, since what is not understood would be dropped without a word.
+"""
 
 ROLES = ("system", "user", "assistant")
 SYSTEM, USER, ASSISTANT, END, PAD = "<|system|>", "<|user|>", "<|assistant|>", "<|end|>", "<|pad|>"
+FRAMES = {"system": ((SYSTEM,), ()), "user": ((USER,), (ASSISTANT,)), "assistant": ((), (END,))}
+"""The markers before and after a message's text."""
 NEVER_WRITTEN = (SYSTEM, USER, ASSISTANT, PAD)
 """Markers that no answer holds, so that no model is asked for them."""
 
@@ -71,8 +79,8 @@ def check_messages(messages: Sequence[Message]) -> None:
 
     Raises:
         TypeError: a message is not a mapping, or its content is not a string.
-        ValueError: no message, an unknown role, or roles out of order (an optional system message, then user and
-            assistant in turn, user first).
+        ValueError: no message, an unknown role or key, a weight that is neither 0 nor 1, or roles out of order (an
+            optional system message, then user and assistant in turn, user first).
     """
     given: object = messages
     if isinstance(given, str | Mapping) or not isinstance(given, Sequence):
@@ -94,7 +102,27 @@ def check_messages(messages: Sequence[Message]) -> None:
             )
         if not isinstance(content, str):
             raise TypeError(f"the content of message {number} ({role}) must be a string, got {content!r}")
+        _check_extras(number, message)
         expected = ("assistant",) if role == "user" else ("user",)
+
+
+def _check_extras(number: int, message: Message) -> None:
+    """Raise an error if a message has a key that has no meaning here, or a weight that has none."""
+    unknown = [key for key in message.keys() - {"role", "content", "weight"} if message[key] is not None]
+    if unknown:
+        raise ValueError(
+            f"message {number} has {', '.join(sorted(map(repr, unknown)))}, which would be dropped; "
+            'leave it out: a message has "role" and "content", and an answer may have "weight"'
+        )
+    weight, answers = message.get("weight"), message["role"] == "assistant"
+    if weight is not None and (isinstance(weight, bool) or weight not in ((0, 1) if answers else (0,))):
+        allowed = "0 (not trained on) or 1" if answers else "0 or left out: only answers are trained on"
+        raise ValueError(f"the weight of message {number} ({message['role']}) must be {allowed}, got {weight!r}")
+
+
+def is_target(message: Message) -> bool:
+    """Whether a model is trained to write a message: an answer is, unless its ``"weight"`` is 0."""
+    return message["role"] == "assistant" and message.get("weight") != 0
 
 
 def encode_dialogue(
@@ -110,7 +138,8 @@ def encode_dialogue(
     Args:
         messages: see :func:`check_messages` for what is accepted.
         tokenizer: from :func:`~mini_ism.tokenizer.load_tokenizer`, or any encoding with the same markers.
-        loss: which answers are targets, ``"all"`` or only the ``"last"``, as prefix training needs it.
+        loss: which answers are targets, ``"all"`` or only the ``"last"``, as prefix training needs it; none of weight 0
+            ever is.
 
     Returns:
         The dialogue, with tensors of shape ``[T]``. ``encode_dialogue(messages[:n])`` is always a prefix of it.
@@ -124,32 +153,47 @@ def encode_dialogue(
     tokens: list[int] = []
     ids: list[int] = []
     roles: list[str] = []
+    targets: list[bool] = []
+    last = max((n for n, m in enumerate(messages) if m["role"] == "assistant"), default=-1)
     for number, message in enumerate(messages):
         piece = encode_message(message, tokenizer)
         tokens += piece
         ids += [number] * len(piece)
         roles += [message["role"]] * len(piece)
-    last = max((n for n, m in enumerate(messages) if m["role"] == "assistant"), default=-1)
+        targets += [is_target(message) and (loss == "all" or number == last)] * len(piece)
     segments = Segments(
         id=torch.tensor(ids),
         is_query=torch.tensor([role != "assistant" for role in roles]),
         is_system=torch.tensor([role == "system" for role in roles]),
     )
-    targets = ~segments.is_query if loss == "all" else segments.id == last
-    return EncodedDialogue(torch.tensor(tokens), segments, targets)
+    return EncodedDialogue(torch.tensor(tokens), segments, torch.tensor(targets))
 
 
 def encode_message(message: Message, tokenizer: tiktoken.Encoding) -> list[int]:
     """The tokens of one message, markers included; see the module's docstring for the format."""
+    before, after = ([marker_id(tokenizer, marker) for marker in markers] for markers in FRAMES[message["role"]])
     text = tokenizer.encode(" " + message["content"], allowed_special=set(), disallowed_special=())
-    marker = tokenizer.encode_single_token
-    match message["role"]:
-        case "system":
-            return [marker(SYSTEM), *text]
-        case "user":
-            return [marker(USER), *text, marker(ASSISTANT)]
-        case _:
-            return [*text, marker(END)]
+    return [*before, *text, *after]
+
+
+class DialogueFormat:
+    """How this package writes a conversation, message by message, as the chat engine asks for it."""
+
+    def __init__(self, tokenizer: tiktoken.Encoding) -> None:
+        self.tokenizer = tokenizer
+        self.n_vocab, self.decode = tokenizer.n_vocab, tokenizer.decode
+        self.decode_single_token_bytes = tokenizer.decode_single_token_bytes
+        self.end_ids = (marker_id(tokenizer, END),)
+        self.forbidden_ids = [marker_id(tokenizer, marker) for marker in NEVER_WRITTEN]
+
+    def encode_message(self, role: str, text: str, before: Sequence[tuple[str, str]] = ()) -> list[int]:
+        """The tokens of one message, the same wherever it stands."""
+        return encode_message({"role": role, "content": text}, self.tokenizer)
+
+
+def chat_format(tokenizer: tiktoken.Encoding | ChatFormat) -> ChatFormat:
+    """How conversations are written: this package's way for its own tokenizers, or the way that is handed in."""
+    return DialogueFormat(tokenizer) if isinstance(tokenizer, tiktoken.Encoding) else tokenizer
 
 
 def decode_dialogue(tokens: Sequence[int] | Tensor, tokenizer: tiktoken.Encoding) -> list[dict[str, str]]:
@@ -160,7 +204,7 @@ def decode_dialogue(tokens: Sequence[int] | Tensor, tokenizer: tiktoken.Encoding
     Raises:
         ValueError: a token is not one of the tokenizer's.
     """
-    markers = {tokenizer.encode_single_token(m): m for m in (SYSTEM, USER, ASSISTANT, END, PAD)}
+    markers = {marker_id(tokenizer, m): m for m in (SYSTEM, USER, ASSISTANT, END, PAD)}
     roles = {SYSTEM: "system", USER: "user", ASSISTANT: "assistant"}
     messages: list[dict[str, str]] = []
     role: str | None = None

@@ -13,10 +13,12 @@ import torch
 from torch import Tensor
 
 from mini_ism.batching import collate, training_sequences, turns_independent
+from mini_ism.checks import whole_number
 from mini_ism.corpus import Dialogue
 from mini_ism.decoding import decode
-from mini_ism.dialogue import NEVER_WRITTEN, EncodedDialogue
+from mini_ism.dialogue import NEVER_WRITTEN, EncodedDialogue, is_target
 from mini_ism.distributed import ALONE, Team
+from mini_ism.markers import marker_id
 from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT
@@ -34,9 +36,18 @@ class Score:
     right: int
     total: int
 
+    def __post_init__(self) -> None:
+        whole_number("Score.right", self.right, 0, whole_number("Score.total", self.total, 0))
+
     @property
     def share(self) -> float:
-        """The share that is right."""
+        """The share that is right.
+
+        Raises:
+            ValueError: of nothing.
+        """
+        if not self.total:
+            raise ValueError("a score over no answers has no share; evaluate some dialogues first")
         return self.right / self.total
 
     @property
@@ -89,7 +100,8 @@ def evaluate(
     Args:
         model: on any device.
         tokenizer: the one it was trained with.
-        dialogues: messages and a skill for each answer; a finite number of them.
+        dialogues: messages and a skill for each answer; a finite number of them. Answers of ``"weight"`` 0 are read
+            and not scored.
         mask: default, the one the model was trained with.
         batch: sequences per forward; more are no faster on a CPU.
         team: the processes that score together; all must call this, and all get the same scores.
@@ -98,15 +110,15 @@ def evaluate(
         A score for each skill met, by name, in alphabetical order.
 
     Raises:
-        ValueError: there are no dialogues, or none that has an answer.
+        ValueError: there are no dialogues, or none that has an answer; the model's scores are not finite.
     """
-    dialogues = list(dialogues)
-    if not any(dialogue.skills for dialogue in dialogues):
+    dialogues, batch = list(dialogues), whole_number("batch", batch, 1)
+    if not any(is_target(message) for dialogue in dialogues for message in dialogue.messages):
         raise ValueError("nothing to evaluate: give at least one dialogue with an answer (an iterator gives them once)")
     if not team.shard:  # where a forward needs every process, all score all
         dialogues = list(team.share(dialogues))
     rule = get_mask(model.config.mask if mask is None else mask)
-    forbidden_ids = [tokenizer.encode_single_token(marker) for marker in NEVER_WRITTEN]
+    forbidden_ids = [marker_id(tokenizer, marker) for marker in NEVER_WRITTEN]
     skills, read, write = _questions(rule, dialogues, tokenizer)
     read.sort(key=lambda question: len(question.sequence))  # alike lengths need less padding
     right = torch.ones(len(skills), dtype=torch.bool)
@@ -115,6 +127,7 @@ def evaluate(
         group = read[start : start + batch]
         b = collate([question.sequence for question in group], tokenizer).to(model.device)
         logits = model(b.tokens, rule.dense(b.segments))  # (B, T, V)
+        _check_finite(logits)
         logits[..., forbidden_ids] = -torch.inf
         likeliest = logits.argmax(-1).cpu()  # (B, T)
         for row, question in enumerate(group):
@@ -122,6 +135,7 @@ def evaluate(
     left = [list(question.wanted) for question in write]
 
     def next_if_right(number: int, logits: Tensor) -> int | None:
+        _check_finite(logits)
         logits[forbidden_ids] = -torch.inf
         token = left[number].pop(0)
         if int(logits.argmax()) != token:
@@ -139,6 +153,12 @@ def evaluate(
     return dict(sorted(scores.items()))
 
 
+def _check_finite(logits: Tensor) -> None:
+    """Refuse to call an answer wrong that no model gave."""
+    if not bool(logits.isfinite().all()):
+        raise ValueError("the model's scores are not finite: its weights are damaged, or its training has diverged")
+
+
 def _questions(
     rule: Mask, dialogues: Sequence[Dialogue], tokenizer: tiktoken.Encoding
 ) -> tuple[list[str], list[_Read], list[_Write]]:
@@ -146,7 +166,8 @@ def _questions(
     skills: list[str] = []
     read: list[_Read] = []
     write: list[_Write] = []
-    expand, reads = not turns_independent(rule, dialogues, tokenizer), Reads(rule)
+    reads = Reads(rule)
+    expand = bool(dialogues) and not turns_independent(rule, dialogues, tokenizer)  # a team's share may be none
     for sequence, names in training_sequences(dialogues, tokenizer, expand=expand):
         targets = sequence.loss_mask.nonzero()[:, 0]  # (N)
         first_answer = len(skills)

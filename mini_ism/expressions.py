@@ -16,6 +16,7 @@ tree by this list alone: nothing in the text is executed.
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any, TypeAlias
@@ -81,7 +82,9 @@ class _Reader:
         if len(self.text) > LONGEST:
             raise ValueError(f"a mask's text may have {LONGEST} letters, this one has {len(self.text)}")
         try:
-            body = ast.parse(self.text.strip(), mode="eval").body
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", SyntaxWarning)  # "3if": what cannot be read is said below
+                body = ast.parse(self.text.strip(), mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two by very deep brackets
             raise self._unreadable(f"mask {self.text!r}") from None
         if _depth(body) > DEEPEST:
@@ -203,7 +206,7 @@ class _Reader:
 
     @property
     def _known(self) -> str:
-        return f"known masks: {', '.join(sorted(self.masks))}"
+        return f"known masks: {', '.join(sorted(self.masks))} (--import FILE.py brings your own to the command line)"
 
     def _quoted(self, node: ast.expr) -> str:
         return f"{ast.unparse(node)!r} in mask {self.text!r}"

@@ -6,6 +6,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Mapping
+from glob import escape
 from pathlib import Path
 
 import torch
@@ -39,9 +40,37 @@ def write_atomically(path: Path, data: bytes) -> None:
         part.unlink(missing_ok=True)
 
 
+def remove_leftovers(folder: Path, *names: str) -> None:
+    """Delete what a process that was killed while it wrote these files has left. Nobody else must be writing them."""
+    for name in names:
+        for part in folder.glob(f".{escape(name)}.*.part"):
+            part.unlink(missing_ok=True)
+
+
+LARGEST = 2**30
+"""Bytes of the largest file that is read as a whole: a thousand times what any of this package's texts has."""
+
+
+def read_whole(path: Path) -> bytes:
+    """All of a file that should not be large.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is so large that it must be another file.
+    """
+    if (size := path.stat().st_size) > LARGEST:
+        raise ValueError(f"{path} has {size:,} bytes, more than the {LARGEST:,} that are read; name another file")
+    return path.read_bytes()
+
+
 def sha256(data: bytes) -> str:
     """The SHA-256 of some bytes, in hex."""
     return hashlib.sha256(data).hexdigest()
+
+
+def not_finite(tensors: Mapping[str, Tensor]) -> str:
+    """The name of a tensor that holds an infinity or a NaN, ``""`` if none does."""
+    return next((name for name, t in tensors.items() if t.is_floating_point() and not bool(t.isfinite().all())), "")
 
 
 def fingerprint(tensors: Mapping[str, Tensor], *texts: str) -> str:

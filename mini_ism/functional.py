@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention.flex_attention import BlockMask, flex_attention
+from torch.nn.attention.flex_attention import BlockMask, create_mask, flex_attention
 
 
 class Rotary(NamedTuple):
@@ -86,10 +86,13 @@ def rule_at(mask: BlockMask, q: Tensor, kv: Tensor) -> Tensor:
 
     ``q`` and ``kv`` broadcast to ``[...]``.
     """
-    zero = torch.zeros((), dtype=torch.long, device=q.device)
-    pairs = [each.flatten() for each in torch.broadcast_tensors(q, kv)]  # (N) each
-    ask = torch.vmap(torch.vmap(mask.mask_mod, in_dims=(None, None, 0, 0)), in_dims=(0, None, None, None))
-    allowed: Tensor = ask(torch.arange(mask.shape[0], device=q.device), zero, *pairs)  # (B, N)
+    rows, columns = (each.flatten() for each in torch.broadcast_tensors(q, kv))  # (N) each
+
+    def pair(b: Tensor, h: Tensor, n: Tensor, _: Tensor) -> Tensor:
+        return mask.mask_mod(b, h, rows[n], columns[n])
+
+    # By create_mask, which makes an index of a number under vmap; PyTorch 2.6's own vmap alone cannot.
+    allowed: Tensor = create_mask(pair, mask.shape[0], 1, len(rows), 1, device=q.device)  # (B, 1, N, 1)
     return allowed.view(-1, *torch.broadcast_shapes(q.shape, kv.shape))
 
 

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask
 
-from mini_ism.segments import PADDING, Segments
+from mini_ism.checks import whole_number
+from mini_ism.segments import PADDING, Segments, check_segments
 
 Rule = Callable[..., Tensor]
 Option = bool | int | float | str
@@ -95,6 +96,7 @@ class Mask:
 
         Raises:
             TypeError: the rule has no such option, or the value has another type than the option's default.
+            ValueError: a whole number is too large for a tensor.
         """
         known = self.options
         if unknown := sorted(options.keys() - known.keys()):
@@ -104,6 +106,8 @@ class Mask:
                 raise TypeError(
                     f"option {option!r} of mask {self.name!r} must be {type(known[option]).__name__}, got {value!r}"
                 )
+            if type(value) is int:  # beyond int64 a comparison is wrong, or an error of PyTorch's own
+                whole_number(f"option {option!r} of mask {self.name!r}", value, -(2**62), 2**62)
         if not options:
             return self
         overrides = ", ".join(f"{option}={value!r}" for option, value in (self._overrides | options).items())
@@ -128,6 +132,7 @@ class Mask:
             TypeError, ValueError: the rule does not return a bool tensor that broadcasts to ``[rows, T]``, or leaves
                 a position with nothing to attend to.
         """
+        check_segments(segments)
         if segments.id.ndim > 1:
             return torch.stack([self.dense(row, rows) for row in segments.rows()])
         positions = torch.arange(len(segments), device=segments.id.device)  # (T)
@@ -186,6 +191,7 @@ class Mask:
         Raises:
             TypeError, ValueError: see :meth:`dense`.
         """
+        block_size = whole_number("block_size", block_size, 1)
         self.dense(segments)  # FlexAttention's own errors name neither the rule nor the position
         batch = segments.id.shape[0] if segments.id.ndim > 1 else None
         total, device = len(segments), str(segments.id.device)
@@ -198,11 +204,11 @@ class Mask:
     def __repr__(self) -> str:
         return f"Mask({self.name})"
 
-    def _repr_html_(self) -> str:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:
         """The mask on a small dialogue."""
         from mini_ism.views.mask_map import example_grid  # the core draws nothing; only a notebook asks for this
 
-        return example_grid(self)
+        return example_grid(self)._repr_mimebundle_()
 
 
 def _as_mask(rule: Rule) -> Mask:

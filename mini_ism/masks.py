@@ -88,13 +88,13 @@ def ism(q: Tensor, kv: Tensor, s: Segments, *, sink: bool = False, system_as_que
 
 @register_mask
 def bidirectional(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
-    """Every token reads everything, as an encoder does."""
+    """Every token reads everything, as an encoder does; cannot be trained, since answers see what they should write."""
     return (kv >= 0) & (q >= 0)
 
 
 @register_mask
 def same_query(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
-    """Both inside one query. ``causal | same_query`` is ISM."""
+    """Both inside one query. ``causal | same_query`` is ISM; alone it leaves answers nothing, and cannot be trained."""
     return s.is_query[q] & (s.id[q] == s.id[kv])
 
 
@@ -110,13 +110,13 @@ def mas(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
 
 @register_mask
 def same_segment(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
-    """Inside one segment, query or answer."""
+    """Inside one segment, query or answer; cannot be trained, since answers see what they should write."""
     return s.id[q] == s.id[kv]
 
 
 @register_mask
 def inside(q: Tensor, kv: Tensor, s: Segments, *, n: int = 0) -> Tensor:
-    """Inside segment number ``n`` of the dialogue, whoever speaks in it.
+    """Inside segment number ``n`` of the dialogue, whoever speaks in it; cannot be trained alone.
 
     ``causal | inside(0)`` reads the first message both ways; ``ism & (causal | ~inside(2))`` reads the third backwards.
     """
@@ -127,7 +127,7 @@ def inside(q: Tensor, kv: Tensor, s: Segments, *, n: int = 0) -> Tensor:
 def same_document(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
     """Inside one dialogue of a packed row.
 
-    Every mask is confined to this already; the rule is here to be looked at.
+    Every mask is confined to this already; the rule is here to be looked at, and cannot be trained.
     """
     return (q >= 0) & (kv >= 0) if s.document is None else s.document[q] == s.document[kv]
 
@@ -136,7 +136,7 @@ def same_document(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
 def sliding_window(q: Tensor, kv: Tensor, s: Segments, *, n: int = 32) -> Tensor:
     """Less than ``n`` positions away, on either side.
 
-    ``causal & sliding_window(32)`` is the usual window.
+    ``causal & sliding_window(32)`` is the usual window; alone it looks ahead, and cannot be trained.
     """
     return (q - kv).abs() < n
 

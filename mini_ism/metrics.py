@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TypedDict
+from typing import TypedDict, cast
 
-from mini_ism.files import write_atomically
+from mini_ism.files import read_whole, write_atomically
+from mini_ism.strict_json import from_json, json_lines, to_json
 
 
 class Counts(TypedDict):
@@ -34,13 +34,23 @@ class Measurement(Counts, total=False):
     exact: dict[str, list[int]]
 
 
+def metrics_bytes(lines: Iterable[Measurement]) -> bytes:
+    """Measurements as JSON, a line each.
+
+    Raises:
+        ValueError: one is not finite.
+    """
+    return "".join(to_json(line) + "\n" for line in lines).encode()
+
+
 def write_metrics(file: Path, lines: Iterable[Measurement]) -> None:
     """Write measurements to a file, a line each.
 
     Raises:
         OSError: see :func:`~mini_ism.files.write_atomically`.
+        ValueError: a measurement is not finite.
     """
-    write_atomically(file, "".join(json.dumps(line) + "\n" for line in lines).encode())
+    write_atomically(file, metrics_bytes(lines))
 
 
 def read_metrics(file: Path) -> list[Measurement]:
@@ -50,14 +60,23 @@ def read_metrics(file: Path) -> list[Measurement]:
         OSError: it cannot be read.
         ValueError: a line is no measurement; the message names it.
     """
+    return parse_metrics(read_whole(file), str(file))
+
+
+def parse_metrics(content: bytes, name: str) -> list[Measurement]:
+    """The measurements that a file's content spells, in order.
+
+    Raises:
+        ValueError: a line is no measurement; the message names it, after the file's name.
+    """
     try:
-        lines = [json.loads(text) for text in file.read_text(encoding="utf-8").splitlines()]
+        lines = [from_json(text) for text in json_lines(content)]
     except ValueError as error:
-        raise ValueError(f"{file} is not readable JSON, line by line ({error})") from None
+        raise ValueError(f"{name} is not readable JSON, line by line ({error})") from None
     for number, line in enumerate(lines, start=1):
         if mistake := _mistake(line):
-            raise ValueError(f"{file}, line {number}: {mistake}")
-    return lines
+            raise ValueError(f"{name}, line {number}: {mistake}")
+    return cast(list[Measurement], lines)
 
 
 def _mistake(line: object) -> str:
@@ -65,7 +84,7 @@ def _mistake(line: object) -> str:
     if not isinstance(line, dict):
         return "not a JSON object"
     for key in Counts.__annotations__:
-        if not isinstance(line.get(key), int | float):
+        if type(line.get(key)) not in (int, float):
             return f"{key!r} is not a number"
     exact = line.get("exact", {})
     pairs = list(exact.values()) if isinstance(exact, dict) else [None]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.attention.flex_attention import BlockMask
 
 from mini_ism.cache import KVCache
-from mini_ism.config import GPTConfig, check_inputs
+from mini_ism.config import GPTConfig
 from mini_ism.functional import (
     Rotary,
     apply_rotary,
@@ -27,6 +27,8 @@ from mini_ism.functional import (
     rotary_table,
     rule_at,
 )
+from mini_ism.interfaces import weights_version
+from mini_ism.model_inputs import check_inputs
 
 
 @dataclass
@@ -193,6 +195,10 @@ class GPT(nn.Module):
     def device(self) -> torch.device:
         """Where the weights are."""
         return self.embed.weight.device
+
+    def version(self) -> object:
+        """Changes whenever a weight does; see :func:`~mini_ism.interfaces.weights_version`."""
+        return weights_version(self)
 
     def forward(
         self,

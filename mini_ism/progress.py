@@ -14,10 +14,10 @@ from mini_ism.training import Run
 
 
 def summary(exact: Mapping[str, list[int]]) -> str:
-    """Scores of some skills in one line: the control skills together, then all others together."""
+    """Scores of some skills in one line: the control skills together, then all others together, if there are both."""
     control = [exact[name] for name in exact if name in CONTROL_SKILLS]
     others = [exact[name] for name in exact if name not in CONTROL_SKILLS]
-    parts = (("control", control), ("others", others))
+    parts = (("control", control), ("others" if control else "exact", others))
     return ", ".join(
         f"{name} {sum(r for r, _ in scores) / sum(t for _, t in scores):.1%}" for name, scores in parts if scores
     )
@@ -29,7 +29,7 @@ def train_with_progress(run: Run) -> GPT:
     with tqdm(total=total, initial=run.progress.step, desc=run.mask.name, unit="step", disable=not live) as bar:
 
         def report(line: Measurement) -> None:
-            bar.update()
+            bar.update(line["step"] - bar.n)  # a score that was made up for is no step
             if live:
                 bar.set_postfix(loss=f"{line['loss']:.3f}", refresh=False)
             if "exact" in line or (not live and line["step"] % 100 == 0):

@@ -6,9 +6,10 @@ import codecs
 from dataclasses import dataclass
 from typing import Literal
 
-import tiktoken
 import torch
 from torch import Tensor
+
+from mini_ism.interfaces import Decoder
 
 Stopped = Literal["end", "length", "context", "stop", "interrupted"]
 
@@ -37,7 +38,7 @@ class Reply:
 class AnswerWriter:
     """An answer as it is written: its tokens, the scores they were picked from, and what may be shown of its text."""
 
-    def __init__(self, tokenizer: tiktoken.Encoding, stops: tuple[str, ...]) -> None:
+    def __init__(self, tokenizer: Decoder, stops: tuple[str, ...]) -> None:
         self.tokenizer, self.stops = tokenizer, stops
         self.tokens: list[int] = []
         self.logits: list[Tensor] = []

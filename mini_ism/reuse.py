@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
-from mini_ism.segments import Segments
+from mini_ism.segments import Segments, check_segments
 
 
 def reusable(mask: str | Mask, old: Segments, new: Segments) -> int:
@@ -33,6 +33,8 @@ def reusable(mask: str | Mask, old: Segments, new: Segments) -> int:
         ValueError: the segments are those of a batch.
         TypeError, ValueError: see :func:`~mini_ism.masks.get_mask` and :meth:`Mask.dense`.
     """
+    check_segments(old)
+    check_segments(new)
     if old.id.ndim != 1 or new.id.ndim != 1:
         raise ValueError(
             f"reusable() compares two states of one dialogue [T], got segments of shapes {tuple(old.id.shape)} and "

@@ -8,15 +8,16 @@ import tiktoken
 import torch
 from torch import Tensor
 
-from mini_ism.checks import whole_number
-from mini_ism.dialogue import NEVER_WRITTEN
+from mini_ism.checks import real_number, whole_number
+from mini_ism.dialogue import chat_format
+from mini_ism.interfaces import ChatFormat
 
 
 class Sampler:
-    """Picks a token from scores: the likeliest, or one drawn among the likeliest. Markers but the end are never picked.
+    """Picks a token from scores: the likeliest, or one drawn among the likeliest; never one that no answer holds.
 
     Args:
-        tokenizer: of the model.
+        tokenizer: of the model, or how its conversations are written.
         temperature: 0 = always the likeliest token, 1 = as the model believes.
         top_k: draw among the k likeliest only.
         top_p: draw among the fewest tokens that hold this share of the probability (1904.09751).
@@ -29,22 +30,19 @@ class Sampler:
 
     def __init__(
         self,
-        tokenizer: tiktoken.Encoding,
+        tokenizer: tiktoken.Encoding | ChatFormat,
         temperature: float = 0.0,
         top_k: int | None = None,
         top_p: float | None = None,
         seed: int | None = None,
     ) -> None:
-        self.temperature = float(temperature)
-        if not 0 <= self.temperature < math.inf:
-            raise ValueError(f"temperature must be 0 or more, and finite, got {temperature}")
+        self.temperature = real_number("temperature", temperature, 0)
         self.top_k = None if top_k is None else whole_number("top_k", top_k, 1)
-        self.top_p = None if top_p is None else float(top_p)
-        if self.top_p is not None and not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p must be above 0 and at most 1, got {top_p}")
-        self.vocab_size = tokenizer.n_vocab
+        self.top_p = None if top_p is None else real_number("top_p", top_p, 0, 1, above=True)
+        style = chat_format(tokenizer)
+        self.vocab_size = style.n_vocab
         self._forbidden = torch.zeros(self.vocab_size)
-        self._forbidden[[tokenizer.encode_single_token(marker) for marker in NEVER_WRITTEN]] = -torch.inf
+        self._forbidden[list(style.forbidden_ids)] = -torch.inf
         self.generator = torch.Generator()
         if seed is None:
             self.generator.seed()
@@ -52,10 +50,13 @@ class Sampler:
             self.generator.manual_seed(whole_number("seed", seed, -(2**63), 2**64 - 1))
 
     def pick(self, logits: Tensor) -> int:
-        """A token, given the scores ``[V]`` of all."""
+        """A token, given the scores ``[V]`` of all; a ``ValueError`` if they are not finite."""
         scores = logits[: self.vocab_size] + self._forbidden
+        best = int(scores.argmax())
+        if not math.isfinite(scores[best]):  # NaN counts as the largest
+            raise ValueError(f"the model's scores are not finite ({float(scores[best])}): its weights are damaged")
         if self.temperature == 0:
-            return int(scores.argmax())
+            return best
         if self.top_k is not None and self.top_k < len(scores):
             scores[scores < scores.topk(self.top_k).values[-1]] = -torch.inf
         # In float64, where no temperature above 0 vanishes.

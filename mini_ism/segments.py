@@ -128,6 +128,13 @@ class Segments:
         return slots.scatter_reduce(-1, slot, end, "amax").gather(-1, slot)
 
 
+def check_segments(value: object) -> None:
+    """Raise a ``TypeError`` that says what to give if a value is no :class:`Segments`."""
+    if not isinstance(value, Segments):
+        hint = "; give its .segments" if isinstance(getattr(value, "segments", None), Segments) else ""
+        raise TypeError(f"expected the Segments of a dialogue, got {type(value).__name__}{hint}")
+
+
 def _run_start(key: Tensor, here: Tensor) -> Tensor:
     """Where the run of equal keys starts that each position lies in: ``[..., T]``, ``[..., T]`` -> ``[..., T]``."""
     starts = torch.ones_like(key, dtype=torch.bool)

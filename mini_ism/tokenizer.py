@@ -1,24 +1,22 @@
-"""Text to tokens and back: byte-level BPE ranks from `data/`, and five special tokens."""
+"""Text to tokens and back: byte-level BPE ranks from a file, and five special tokens."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from pathlib import Path
-from typing import Any
 
 import tiktoken
 
 from mini_ism.files import sha256
-from mini_ism.paths import data_dir
-
-SPECIALS = ("<|system|>", "<|user|>", "<|assistant|>", "<|end|>", "<|pad|>")
-NAME = "mini-ism"
-
-# GPT-2's split (contractions, words with their leading space, marks, white space), except that digits come one by one,
-# so that no number is a token of its own.
-PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+from mini_ism.tokenizer_files import (
+    NAME,
+    PATTERN,
+    SPECIALS,
+    default_path,
+    parse_ranks,
+    read_ranks,
+    remedy,
+    to_ranks,
+)
 
 
 def load_tokenizer(path: str | Path | None = None) -> tiktoken.Encoding:
@@ -34,90 +32,37 @@ def load_tokenizer(path: str | Path | None = None) -> tiktoken.Encoding:
         FileNotFoundError: one of the two files is missing.
         ValueError: one of them is truncated, edited, or not of this tokenizer.
     """
-    ranks_path = default_path() if path is None else Path(path)
-    about_path = ranks_path.with_suffix(".json")
-    content = _read(ranks_path)
-    about = _read_about(about_path)
-    found = sha256(content)
-    if found != about["sha256"]:
-        raise ValueError(
-            f"{ranks_path} is not the file that {about_path.name} describes: expected sha256 "
-            f"{about['sha256']}, found {found}. {_remedy(ranks_path)}"
-        )
+    file = default_path() if path is None else Path(path)
     # Read here rather than by tiktoken.load, which may serve stale ranks from its cache.
-    ranks = _parse_ranks(content, ranks_path)
-    if about != (expected := describe(content, len(ranks))):
+    return build_tokenizer(read_ranks(file), str(file), remedy(file))
+
+
+def build_tokenizer(ranks: bytes, where: str, remedy: str = "Train it again.") -> tiktoken.Encoding:
+    """The tokenizer that a rank file's content makes; `where` and `remedy` are for the errors.
+
+    Raises:
+        ValueError: it is not a rank file's content.
+    """
+    parsed = parse_ranks(ranks, where, remedy)
+    specials = {special: len(parsed) + index for index, special in enumerate(SPECIALS)}
+    return tiktoken.Encoding(NAME, pat_str=PATTERN, mergeable_ranks=parsed, special_tokens=specials)
+
+
+def tokenizer_ranks(tokenizer: tiktoken.Encoding) -> bytes:
+    """The content of the rank file that makes a tokenizer.
+
+    Raises:
+        ValueError: no rank file of this package makes it: it splits text otherwise, or has other special tokens.
+    """
+    count = tokenizer.n_vocab - len(SPECIALS)
+    specials = {special: count + index for index, special in enumerate(SPECIALS)}
+    if tokenizer._pat_str != PATTERN or tokenizer._special_tokens != specials:
         raise ValueError(
-            f"{about_path} does not fit its ranks: expected {expected}, found {about}. {_remedy(about_path)}"
+            f"{tokenizer} is not a tokenizer of this package; make one with `python -m mini_ism tokenizer train`"
         )
-    return tiktoken.Encoding(
-        NAME,
-        pat_str=PATTERN,
-        mergeable_ranks=ranks,
-        special_tokens=about["specials"],
-        explicit_n_vocab=about["vocab_size"],
-    )
+    return to_ranks([tokenizer.decode_single_token_bytes(token) for token in range(count)])
 
 
-def default_path() -> Path:
-    """The package's own rank file."""
-    return data_dir() / "tokenizer" / f"{NAME}.tiktoken"
-
-
-def tokenizer_hash() -> str:
-    """The SHA-256 of the package's rank file, by which a checkpoint knows its tokenizer again."""
-    return str(_read_about(default_path().with_suffix(".json"))["sha256"])
-
-
-def describe(ranks: bytes, size: int) -> dict[str, object]:
-    """The description that goes beside a rank file of `size` ranks."""
-    return {
-        "name": NAME,
-        "sha256": sha256(ranks),
-        "pattern": PATTERN,
-        "specials": {special: size + index for index, special in enumerate(SPECIALS)},
-        "vocab_size": size + len(SPECIALS),
-    }
-
-
-def _remedy(path: Path) -> str:
-    return (
-        f"Restore {path.name} (`git checkout -- data/tokenizer` in a checkout, or reinstall the "
-        "package), or rebuild it with `python -m mini_ism corpus build`."
-    )
-
-
-def _read(path: Path) -> bytes:
-    if path.is_dir():
-        raise ValueError(f"{path} is a directory; name its .tiktoken file")
-    try:
-        return path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        raise FileNotFoundError(f"no tokenizer file at {path}. {_remedy(path)}") from None
-
-
-def _read_about(path: Path) -> dict[str, Any]:
-    try:
-        about = json.loads(_read(path).decode("utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is not readable JSON ({error}). {_remedy(path)}") from None
-    if not isinstance(about, dict) or not isinstance(about.get("sha256"), str):
-        raise ValueError(f"{path} does not give its rank file's sha256. {_remedy(path)}")
-    return about
-
-
-def _parse_ranks(content: bytes, path: Path) -> dict[bytes, int]:
-    """Lines of `base64(token) rank`, ranks counting up from 0."""
-    ranks: dict[bytes, int] = {}
-    for number, line in enumerate(content.splitlines()):
-        try:
-            token, rank = line.split()
-            ranks[base64.b64decode(token, validate=True)] = int(rank)
-        except (ValueError, binascii.Error):
-            raise ValueError(
-                f"{path}, line {number + 1}: {line[:40]!r} is not `base64 rank`. {_remedy(path)}"
-            ) from None
-    counting = list(ranks.values()) == list(range(len(ranks)))
-    if not counting or any(bytes([byte]) not in ranks for byte in range(256)):
-        raise ValueError(f"{path} does not hold ranks 0, 1, 2, ... for all 256 bytes and more. {_remedy(path)}")
-    return ranks
+def tokenizer_hash(tokenizer: tiktoken.Encoding | None = None) -> str:
+    """The SHA-256 of a tokenizer's rank file, by default the package's: a checkpoint knows its tokenizer by it."""
+    return sha256(read_ranks(default_path()) if tokenizer is None else tokenizer_ranks(tokenizer))

@@ -12,11 +12,10 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -24,8 +23,8 @@ from torch import Tensor, nn
 
 from mini_ism.batching import make_batch, turns_independent
 from mini_ism.checkpoints import save_model
-from mini_ism.config import GPTConfig
-from mini_ism.corpus import Dialogue, generate, load_split
+from mini_ism.checks import ABOVE_0, COUNT, FROM_0, SHARE, check_fields, option
+from mini_ism.corpus import Dialogue, generate
 from mini_ism.devices import get_device
 from mini_ism.dialogue import EncodedDialogue
 from mini_ism.distributed import ALONE, Team, unsynced
@@ -34,22 +33,15 @@ from mini_ism.interrupts import uninterrupted
 from mini_ism.masks import get_mask
 from mini_ism.metrics import Measurement
 from mini_ism.model import GPT
-from mini_ism.run_files import resume_run, save_run
+from mini_ism.run_files import RunFiles
+from mini_ism.sources import Source
 from mini_ism.speed import PRECISIONS, autocast, compile_blocks
-from mini_ism.tokenizer import load_tokenizer
+from mini_ism.trainable import check_trainable
 
 EASY_WEIGHTS = {"recall": 4.0, "persona": 1.0, "queue": 1.0}
 EASY_DRAWS = 3
 
-Value = TypeVar("Value", bool, int, float, str)
-
 # -- configuration and schedule --------------------------------------------------------------------
-
-
-def option(default: Value, text: str) -> Value:
-    """A configuration's field with its default and one sentence on what it means, which the command line shows."""
-    described: Value = field(default=default, metadata={"help": text})
-    return described
 
 
 @dataclass(frozen=True)
@@ -62,45 +54,40 @@ class TrainingConfig:
     recall is several times longer.
 
     Raises:
-        ValueError: a value is out of its range, or a skill is unknown.
+        TypeError: a value is of another type than its default; a whole number, or NumPy's, may stand for a float.
+        ValueError: a value is out of its range or not finite, or a skill is unknown.
     """
 
     mask: str = option("ism", "the rule to train with, by name or expression")
     preset: str = option("tiny", "the model's size")
-    seed: int = option(0, "of the weights and the dialogues")
-    steps: int = option(28000, "optimiser steps")
-    dialogues: int = option(16, "dialogues drawn for each step")
+    seed: int = option(0, "a number that decides the first weights and the dialogues", least=0, most=2**63 - 1)
+    steps: int = option(28000, "optimiser steps", **COUNT)
+    dialogues: int = option(16, "dialogues drawn for each step", **COUNT)
     skills: str = option("all", 'what the dialogues are about: "all", or names joined by commas')
     weights: str = option(
         "recall=4.5,persona=3.5,queue=8,revision=3",
         'how often skills are drawn where that differs from the corpus, as "name=weight" joined by commas',
     )
-    coined: float = option(0.16, "share of made-up words")
+    coined: float = option(0.16, "share of made-up words", **SHARE)
     easy: float = option(
         0.2,
         "share of the steps, at the start, that sees short dialogues of the control skills only: the shortest of "
         f"{EASY_DRAWS} times as many",
+        **SHARE,
     )
-    lr: float = option(3e-3, "peak learning rate, reached after the warm-up; then cosine down to a fiftieth")
-    warmup: float = option(0.05, "share of the steps in which the learning rate rises to its peak")
-    weight_decay: float = option(0.05, "weight decay of the matrices (AdamW, 1711.05101)")
-    clip: float = option(1.0, "largest norm of the gradient")
-    micro_batches: int = option(1, "parts in which a step's dialogues are computed one after the other, to save memory")
-    validate: int = option(500, "steps between two scores by skill; the last step is always scored")
-    validation: int = option(200, "dialogues of the validation split that a score is taken on")
-    save: int = option(250, "steps between two saves to resume from")
+    lr: float = option(3e-3, "peak learning rate, after the warm-up; then cosine down to a fiftieth", **ABOVE_0)
+    warmup: float = option(0.05, "share of the steps in which the learning rate rises to its peak", **SHARE)
+    weight_decay: float = option(0.05, "weight decay of the matrices (AdamW, 1711.05101)", **FROM_0)
+    clip: float = option(1.0, "largest norm of the gradient; 0 = no clipping", **FROM_0)
+    micro_batches: int = option(1, "parts in which a step is computed one after the other, to save memory", **COUNT)
+    validate: int = option(500, "steps between two scores by skill; the last step is always scored", **COUNT)
+    validation_size: int = option(200, "how many validation dialogues a score is taken on, at most", **COUNT)
+    save: int = option(250, "steps between two saves to resume from", **COUNT)
     # A setting, since it decides the numbers; how many processes there are, or compiling, only rounds them otherwise.
-    precision: str = option("float32", 'of matrix products and attention in training: "float32", or "bf16"')
+    precision: str = option("float32", 'what matrix products and attention are computed in: "float32", or "bf16"')
 
     def __post_init__(self) -> None:
-        for name in ("steps", "dialogues", "micro_batches", "validate", "validation", "save"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not self.lr > 0:
-            raise ValueError(f"lr must be above 0, got {self.lr}")
-        for name in ("warmup", "easy"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} is a share of the steps, 0 up to 1, got {getattr(self, name)}")
+        check_fields(self)
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision is one of {', '.join(PRECISIONS)}, got {self.precision!r}")
         # Raises for an unknown skill, or a bad weight or share.
@@ -128,9 +115,12 @@ class TrainingConfig:
         """The weights by skill."""
         pairs = [pair.partition("=") for pair in self.weights.split(",") if pair.strip()]
         try:
-            return {name.strip(): float(weight) for name, _, weight in pairs}
+            weights = {name.strip(): float(weight) for name, _, weight in pairs}
         except ValueError:
-            raise ValueError(f'weights are "name=weight" joined by commas, got {self.weights!r}') from None
+            weights = {}
+        if len(weights) < len(pairs):
+            raise ValueError(f'weights are "name=weight" joined by commas, each name once, got {self.weights!r}')
+        return weights
 
     def draw(self, step: int) -> list[Dialogue]:
         """The dialogues of a step, the same for every mask; a function of the step alone, so that a run can resume."""
@@ -161,7 +151,9 @@ def loss_on_answers(model: nn.Module, batch: EncodedDialogue, mask: Tensor, targ
     predicts = batch.loss_mask.roll(-1, dims=1)  # position t - 1 predicts target t; no row starts with one
     logits = model(batch.tokens, mask, logits_at=predicts).float()  # (N, V)
     wanted = batch.tokens[batch.loss_mask]  # (N)
-    return F.cross_entropy(logits, wanted, reduction="sum") / (len(wanted) if targets is None else targets)
+    if not (total := len(wanted) if targets is None else targets):
+        raise ValueError("nothing to learn: the batch has no target")
+    return F.cross_entropy(logits, wanted, reduction="sum") / total
 
 
 def make_optimizer(model: GPT, config: TrainingConfig) -> torch.optim.Optimizer:
@@ -191,7 +183,7 @@ def training_step(
         optimizer: of their parameters.
         losses: forwards that end in a scalar each; their sum is the loss. Several keep less in memory at once.
         lr: the step's learning rate, or one for each of the optimiser's groups.
-        clip: largest norm of a model's gradient (1211.5063).
+        clip: largest norm of a model's gradient (1211.5063); 0 = no clipping.
         accumulate: makes a block for every forward and backward but the last.
 
     Returns:
@@ -207,7 +199,7 @@ def training_step(
             value = loss()
             value.backward()
         total = total + value.detach().cpu()
-    for model in models:
+    for model in models if clip else ():
         nn.utils.clip_grad_norm_(model.parameters(), clip)
     optimizer.step()
     return total
@@ -226,11 +218,13 @@ class Run:
         half: store the final weights as float16.
         compiled: let ``torch.compile`` write code for the model's blocks.
         team: the processes that train it together; each step's dialogues are divided among them.
+        source: dialogues, a tokenizer or first weights of one's own.
 
     Raises:
         CheckpointError: the folder holds a run with another configuration, or a damaged one.
+        NotTrainableError: see :func:`~mini_ism.trainable.check_trainable`.
         ValueError: an unknown mask, preset or device; nothing can be compiled; a step has fewer dialogues than there
-            are processes, or these do not see the same folder.
+            are processes, or these do not see the same folder; config and source do not go together.
     """
 
     def __init__(
@@ -242,21 +236,24 @@ class Run:
         half: bool = False,
         compiled: bool = False,
         team: Team = ALONE,
+        source: Source | None = None,
     ) -> None:
         self.config, self.folder, self.device, self.half = config, Path(folder), get_device(device), half
         self.team, self.parts = team, team.parts(config.dialogues, config.micro_batches)
-        self.mask, self.tokenizer = get_mask(config.mask), load_tokenizer()
+        self.source = Source() if source is None else source
+        self.mask, self.tokenizer = get_mask(config.mask), self.source.tokenizer
         torch.manual_seed(config.seed)
-        shape = GPTConfig.preset(config.preset, vocab_size=self.tokenizer.n_vocab, mask=self.mask.name)
-        self.model = GPT(shape)
+        self.model = self.source.new_model(config, self.mask.name)
         if compiled:
             compile_blocks(self.model.blocks, self.device)
         self.called = team.wrap(self.model, self.model.blocks, self.device)
         self.optimizer = make_optimizer(self.model, config)
-        self.expand = not turns_independent(self.mask, config.draw(config.steps - 1), self.tokenizer)
-        self.progress, self.metrics = resume_run(
-            self.folder, self.model, self.optimizer, config=asdict(self.config), team=team
-        )
+        sample = self.source.draw(config, config.steps - 1)
+        self.expand = not turns_independent(self.mask, sample, self.tokenizer)
+        check_trainable(self.mask, sample, self.tokenizer, expand=self.expand)
+        self.facts = {**asdict(config), **self.source.facts}
+        self.files = RunFiles(self.folder, team)
+        self.progress, self.metrics = self.files.resume(self.model, self.optimizer, config=self.facts)
 
     def train(self, report: Callable[[Measurement], None] = lambda line: None) -> GPT:
         """Train to the end. Ctrl-C saves first, so that nothing is lost; no step is ever saved half done.
@@ -265,19 +262,21 @@ class Run:
             report: called with each line of metrics as it is measured.
 
         Raises:
+            DivergedError: a loss or a weight is not finite; what was saved before is untouched.
+            FolderInUseError: another run is training in this folder.
+            CheckpointError: another run has trained in this folder since this one was opened.
             OSError: a save failed; what was saved before is untouched.
         """
         c, p = self.config, self.progress
-        with self.team.interrupts() as stop:
+        with self.files.held(), self.team.interrupts() as stop:
             try:
+                if self._score():  # which an interruption has left out
+                    report(self.metrics[-1])
                 while p.step < c.steps:
                     with uninterrupted():
-                        line = self._step(c.rate(p.step))
-                        self.metrics.append(line)
-                    if p.step % c.validate == 0 or p.step == c.steps:
-                        line = {**line, "exact": {name: [s.right, s.total] for name, s in self.validate().items()}}
-                        self.metrics[-1] = line  # a new one: another thread may be reading the old
-                    report(line)
+                        self.metrics.append(self._step(c.rate(p.step)))
+                    self._score()
+                    report(self.metrics[-1])
                     if p.step % c.save == 0 and p.step < c.steps:
                         self.save()
                     stop()
@@ -285,13 +284,24 @@ class Run:
                 self.save()
                 raise
             self.save()
-            save_model(self.model, self.folder, training=self.about, half=self.half, team=self.team)
+            save_model(self.model, self.folder, self.tokenizer, training=self.about, half=self.half, team=self.team)
         return self.model.eval()
+
+    def _score(self) -> bool:
+        """Measure how many answers are right, if that is due and has not been done; whether it was."""
+        c, p = self.config, self.progress
+        due = p.step > 0 and (p.step % c.validate == 0 or p.step == c.steps)
+        if not due or "exact" in self.metrics[-1]:
+            return False
+        if not (exact := {name: [s.right, s.total] for name, s in self.validate().items()}):
+            return False
+        self.metrics[-1] = {**self.metrics[-1], "exact": exact}  # a new line: another thread may be reading the old
+        return True
 
     def _step(self, lr: float) -> Measurement:
         """Draw dialogues, take one step on them with the whole team, and count it."""
         c, p, team, clock = self.config, self.progress, self.team, time.perf_counter()
-        mine = team.share(c.draw(p.step))
+        mine = team.share(self.source.draw(c, p.step))
         parts = [mine[n :: self.parts] for n in range(self.parts)]
         batches = [make_batch(part, self.tokenizer, expand=self.expand).to(self.device) for part in parts]
         targets, tokens = team.sum(sum(int(b.loss_mask.sum()) for b in batches), sum(b.token_count for b in batches))
@@ -304,6 +314,8 @@ class Run:
         losses, accumulate = [partial(loss, batch) for batch in batches], partial(unsynced, self.called)
         share = training_step([self.model], self.optimizer, losses, lr=lr, clip=c.clip, accumulate=accumulate).item()
         value = team.sum(share)[0] / team.size
+        if not math.isfinite(value):
+            raise self.files.diverged(f"the loss is {value} at step {p.step + 1}")
         p.step += 1
         p.tokens += int(tokens)
         p.seen += c.dialogues
@@ -314,7 +326,7 @@ class Run:
     def about(self) -> dict[str, object]:
         """What made the model: the configuration, how far it came, and on what."""
         return {
-            **asdict(self.config),
+            **self.facts,
             **asdict(self.progress),
             "parameters": self.model.parameter_count(),
             "threads": torch.get_num_threads(),
@@ -323,18 +335,11 @@ class Run:
         }
 
     def validate(self) -> dict[str, Score]:
-        """Exact match by skill on the first dialogues of the validation split."""
-        dialogues = load_split("validation")[: self.config.validation]
-        return evaluate(self.model, self.tokenizer, dialogues, self.mask, team=self.team)
+        """Exact match by skill on the source's validation dialogues; nothing, if it has none."""
+        dialogues = self.source.scored(self.config)
+        return evaluate(self.model, self.tokenizer, dialogues, self.mask, team=self.team) if dialogues else {}
 
     def save(self) -> None:
         """Write all that the run needs to go on as if it had never stopped."""
-        save_run(
-            self.folder,
-            self.model,
-            self.optimizer,
-            config=asdict(self.config),
-            progress=asdict(self.progress),
-            metrics=self.metrics,
-            team=self.team,
-        )
+        about = {"config": self.facts, "progress": asdict(self.progress)}
+        self.files.save(self.model, self.optimizer, **about, metrics=self.metrics)

@@ -6,10 +6,9 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import tiktoken
 import torch
 
-from mini_ism.dialogue import encode_message
+from mini_ism.interfaces import ChatFormat
 from mini_ism.replies import Reply
 from mini_ism.segments import Segments
 
@@ -47,7 +46,7 @@ class Conversation:
     interrupt at any line leaves either the old state or the new one.
 
     Args:
-        tokenizer: of the model.
+        style: how messages become tokens.
         capacity: tokens that there is room for.
 
     Attributes:
@@ -55,8 +54,8 @@ class Conversation:
         tokens, segment, is_query, is_system: ``[capacity]``; what lies past the transcript's end is meaningless.
     """
 
-    def __init__(self, tokenizer: tiktoken.Encoding, capacity: int) -> None:
-        self.tokenizer, self.said = tokenizer, Transcript()
+    def __init__(self, style: ChatFormat, capacity: int) -> None:
+        self.style, self.said = style, Transcript()
         self.tokens, self.segment = (torch.zeros(capacity, dtype=torch.long) for _ in range(2))
         self.is_query, self.is_system = (torch.zeros(capacity, dtype=torch.bool) for _ in range(2))
 
@@ -77,7 +76,7 @@ class Conversation:
     def with_message(self, role: str, text: str) -> Transcript:
         """The transcript with a message more."""
         said = self.said
-        tokens = encode_message({"role": role, "content": text}, self.tokenizer)
+        tokens = self.style.encode_message(role, text, said.messages)
         stop = self._write(said.length, tokens, len(said.messages), role)
         return replace(said, messages=(*said.messages, (role, text)), ends=(*said.ends, stop))
 
@@ -94,15 +93,14 @@ class Conversation:
         self.tokens[said.length] = token
         self.said = Transcript(said.messages, (*said.ends[:-1], said.length + 1), said.written + 1, said.reply)
 
-    def close(self, reply: Reply, end: int) -> None:
+    def close(self, reply: Reply) -> None:
         """The open answer is finished; a stop string at its end is taken back."""
         said = self.said
-        start = said.ends[-2]
+        start, end = said.ends[-2], self.style.end_ids[0]
         tokens = [*reply.tokens.tolist(), end]
         if reply.stopped == "stop":  # spelled anew without the stop string, which may begin inside a token
-            spelled = (
-                encode_message({"role": "assistant", "content": reply.text}, self.tokenizer) if reply.text else [end]
-            )
+            before = said.messages[:-1]
+            spelled = self.style.encode_message("assistant", reply.text, before) if reply.text else [end]
             tokens = spelled if start + len(spelled) <= len(self.tokens) else tokens
         stop = self._write(start, tokens, len(said.messages) - 1, "assistant")
         messages = (*said.messages[:-1], ("assistant", reply.text))

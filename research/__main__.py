@@ -83,6 +83,11 @@ def _check(options: argparse.Namespace) -> None:
     found = check(options.cut)
     for line, _ in found:
         print(line)
+    if not any(same is not None for _, same in found):
+        raise ValueError(
+            f"nothing was checked: no claim has rows both committed and in {options.cut}; make those with "
+            "`python -m research run all --cut`, or name their folder with --cut"
+        )
     if False in (same for _, same in found):
         raise ValueError("the cut-down sweep does not reproduce every sign; see the lines above")
 

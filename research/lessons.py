@@ -10,7 +10,9 @@ from pathlib import Path
 from research.statements import Evidence, fill
 
 SENTENCES: dict[str, tuple[str, ...]] = {
-    "00_start_here": (),
+    "00_start_here": (
+        "**eleven times as long** for its first word: {{first token prefix ms}} ms instead of {{first token ism ms}}",
+    ),
     "07_quality_and_latency": (
         "prefix waits {{first token prefix/ism}} times as long as ISM for the first token of turn 8.",
         "whole conversations take prefix only {{whole turns prefix/ism}} times as long.",
@@ -29,7 +31,7 @@ PLAIN = re.compile(
 )
 """What may hold a decimal point or a percent sign without being measured here."""
 
-NUMBER = re.compile(r"\d[\d,]*\.\d+%?|\d+%")
+NUMBER = re.compile(r"\d[\d,]*\.\d+%?|\d+%|\d+(?= ms\b)")
 
 
 def prose(notebook: Path) -> str:

@@ -77,7 +77,7 @@ def five_minutes(mask: str, seed: int, steps: int, weights: str) -> TrainingConf
         skills=",".join(CONTROL_SKILLS),
         weights=weights,
         validate=steps,
-        validation=1,
+        validation_size=1,
         save=steps,
     )
 

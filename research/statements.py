@@ -95,6 +95,15 @@ for _a, _b in (("prefix", "ism"), ("ism", "causal")):
     both(f"whole turns {_a}/{_b}", partial(ratio, value=_whole, a=_a, b=_b), Interval.text)
 
 
+def first_token_ms(rows: Evidence, mask: str) -> str:
+    """Milliseconds to the first token of the last turn, the median of the repeats."""
+    return f"{1e3 * costs.first_tokens(rows['costs'])[mask][LAST_TURN - 1]:.0f}"
+
+
+for _mask in ("ism", "prefix"):
+    STATEMENTS[f"first token {_mask} ms"] = partial(first_token_ms, mask=_mask)
+
+
 def epoch_tokens(rows: Evidence) -> str:
     """How many times ISM's tokens an epoch of dialogues of eight turns takes under prefix."""
     found = costs.part(rows["costs"], costs.EPOCH, turns=LAST_TURN)

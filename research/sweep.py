@@ -29,9 +29,11 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from mini_ism.checks import whole_number
 from mini_ism.files import write_atomically
 from mini_ism.results import Claim, Row, read_rows
 from mini_ism.results.rows import Config, Result, whole_lines
+from mini_ism.strict_json import to_json
 from mini_ism.views import Figure
 
 
@@ -46,7 +48,7 @@ def key(config: Config) -> str:
 
 def row_line(row: Row) -> str:
     """A row as a line of JSON."""
-    return json.dumps(asdict(row), allow_nan=False) + "\n"
+    return to_json(asdict(row)) + "\n"
 
 
 def versions() -> dict[str, str]:
@@ -143,8 +145,7 @@ def run_sweep(sweep: Sweep, folder: Path, *, jobs: int = 2, cut: bool = False) -
         ValueError: the file is damaged or of another sweep; or ``jobs`` is less than 1.
         RunError: a run raised an error, or its process died.
     """
-    if jobs < 1:
-        raise ValueError(f"jobs must be at least 1, got {jobs}")
+    jobs = whole_number("jobs", jobs, 1, 1024)
     wanted = list(sweep.cut if cut else sweep.configs)
     path = folder / f"{sweep.name}.jsonl"
     rows = _finished(sweep, path)
@@ -243,7 +244,7 @@ def _call(run: Callable[[Any], Any], configs: list[Config], together: bool) -> l
         results: list[Result] = list(run(configs)) if together else [run(configs[0])]
         share = round((time.perf_counter() - clock) / len(configs), 3)
         rows = [Row(config, result, share, software) for config, result in zip(configs, results, strict=True)]
-        json.dumps([row.result for row in rows], allow_nan=False)
+        to_json([row.result for row in rows])
     except Exception as error:
         return RunError(f"{type(error).__name__}: {error}, with config {configs[0]}")
     return rows

@@ -4,7 +4,7 @@ from typing import Any
 
 from mini_ism.metrics import Measurement
 
-TINY: dict[str, Any] = {"steps": 6, "dialogues": 2, "validate": 3, "validation": 4, "save": 2}
+TINY: dict[str, Any] = {"steps": 6, "dialogues": 2, "validate": 3, "validation_size": 4, "save": 2}
 
 
 def stop_at(step: int) -> Any:

@@ -21,7 +21,7 @@ from mini_ism.dialogue import EncodedDialogue
 from mini_ism.distributed import Team, join
 from mini_ism.training import Run, TrainingConfig
 
-SHARED: dict[str, Any] = {"steps": 4, "dialogues": 5, "validate": 2, "validation": 5, "save": 2, "clip": 1e9}
+SHARED: dict[str, Any] = {"steps": 4, "dialogues": 5, "validate": 2, "validation_size": 5, "save": 2, "clip": 1e9}
 """Five dialogues for two processes; and nothing is clipped, so that moments tell how long gradients are."""
 CASES: dict[str, tuple[dict[str, Any], bool]] = {
     "copies": ({}, False),

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mini_ism import encode_dialogue, get_mask
-from mini_ism.batching import collate, expand_turns, pack
-from mini_ism.dialogue import EncodedDialogue
+from mini_ism.batching import collate, expand_turns, make_batch, pack, training_sequences, turns_independent
+from mini_ism.corpus import Dialogue
+from mini_ism.dialogue import EncodedDialogue, encode_message
 from tests.strategies import TOKENIZER, Messages, conversations, random_model
 
 
@@ -20,6 +21,22 @@ def test_expanded_turns(messages: Messages) -> None:
     assert samples == [messages[: n + 1] for n in answers]
     targets = sum(int(encode_dialogue(m, TOKENIZER, loss="last").loss_mask.sum()) for m in samples)
     assert targets == int(encode_dialogue(messages, TOKENIZER).loss_mask.sum())
+
+
+HI = {"role": "user", "content": "Hi."}
+GOOD, BAD = {"role": "assistant", "content": "Hello."}, {"role": "assistant", "content": "Go.", "weight": 0}
+
+
+@pytest.mark.parametrize("expand", [False, True])
+def test_an_answer_of_weight_0_is_no_target_of_any_sequence(expand: bool) -> None:
+    dialogues = [Dialogue([HI, GOOD, HI, BAD, HI, GOOD], ["a", "b", "c"]), Dialogue([HI, BAD], ["d"])]
+    sequences = training_sequences(dialogues, TOKENIZER, expand=expand)
+    assert [names for _, names in sequences] == ([["a"], ["c"]] if expand else [["a", "c"]])
+    for sequence, names in sequences:
+        spelled = encode_message(GOOD, TOKENIZER) * len(names)
+        assert sequence.tokens[sequence.loss_mask].tolist() == spelled
+    with pytest.raises(ValueError, match=r'nothing to learn: give .*an answer whose "weight" is not 0'):
+        make_batch(dialogues[1:], TOKENIZER, expand=expand)
 
 
 short = conversations(st.text(alphabet="abc ", max_size=4))
@@ -88,7 +105,17 @@ def test_packing_fills_the_first_row_with_room() -> None:
     assert pack(sizes, TOKENIZER, 3 * len(sizes[0])).tokens.shape[0] == 1
 
 
+def test_a_generator_is_read_once_and_whole() -> None:
+    dialogues = [encode_dialogue([{"role": "user", "content": "a" * n}], TOKENIZER) for n in (3, 1, 2)]
+    for got, wanted in zip(
+        fields(collate(iter(dialogues), TOKENIZER)), fields(collate(dialogues, TOKENIZER)), strict=True
+    ):
+        assert torch.equal(got, wanted)
+
+
 def test_bad_batches() -> None:
+    with pytest.raises(ValueError, match="nothing to try the rule on: give at least one dialogue"):
+        turns_independent(get_mask("ism"), [], TOKENIZER)
     with pytest.raises(ValueError, match="nothing to batch: give at least one dialogue"):
         pack([], TOKENIZER, 8)
     with pytest.raises(ValueError, match="nothing to batch: give at least one dialogue"):

@@ -1,5 +1,7 @@
 """The KV cache on its own: room, length, truncation, copies, and what happens when a forward breaks off."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -73,12 +75,12 @@ def test_truncate_and_clone() -> None:
     assert torch.equal(cache.keys, kept)  # the copy is independent
     assert torch.equal(cache.tokens[:, :8], tokens)
     for length in (-1, 9):
-        with pytest.raises(ValueError, match=f"cannot keep {length} positions of a cache that holds 8"):
+        with pytest.raises(ValueError, match=f"positions that the cache keeps must be from 0 to 8, got {length}"):
             cache.truncate(length)
 
 
 def test_capacity_must_be_positive() -> None:
-    with pytest.raises(ValueError, match="room for at least one position, got capacity=0"):
+    with pytest.raises(ValueError, match="the cache's capacity must be at least 1, got 0"):
         KVCache(2, 2, 4, capacity=0)
 
 
@@ -107,3 +109,12 @@ def test_a_batch_with_a_cache_equals_its_rows() -> None:
     for row in range(3):
         own = model(tokens[row : row + 1], dense)
         torch.testing.assert_close(torch.cat(parts, dim=1)[row], own[0], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("batch", -1), ("batch", 2.0), ("capacity", 0), ("capacity", "8"), ("heads", None)]
+)
+def test_sizes_that_no_cache_has(name: str, size: Any) -> None:
+    sizes: dict[str, Any] = {"layers": 1, "heads": 2, "head_width": 4, name: size}
+    with pytest.raises((TypeError, ValueError), match=f"the cache's {name} must be"):
+        KVCache(**sizes)

@@ -318,9 +318,9 @@ def test_a_rule_that_fails_half_way_leaves_the_session_as_it_was() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"temperature": -0.1}, "temperature must be 0 or more, and finite, got -0.1"),
-        ({"temperature": float("nan")}, "temperature must be 0 or more, and finite, got nan"),
-        ({"temperature": float("inf")}, "temperature must be 0 or more, and finite, got inf"),
+        ({"temperature": -0.1}, "temperature must be at least 0, and finite, got -0.1"),
+        ({"temperature": float("nan")}, "temperature must be at least 0, and finite, got nan"),
+        ({"temperature": float("inf")}, "temperature must be at least 0, and finite, got inf"),
         ({"top_k": 0}, "top_k must be at least 1, got 0"),
         ({"top_p": 0.0}, "top_p must be above 0 and at most 1, got 0.0"),
         ({"top_p": 1.1}, "top_p must be above 0 and at most 1, got 1.1"),

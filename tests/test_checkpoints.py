@@ -10,13 +10,17 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save
+from torch import Tensor
 
 from mini_ism import ChatSession, load_model, load_tokenizer
+from mini_ism.bpe import train_bpe
 from mini_ism.checkpoints import CheckpointError, read_checkpoint, save_model, shipped_models
 from mini_ism.corpus import load_split
 from mini_ism.evaluation import CONTROL_SKILLS, evaluate
 from mini_ism.files import fingerprint
 from mini_ism.paths import data_dir
+from mini_ism.tokenizer import build_tokenizer
+from mini_ism.tokenizer_files import PATTERN, to_ranks
 from tests.faults import FULL, fail
 from tests.strategies import random_model, random_tokens
 
@@ -54,6 +58,23 @@ def edit_shape(folder: Path, *, drop: str = "", **changes: Any) -> None:
     edit(folder, change)
 
 
+def edit_weights(folder: Path, change: Callable[[Tensor], Tensor]) -> None:
+    """Store other weights, with the fingerprint that fits them."""
+    file = folder / "model.safetensors"
+    with safe_open(file, "pt") as content:
+        about, keys = content.metadata(), list(content.keys())
+        weights = {key: change(content.get_tensor(key)).contiguous() for key in keys}
+    about["sha256"] = fingerprint(weights, *(about[key] for key in SEALED))
+    file.write_bytes(save(weights, about))
+
+
+def sparse(file: Path, header: int) -> None:
+    """A file of 200 GB that takes no room: a header's length, and holes."""
+    with file.open("wb") as out:
+        out.write(header.to_bytes(8, "little"))
+        out.truncate(200 * 10**9)
+
+
 def test_the_same_model_comes_back(folder: Path) -> None:
     original = random_model(vocab_size=TOKENIZER.n_vocab, mask="prefix")
     model, tokenizer = load_model(folder)
@@ -68,6 +89,27 @@ def test_the_same_model_comes_back(folder: Path) -> None:
     assert ChatSession(model, tokenizer).mask.name == "prefix"
 
 
+@pytest.fixture
+def foreign(tmp_path: Path) -> Path:
+    """A checkpoint of a model with a vocabulary of its own, 266 tokens and the markers."""
+    tokenizer = build_tokenizer(to_ranks(train_bpe(["the zebra and the zoo"] * 3, 266, PATTERN)), "here")
+    save_model(random_model(vocab_size=tokenizer.n_vocab), tmp_path / "foreign", tokenizer=tokenizer)
+    return tmp_path / "foreign"
+
+
+def test_a_tokenizer_of_its_own_comes_back_with_the_model(foreign: Path) -> None:
+    model, tokenizer = load_model(foreign)
+    assert [path.name for path in foreign.iterdir()] == ["model.safetensors"]
+    assert model.config.vocab_size == tokenizer.n_vocab == 271
+    assert len(tokenizer.encode_ordinary(" zebra")) < len(TOKENIZER.encode_ordinary(" zebra"))
+
+
+def test_a_tokenizer_of_its_own_is_sealed_with_the_model(foreign: Path) -> None:
+    edit(foreign, lambda about: about.update(tokenizer=about["tokenizer"][:-9]), sealed=False)
+    with pytest.raises(CheckpointError, match=r"foreign.*damaged .*another sha256 than was saved"):
+        load_model(foreign)
+
+
 def test_at_half_the_size(tmp_path: Path) -> None:
     model = random_model(vocab_size=TOKENIZER.n_vocab)
     save_model(model, tmp_path / "full")
@@ -78,6 +120,22 @@ def test_at_half_the_size(tmp_path: Path) -> None:
     assert {p.dtype for p in loaded.parameters()} == {torch.float32}
     tokens = random_tokens(9)
     torch.testing.assert_close(loaded(tokens), model(tokens), atol=0.02, rtol=0)
+
+
+def test_weights_that_are_not_finite_are_not_stored(folder: Path) -> None:
+    before = (folder / "model.safetensors").read_bytes()
+    model = random_model(vocab_size=TOKENIZER.n_vocab)
+    name, weight = next(iter(model.named_parameters()))
+    weight.data.flatten()[3] = 70_000.0
+    with pytest.raises(ValueError, match=rf"{name} holds a value beyond 65,504, the largest of float16; save it as"):
+        save_model(model, folder, half=True)
+    weight.data.flatten()[3] = torch.nan
+    for half in (False, True):
+        with pytest.raises(ValueError, match=rf"{name} holds a value that is not finite"):
+            save_model(model, folder, half=half)
+    with pytest.raises(ValueError, match=r"no word for a number that is not finite"):
+        save_model(random_model(vocab_size=TOKENIZER.n_vocab), folder, training={"loss": torch.inf})
+    assert (folder / "model.safetensors").read_bytes() == before
 
 
 def flip_a_byte(folder: Path) -> None:
@@ -109,8 +167,9 @@ DAMAGES: list[tuple[Callable[[Path], Any], str]] = [
     (content(save({"weight": torch.ones(3)})), r"not a checkpoint of this package \(format None, wanted 'mini-ism 2'"),
     (content(save({"weight": torch.ones(3)}, {"format": "pt"})), r"\(format 'pt', wanted 'mini-ism 2'\)"),
     (lambda f: edit(f, lambda a: a.update(format="mini-ism 9")), r"format 'mini-ism 9', wanted 'mini-ism 2'"),
-    (lambda f: edit(f, lambda a: a.update(model="[1, 2]")), "is damaged .*TypeError"),
-    (lambda f: edit(f, lambda a: a.update(model="[" * 100_000)), "is damaged .*RecursionError"),
+    (lambda f: edit(f, lambda a: a.update(model="[1, 2]")), r"is damaged .*'\[1, 2\]' is no JSON object"),
+    (lambda f: edit(f, lambda a: a.update(training="NaN")), "is damaged .*NaN is not JSON"),
+    (lambda f: edit(f, lambda a: a.update(model="[" * 100_000)), "is damaged .*nested too deeply"),
     (lambda f: edit(f, lambda a: a.pop("model")), "is damaged .*KeyError: 'model'"),
     (lambda f: edit(f, lambda a: a.pop("training")), "is damaged .*KeyError: 'training'"),
     (lambda f: edit(f, lambda a: a.pop("tokenizer_sha256")), "is damaged .*KeyError: 'tokenizer_sha256'"),
@@ -118,13 +177,21 @@ DAMAGES: list[tuple[Callable[[Path], Any], str]] = [
     (lambda f: edit(f, lambda a: a.update(tokenizer_sha256="0" * 64)), "trained with another tokenizer"),
     (lambda f: edit(f, lambda a: a.update(training='{"seed": 4}'), sealed=False), "another sha256 than was saved"),
     (lambda f: edit_shape(f, depth=3), "TypeError: .*unexpected keyword argument 'depth'"),
-    (lambda f: edit_shape(f, width=-1), "width must be a whole number"),
-    (lambda f: edit_shape(f, rotary_pct="half"), "is damaged .*TypeError"),
+    (lambda f: edit_shape(f, width=-1), "width must be from 1 to 16777216, got -1"),
+    (lambda f: edit_shape(f, rotary_pct="half"), "is damaged .*rotary_pct must be a number, got 'half'"),
+    (lambda f: edit_shape(f, context=10**12), "context must be from 1 to 16777216, got 1000000000000"),
     (lambda f: edit_shape(f, drop="width"), r"its weights do not fit its shape: blocks\.0"),
     (lambda f: edit_shape(f, layers=3), r"its weights do not fit its shape: blocks\.2\."),
     (lambda f: edit_shape(f, width=20_000), r"its weights do not fit its shape: blocks\.0"),  # 6 GB, were it built
-    (lambda f: edit_shape(f, layers=10**9), r"its weights do not fit its shape: 1000000000 layers"),
-    (lambda f: edit_shape(f, token_shift=10**9), "its weights do not fit its shape: .*token shift of 1000000000"),
+    (lambda f: edit_shape(f, layers=10**7), r"its weights do not fit its shape: 10000000 layers"),
+    (lambda f: edit_shape(f, token_shift=10**7), "its weights do not fit its shape: .*token shift of 10000000"),
+    (lambda f: edit_weights(f, lambda w: w.double()), "its weights are F64, not float32 or float16 throughout"),
+    (lambda f: edit_weights(f, lambda w: w.bfloat16()), "its weights are BF16, not float32 or float16 throughout"),
+    (lambda f: edit_weights(f, lambda w: w if w.ndim > 1 else w.half()), "its weights are F16 and F32, not float32"),
+    (lambda f: edit_weights(f, lambda w: w.fill_(torch.nan)), "holds a value that is not finite"),
+    (lambda f: edit_weights(f, lambda w: w.fill_(-torch.inf)), "holds a value that is not finite"),
+    (lambda f: sparse(f / "model.safetensors", 0), "is damaged .*SafetensorError"),
+    (lambda f: sparse(f / "model.safetensors", 200), r"is damaged .*SafetensorError|format None"),
 ]  # fmt: skip
 
 
@@ -143,7 +210,9 @@ def test_a_path_is_a_path_even_where_a_shipped_model_has_its_name(
     save_model(random_model(vocab_size=TOKENIZER.n_vocab, mask="causal"), "ism")
     assert load_model(Path("ism"))[0].config.mask == "causal"
     assert load_model("./ism")[0].config.mask == "causal"
-    assert load_model("ism")[0].config.mask == "ism"
+    with pytest.warns(UserWarning, match=r"'ism' is a model that comes with the package, .* write '\./ism', or Path"):
+        assert load_model("ism")[0].config.mask == "ism"
+    assert load_model("causal")[0].config.mask == "causal"  # of which there is but one
 
 
 def test_a_model_that_there_is_not() -> None:

@@ -113,6 +113,7 @@ def test_a_padded_row_goes_on_when_the_context_of_the_longest_is_full(name: str)
 def test_what_cannot_be_answered() -> None:
     hello = [{"role": "user", "content": "Hi."}]
     assert list(answer_all(MODELS[0], TOKENIZER, [])) == []
+    assert dict(answer_all(MODELS[0], TOKENIZER, iter([hello, hello]), max_new_tokens=2)).keys() == {0, 1}
     with pytest.raises(ValueError, match="conversation 1 ends with a message of 'assistant', not of the user"):
         answer_all(MODELS[0], TOKENIZER, [hello, [*hello, {"role": "assistant", "content": "Hi."}]])
     with pytest.raises(ContextFullError, match=r"conversation 0 has \d+ tokens, which leaves no room"):

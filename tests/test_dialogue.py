@@ -1,6 +1,7 @@
 """Messages to tokens and back: exact, prefix by prefix, without a way to forge a marker."""
 
 from collections.abc import Sequence
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from mini_ism import encode_dialogue, get_mask
 from mini_ism.batching import expand_turns
-from mini_ism.dialogue import decode_dialogue, encode_message
+from mini_ism.dialogue import Message, decode_dialogue, encode_message, is_target
 from tests.strategies import MARKERS, TOKENIZER, Messages, conversations
 
 SPECIAL = {TOKENIZER.encode_single_token(name): name for name in TOKENIZER.special_tokens_set}
@@ -144,6 +145,16 @@ def test_no_target_is_seen_where_it_is_predicted_but_query_tokens_are(messages: 
             assert bool(hears[at - 1, at]) == (name != "causal")
 
 
+def test_an_answer_of_weight_0_is_read_and_no_target() -> None:
+    told: list[Message] = [USER, ANSWER, USER, ANSWER | {"weight": 0}, USER | {"weight": 0}, ANSWER | {"weight": 1}]
+    plain = [{"role": m["role"], "content": m["content"]} for m in told]
+    encoded, everything = encode_dialogue(told, TOKENIZER), encode_dialogue(plain, TOKENIZER)
+    assert torch.equal(encoded.tokens, everything.tokens)
+    assert torch.equal(encoded.loss_mask, everything.loss_mask & (encoded.segments.id != 3))
+    assert not encode_dialogue(told[:4], TOKENIZER, loss="last").loss_mask.any()
+    assert [is_target(message) for message in told] == [False, True, False, False, False, True]
+
+
 # -- bad input --------------------------------------------------------------------------------------------------------
 
 
@@ -169,6 +180,14 @@ ANSWER = {"role": "assistant", "content": "Hello."}
         ([{"role": ["user"], "content": "x"}], ValueError, r"unknown role \['user'\]"),
         ([{"role": "user", "content": 3}], TypeError, r"content of message 0 \(user\) must be a string, got 3"),
         ([USER, {"role": "assistant", "content": None}], TypeError, r"message 1 \(assistant\) .*got None"),
+        ([USER | {"name": "Ann"}], ValueError, "message 0 has 'name', which would be dropped; leave it out"),
+        ([USER | {1: 2, "x": 0}], ValueError, "message 0 has 'x', 1, which would be dropped"),
+        ([USER, ANSWER | {"weight": 0.5}], ValueError, r"weight of message 1 \(assistant\) must be 0 .*or 1, got 0.5"),
+        ([USER, ANSWER | {"weight": False}], ValueError, "weight of message 1 .*got False"),
+        ([USER, ANSWER | {"weight": float("nan")}], ValueError, "weight of message 1 .*got nan"),
+        ([USER, ANSWER | {"weight": "0"}], ValueError, "weight of message 1 .*got '0'"),
+        ([USER, ANSWER | {"weight": [0]}], ValueError, r"weight of message 1 .*got \[0\]"),
+        ([USER | {"weight": 1}], ValueError, r"weight of message 0 \(user\) must be 0 .*only answers are.*got 1"),
     ],
 )  # fmt: skip
 def test_bad_dialogues(messages: Any, error: type[Exception], message: str) -> None:
@@ -189,5 +208,5 @@ def test_bad_loss() -> None:
 
 
 def test_other_mappings_and_sequences_will_do() -> None:
-    messages: Sequence[dict[str, str]] = (USER, ANSWER | {"name": "extra"})
+    messages: Sequence[Message] = (USER, MappingProxyType(ANSWER | {"refusal": None}))
     assert len(encode_dialogue(messages, TOKENIZER)) == len(encode_dialogue([USER, ANSWER], TOKENIZER))

@@ -9,7 +9,7 @@ from torch.nn.functional import one_hot
 
 from benchmarks.random_cases import reads_a_length, reads_ends
 from mini_ism import GPT, ChatSession, GPTConfig, Mask, load_tokenizer
-from mini_ism.corpus import load_split
+from mini_ism.corpus import Dialogue, generate, load_split
 from mini_ism.dialogue import encode_message
 from mini_ism.evaluation import Score, evaluate
 from mini_ism.training import Run, TrainingConfig
@@ -18,7 +18,7 @@ from mini_ism.training import Run, TrainingConfig
 @pytest.fixture(scope="module")
 def half_trained(tmp_path_factory: pytest.TempPathFactory) -> GPT:
     """A model that gets the acknowledgements right and the rest wrong."""
-    config = TrainingConfig(steps=40, dialogues=6, validate=40, validation=2, save=40, easy=0)
+    config = TrainingConfig(steps=40, dialogues=6, validate=40, validation_size=2, save=40, easy=0)
     return Run(config, tmp_path_factory.mktemp("run")).train()
 
 
@@ -58,12 +58,33 @@ def test_intervals() -> None:
     assert Score(1, 2) + Score(3, 5) == Score(4, 7)
 
 
+@pytest.mark.parametrize("given", [(3, 2), (-1, 2), (0, -1)])
+def test_scores_that_cannot_be(given: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match=r"Score\.(right|total) must be"):
+        Score(*given)
+    with pytest.raises(ValueError, match="a score over no answers has no share"):
+        _ = Score(0, 0).share
+
+
 def test_nothing_to_evaluate() -> None:
     tokenizer = load_tokenizer()
     model = GPT(GPTConfig(vocab_size=tokenizer.n_vocab, width=16, heads=2, layers=1))
     with pytest.raises(ValueError, match="nothing to evaluate"):
         evaluate(model, tokenizer, [])
+    with pytest.raises(ValueError, match="these dialogues never end; take some"):
+        evaluate(model, tokenizer, generate(0))
+    with pytest.raises(ValueError, match="batch must be at least 1, got 0"):
+        evaluate(model, tokenizer, load_split("test")[:1], batch=0)
     assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize("mask", ["causal", "bidirectional"])
+def test_a_model_that_has_diverged_is_not_scored(mask: str) -> None:
+    tokenizer = load_tokenizer()
+    model = GPT(GPTConfig(vocab_size=tokenizer.n_vocab, width=16, heads=2, layers=1))
+    model.embed.weight.data[7, 3] = torch.nan
+    with pytest.raises(ValueError, match="the model's scores are not finite: its weights are damaged, or its training"):
+        evaluate(model, tokenizer, load_split("test")[:1], mask)
 
 
 class Peeper(GPT):
@@ -87,6 +108,21 @@ def test_a_model_that_sees_its_answer_is_scored_by_what_it_writes(mask: str) -> 
     tokenizer = load_tokenizer()
     scores = evaluate(Peeper(GPTConfig(vocab_size=tokenizer.n_vocab)), tokenizer, load_split("test")[:20], mask)
     assert sum(score.right for score in scores.values()) == 0
+
+
+def test_answers_of_weight_0_are_read_and_not_scored(half_trained: GPT) -> None:
+    tokenizer, plain = load_tokenizer(), load_split("test")[:4]
+    left_out = [[{**m, "weight": 0} if m["role"] == "assistant" else m for m in d.messages] for d in plain]
+    firsts = [next(n for n, m in enumerate(d.messages) if m["role"] == "assistant") for d in plain]
+    weighed = [
+        Dialogue([*unscored[:n], d.messages[n], *unscored[n + 1 :]], d.skills)
+        for d, n, unscored in zip(plain, firsts, left_out, strict=True)
+    ]
+    alone = [Dialogue(d.messages[: n + 1], d.skills[:1]) for d, n in zip(plain, firsts, strict=True)]
+    for mask in ("causal", "prefix"):
+        assert evaluate(half_trained, tokenizer, weighed, mask) == evaluate(half_trained, tokenizer, alone, mask)
+    with pytest.raises(ValueError, match="nothing to evaluate"):
+        evaluate(half_trained, tokenizer, [Dialogue(left_out[0], plain[0].skills)])
 
 
 def test_an_iterator_is_read_once_and_whole(half_trained: GPT) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mini_ism.files import fingerprint, sha256, write_atomically
+from mini_ism.files import fingerprint, not_finite, read_whole, remove_leftovers, sha256, write_atomically
 from tests.faults import FULL, fail
 
 
@@ -108,3 +108,30 @@ def test_the_fingerprint_sees_each_value_name_and_text() -> None:
     assert fingerprint({"h": torch.ones(2, dtype=torch.bfloat16)}) != fingerprint(
         {"h": torch.zeros(2, dtype=torch.bfloat16)}
     )
+
+
+def test_leftovers_of_a_killed_process(tmp_path: Path) -> None:
+    left = [".a[1].bin.00ff00ff.part", ".a[1].bin.x.part"]
+    kept = [".b.bin.00ff00ff.part", "a[1].bin", ".a1.bin.00ff00ff.part"]
+    for name in [*left, *kept]:
+        (tmp_path / name).touch()
+    remove_leftovers(tmp_path, "a[1].bin", "c")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
+    remove_leftovers(tmp_path / "none", "a")
+
+
+def test_a_file_too_large_to_be_the_right_one(tmp_path: Path) -> None:
+    path = tmp_path / "sparse"
+    with path.open("wb") as file:
+        file.truncate(200 * 10**9)
+    with pytest.raises(ValueError, match=r"sparse has 200,000,000,000 bytes, more than the 1,073,741,824"):
+        read_whole(path)
+    path.write_bytes(b"small")
+    assert read_whole(path) == b"small"
+
+
+def test_the_first_tensor_that_is_not_finite() -> None:
+    tensors = {"a": torch.ones(3), "b": torch.tensor([1, 2]), "c": torch.zeros(0)}
+    assert not_finite(tensors) == ""
+    assert not_finite(tensors | {"d": torch.tensor([0.0, -torch.inf]), "e": torch.tensor(torch.nan)}) == "d"
+    assert not_finite({"half": torch.tensor([7e4]).half()}) == "half"

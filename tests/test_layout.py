@@ -9,7 +9,9 @@ ROOT = TESTS.parent
 NOT_OF_ONE_MODULE = {
     "exercises/test_solutions.py",
     "test_claims.py",
+    "test_course.py",  # of tools
     "test_floors.py",
+    "test_guide.py",
     "test_interrupts_in_chat.py",
     "test_layout.py",
     "test_main.py",  # of __main__, whose tests would be test___main__
@@ -18,6 +20,7 @@ NOT_OF_ONE_MODULE = {
     "test_pictures.py",
     "test_public_names.py",
     "test_scale_page.py",
+    "test_setup.py",
 }
 """Tests of the repository as a whole, and of names that no test file can take."""
 FILES = sorted(path.relative_to(TESTS) for path in TESTS.rglob("test_*.py") if "browser" not in path.parts)

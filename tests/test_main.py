@@ -21,7 +21,7 @@ from mini_ism.sampling import Sampler
 from tests.faults import FULL, fail
 from tests.strategies import random_model
 
-SMALL = ["--steps", "2", "--dialogues", "2", "--validate", "2", "--validation", "2", "--save", "1"]
+SMALL = ["--steps", "2", "--dialogues", "2", "--validate", "2", "--validation-size", "2", "--save", "1"]
 
 
 def test_train_then_eval_then_chat(
@@ -165,10 +165,17 @@ def test_bench(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "message"),
     [
         (["train", "--mask", "izm"], "unknown mask 'izm'"),
-        (["train", "--lr", "-1"], "lr must be above 0, got -1.0"),
+        (["train", "--lr", "-1"], "lr must be above 0, and finite, got -1.0"),
         (["eval", "no-such-model"], "no checkpoint at no-such-model"),
         (["chat", "--mask", "izm"], "no checkpoint at izm"),
         (["train", "--skills", "juggling"], "no skill named 'juggling'"),
+        (["train", "--lr", "nan"], "lr must be above 0, and finite, got nan"),
+        (["train", "--clip", "-1"], "clip must be at least 0, and finite, got -1.0"),
+        (["train", "--weights", "recall=inf"], "the weight of skill 'recall' must be at least 0, and finite, got inf"),
+        (["train", "--seed", str(2**70)], "seed must be from 0 to 9223372036854775807, got 1180591620717411303424"),
+        (["chat", "--temperature", "nan"], "temperature must be at least 0, and finite, got nan"),
+        (["chat", "--seed", str(2**70)], "seed must be from"),
+        (["corpus", "show", "--seed", str(2**70)], "seed must be from"),
         (["train", "--preset", "huge"], "unknown preset 'huge'; presets are"),
         (["eval", "ism", "--mask", "izm"], "unknown mask 'izm'"),
     ],
@@ -188,20 +195,93 @@ def test_mistakes_are_told_in_one_line(
     assert not list(tmp_path.iterdir())
 
 
-def test_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    for command in ([], ["train"], ["eval"], ["chat"], ["bench"], ["corpus"], ["corpus", "show"]):
-        with pytest.raises(SystemExit) as stopped:
-            main([*command, "--help"])
-        assert stopped.value.code == 0
-    printed = " ".join(capsys.readouterr().out.split())
-    assert "the rule to train with, by name or expression (default: ism)" in printed
+def test_what_a_model_writes_steers_no_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = iter(["Hi.", ""])
+    monkeypatch.setattr("builtins.input", lambda prompt: next(typed))
+    tokenizer = load_tokenizer()
+    written = iter([tokenizer.encode_single_token(text) for text in (b"\x1b", b"\x07", "<|end|>")])
+    monkeypatch.setattr(Sampler, "pick", lambda *_: next(written))
+    assert main(["chat"]) == 0
+    printed = capsys.readouterr().out
+    assert r"ism> \x1b\x07" in printed
+    assert "\x1b" not in printed
+
+
+COMMANDS = (
+    "",
+    "train",
+    "eval",
+    "chat",
+    "bench",
+    "corpus",
+    "corpus build",
+    "corpus show",
+    "tokenizer",
+    "tokenizer train",
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_reads_as_sentences(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([*command.split(), "--help"])
+    assert stopped.value.code == 0
+    printed = capsys.readouterr().out
+    options = re.split(
+        r"^ {2,4}(?=\S)", printed.partition("options:")[2].replace("\n\ncommands:", ""), flags=re.MULTILINE
+    )[1:]
+    for option in options:
+        flags, *text = re.split(r"\s{2,}", option.strip(), maxsplit=1)
+        assert not re.search(r"--\w+_", flags), f"{flags}: options have dashes"
+        if flags not in ("COMMAND", "-h, --help"):
+            assert re.match(r"[A-Z0-9].*\.$", " ".join(text), flags=re.DOTALL), option
+
+
+@pytest.mark.slow
+def test_help_without_docstrings() -> None:
+    shown = [
+        subprocess.run(
+            [sys.executable, *flags, "-m", "mini_ism", "train", "--help"], capture_output=True, text=True, check=True
+        ).stdout
+        for flags in ([], ["-OO"])
+    ]
+    assert shown[0] == shown[1] != ""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX")
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        ("corpus show -n 1 >&-", 0),
+        ("corpus show -n 1 >&- 2>&- <&-", 0),
+        ("chat <&-", 0),
+        (f"train {' '.join(SMALL)} --out RUN 2>&-", 0),
+        (f"train {' '.join(SMALL)} --out RUN >&- 2>&- <&-", 0),
+        ("eval RUN 2>&-", 1),
+    ],
+)
+def test_a_stream_that_is_closed_is_no_error(command: str, status: int, tmp_path: Path) -> None:
+    line = f"{sys.executable} -m mini_ism {command}".replace("RUN", str(tmp_path / "run"))
+    ended = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)
+    assert "Traceback" not in ended.stderr
+    assert ended.returncode == status
+    if "train" in command:
+        assert (tmp_path / "run" / "model.safetensors").is_file()
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["corpus", "show", "-n", "0"], "argument -n: must be at least 1, got 0"),
-        (["train", "--threads", "-2"], "argument --threads: must be at least 1, got -2"),
+        (["corpus", "show", "-n", "0"], "argument -n: must be a whole number from 1 to 1000000, got '0'"),
+        (["train", "--threads", "-2"], "argument --threads: must be a whole number from 1 to 1024, got '-2'"),
+        (["bench", "--rounds", "1e3"], "argument --rounds: must be a whole number from 1 to 1000000, got '1e3'"),
+        (
+            ["eval", "ism", "--threads", "99999999999"],
+            "--threads: must be a whole number from 1 to 1024, got '99999999999'",
+        ),
         (["train", "--device", "abacus"], "invalid choice: 'abacus'"),
         (["eval", "ism", "--split", "dev"], "invalid choice: 'dev'"),
     ],

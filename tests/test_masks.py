@@ -102,6 +102,10 @@ def test_options() -> None:
     assert sunk.with_options(system_as_query=False).name == "ism(sink=True, system_as_query=False)"
     assert get_mask("sliding_window").with_options(n=3).options == {"n": 3}
     assert ism.with_options() is ism
+    with pytest.raises(
+        ValueError, match=r"option 'n' of mask 'sliding_window.*must be from .*, got 18446744073709551616"
+    ):
+        get_mask("sliding_window", n=2**64)  # compared with which PyTorch raises, or says that nothing is below it
     assert get_mask("causal").options == {}
     assert get_mask(ism) is ism
     assert repr(get_mask("causal & sliding_window(4)")) == "Mask(causal & sliding_window(n=4))"

@@ -8,9 +8,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 
 from tests.small_notebook import write_small_notebook
+from tests.still_pictures import IMAGE, STRIPPED, outputs, pictures
 from tools.course import COURSE, frame
 from tools.jupyter_env import ROOT
 from tools.run_notebooks import (
@@ -132,6 +134,29 @@ def test_every_picture_has_words(path: Path) -> None:
                 assert not REPR.match(words), f"cell {number}: {words!r} describes nothing"
 
 
+@EVERY_NOTEBOOK
+def test_outputs_hold_nothing_that_an_untrusted_page_takes_out(path: Path) -> None:
+    """JupyterLab and GitHub show what is left: images that hold their data, and plain HTML."""
+    for output in outputs(committed(path)):
+        html = output.get("data", {}).get("text/html", "")
+        found = STRIPPED.search(html)
+        assert found is None, f"{found} in {html[:200]}; make it with mini_ism.views.picture.bundle"
+        assert len(IMAGE.findall(html)) == html.count("<img"), html[:200]
+
+
+@EVERY_NOTEBOOK
+def test_a_page_made_by_nbconvert_shows_every_picture(path: Path) -> None:
+    notebook = committed(path)
+    page, _ = HTMLExporter(embed_images=False).from_notebook_node(notebook)
+    shown = re.findall(r'<img[^>]* src="data:image/(?:png|svg\+xml);base64,[\w+/]{100}', page)
+    assert len(shown) == sum(map(pictures, outputs(notebook))) > 0
+
+
+@EVERY_NOTEBOOK
+def test_a_notebook_is_light(path: Path) -> None:
+    assert path.stat().st_size < 1_500_000
+
+
 class Unnamed(HTMLParser):
     """Collects pictures in HTML that say nothing to those who do not see them."""
 
@@ -193,9 +218,9 @@ def test_two_runs_write_the_same_bytes(tmp_path: Path) -> None:
     assert main([str(path)]) == 0
     assert path.read_bytes() == first
     assert b"\r" not in first
-    outputs = [output for cell in code_cells(read(path)) for output in cell.outputs]
-    assert len(outputs) == 3
-    assert not [output for output in outputs if WIDGET_VIEW in output.get("data", {})]
+    written = outputs(read(path))
+    assert len(written) == 3
+    assert not [output for output in written if WIDGET_VIEW in output.get("data", {})]
 
 
 @pytest.mark.notebook

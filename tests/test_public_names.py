@@ -65,6 +65,8 @@ from mini_ism.views import mask_map, svg, tokenized
 assert "matplotlib" not in sys.modules
 from mini_ism.views import mask_figure
 assert "matplotlib" in sys.modules
+import mini_ism.hf, mini_ism.__main__
+assert not {"transformers", "tokenizers", "peft"} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
     for package, unknown in ((mini_ism, "drawing"), (views, "drawing")):

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save as save_tensors
 
 from mini_ism.checkpoints import CheckpointError
-from mini_ism.run_files import save_run
+from mini_ism.files import fingerprint
+from mini_ism.run_files import RunFiles
 from mini_ism.training import Run, TrainingConfig
 from tests.small_runs import TINY, stop_at
 
@@ -28,22 +30,34 @@ def test_a_run_from_before_there_was_a_precision_goes_on_in_float32(tmp_path: Pa
         old.train(stop_at(1))
     config = asdict(old.config)
     del config["precision"]
-    save_run(tmp_path, old.model, old.optimizer, config=config, progress=asdict(old.progress), metrics=old.metrics)
+    kept: dict[str, Any] = {"progress": asdict(old.progress), "metrics": old.metrics}
+    RunFiles(tmp_path).save(old.model, old.optimizer, config=config, **kept)
     assert Run(TrainingConfig(**TINY), tmp_path).progress.step == 1
     with pytest.raises(CheckpointError, match="precision='float32' there, 'bf16' now"):
         Run(TrainingConfig(precision="bf16", **TINY), tmp_path)
+
+
+def test_a_run_from_before_validation_named_a_file_goes_on(tmp_path: Path) -> None:
+    old = Run(TrainingConfig(**TINY), tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        old.train(stop_at(1))
+    config = asdict(old.config)
+    config["validation"] = config.pop("validation_size")
+    kept: dict[str, Any] = {"progress": asdict(old.progress), "metrics": old.metrics}
+    RunFiles(tmp_path).save(old.model, old.optimizer, config=config, **kept)
+    assert Run(TrainingConfig(**TINY), tmp_path).progress.step == 1
+    with pytest.raises(CheckpointError, match="validation_size=4 there, 5 now"):
+        Run(TrainingConfig(**{**TINY, "validation_size": 5}), tmp_path)
 
 
 DAMAGES: list[tuple[str, Any]] = [
     ("state.safetensors", lambda b: b[: len(b) // 2]),
     ("state.safetensors", lambda b: b""),
     ("state.safetensors", lambda b: b"{}" + b),
+    ("state.safetensors", lambda b: b.replace(b'"loss": ', b'"lots": ')),  # a measurement
     ("state.safetensors", lambda b: b[:-100] + bytes([b[-100] ^ 1]) + b[-99:]),
     ("state.safetensors", lambda b: b.replace(b'\\"step\\": 1', b'\\"step\\": 3')),
     ("state.safetensors", lambda b: save_tensors({"weight": torch.ones(3)})),
-    ("metrics.jsonl", lambda b: b[:-9]),
-    ("metrics.jsonl", lambda b: b"\xff" + b),
-    ("metrics.jsonl", lambda b: b"[1, 2]\n"),
 ]
 
 
@@ -63,12 +77,79 @@ def test_a_damaged_run_is_refused(tmp_path: Path, name: str, damage: Any) -> Non
     assert (tmp_path / name).read_bytes() == damaged  # and nothing is touched
 
 
-def test_a_run_without_its_metrics_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [None, b"", b"[1, 2]\n", b"\xff"])
+def test_measurements_are_never_lost(tmp_path: Path, content: bytes | None) -> None:
+    """They lie in the state; the file of their own is for others to read, and is written anew."""
+    run, file = Run(TrainingConfig(**TINY), tmp_path), tmp_path / "metrics.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        run.train(stop_at(3))
+    before = file.read_bytes()
+    if content is None:
+        file.unlink()
+    else:
+        file.write_bytes(content)
+    again = Run(TrainingConfig(**TINY), tmp_path)
+    assert again.metrics == run.metrics
+    again.save()
+    assert file.read_bytes() == before
+
+
+def test_a_run_from_before_the_state_held_measurements_goes_on(tmp_path: Path) -> None:
+    run = Run(TrainingConfig(**TINY), tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        run.train(stop_at(3))
+    edit_state(tmp_path, lambda tensors: tensors.pop("metrics.jsonl"))
+    again = Run(TrainingConfig(**TINY), tmp_path)
+    assert (again.progress, again.metrics) == (run.progress, run.metrics)
+    (tmp_path / "metrics.jsonl").write_text("[1, 2]\n", encoding="utf-8")
+    with pytest.raises(CheckpointError, match=r"metrics\.jsonl is damaged .*line 1: not a JSON object"):
+        Run(TrainingConfig(**TINY), tmp_path)
+
+
+def edit_state(folder: Path, change: Any) -> None:
+    """Change a state's tensors, with the fingerprint that fits them."""
+    file = folder / "state.safetensors"
+    with safe_open(file, "pt") as content:
+        about, tensors = content.metadata(), {key: content.get_tensor(key) for key in content.keys()}  # noqa: SIM118
+    change(tensors)
+    about["sha256"] = fingerprint(tensors, about["config"], about["progress"])
+    file.write_bytes(save_tensors(tensors, about))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("model.embed.weight", None, r"model\.embed\.weight is missing"),
+        (
+            "model.embed.weight",
+            torch.zeros(3, 4),
+            r"model\.embed\.weight has shape \(3, 4\), which no run of this model",
+        ),
+        ("model.more", torch.zeros(3), r"model\.more has shape \(3,\)"),
+        ("optimizer.999.step", torch.zeros(()), r"optimizer\.999\.step has shape"),
+        ("optimizer.0.exp_avg", torch.zeros(7), r"optimizer\.0\.exp_avg has shape \(7,\)"),
+        ("optimizer.0.step", torch.tensor(torch.nan), r"optimizer\.0\.step is not finite"),
+        ("metrics.jsonl", torch.zeros(3, dtype=torch.uint8), "its record of measurements is not readable JSON"),
+    ],
+)
+def test_a_state_of_other_tensors_is_refused(tmp_path: Path, name: str, value: Any, message: str) -> None:
     with pytest.raises(KeyboardInterrupt):
         Run(TrainingConfig(**TINY), tmp_path).train(stop_at(1))
-    (tmp_path / "metrics.jsonl").unlink()
-    with pytest.raises(CheckpointError, match=r"metrics\.jsonl is damaged .*No such file.*choose another folder"):
+    edit_state(tmp_path, lambda tensors: tensors.pop(name) if value is None else tensors.update({name: value}))
+    with pytest.raises(CheckpointError, match=rf"state\.safetensors is damaged or not a training run \({message}"):
         Run(TrainingConfig(**TINY), tmp_path)
+
+
+def test_what_a_kill_has_left_is_cleaned_up(tmp_path: Path) -> None:
+    for name in (".state.safetensors.0a1b2c3d.part", ".metrics.jsonl.0a1b2c3d.part", ".lock", ".notes.txt.1.part"):
+        (tmp_path / name).write_text("process 1 on nowhere", encoding="utf-8")
+    with pytest.raises(KeyboardInterrupt):
+        Run(TrainingConfig(**TINY), tmp_path).train(stop_at(1))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".notes.txt.1.part",  # not a run's
+        "metrics.jsonl",
+        "state.safetensors",
+    ]
 
 
 def test_a_full_disk_leaves_the_last_save_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

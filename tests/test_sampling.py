@@ -101,3 +101,14 @@ def test_greedy_is_the_default_and_needs_no_seed() -> None:
 def test_a_tiny_temperature_is_greedy(temperature: float) -> None:
     row = torch.randn(VOCAB, generator=torch.Generator().manual_seed(2))
     assert Sampler(TOKENIZER, temperature, seed=0).pick(row) == Sampler(TOKENIZER).pick(row)
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_scores_that_are_not_finite(bad: float, temperature: float) -> None:
+    logits = scores(1)
+    logits[5] = bad
+    with pytest.raises(ValueError, match=rf"the model's scores are not finite \({bad}\): its weights are damaged"):
+        sampler(temperature).pick(logits)
+    with pytest.raises(ValueError, match="not finite"):
+        sampler(temperature).pick(torch.full((VOCAB,), -torch.inf))

@@ -1,5 +1,6 @@
 """What each token is: fields, slices, and what rules ask for beyond the fields."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -7,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mini_ism import Segments
-from tests.strategies import Layout, Row, layouts, packed, places, segments_of, segments_of_rows
+from mini_ism import Segments, encode_dialogue, get_mask, plan, reusable
+from tests.strategies import TOKENIZER, Layout, Row, layouts, packed, places, segments_of, segments_of_rows
 
 
 @given(layouts())
@@ -86,3 +87,17 @@ def test_bad_fields(fields: dict[str, Any], error: type[Exception], message: str
 def test_a_position_is_not_a_stretch() -> None:
     with pytest.raises(TypeError, match="a slice of positions, got 3"):
         segments_of([("user", 5)])[3]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    "use", [lambda s: get_mask("ism").dense(s), lambda s: reusable("ism", s, s), lambda s: plan("ism", s)]
+)
+def test_what_takes_segments_says_so(use: Callable[[Any], object]) -> None:
+    encoded = encode_dialogue([{"role": "user", "content": "Hi."}], TOKENIZER)
+    with pytest.raises(
+        TypeError, match=r"expected the Segments of a dialogue, got EncodedDialogue; give its \.segments"
+    ):
+        use(encoded)
+    with pytest.raises(TypeError, match=r"expected the Segments of a dialogue, got NoneType$"):
+        use(None)
+    use(encoded.segments)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+import tiktoken
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +16,8 @@ from mini_ism.corpus import load_split
 from mini_ism.corpus.world import POOLS
 from mini_ism.files import sha256
 from mini_ism.paths import data_dir
-from mini_ism.tokenizer import NAME, SPECIALS, describe, load_tokenizer, tokenizer_hash
+from mini_ism.tokenizer import build_tokenizer, load_tokenizer, tokenizer_hash, tokenizer_ranks
+from mini_ism.tokenizer_files import NAME, SPECIALS, describe
 
 ENCODING = load_tokenizer()
 
@@ -79,10 +82,37 @@ def test_copied_files_load(copied: Path) -> None:
     assert tokenizer_hash() == sha256(copied.read_bytes())
 
 
+def test_the_package_s_own_file_is_restored_rather_than_trained(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mini_ism.tokenizer_files.default_path", lambda: copied)
+    copied.write_bytes(b"")
+    with pytest.raises(ValueError, match=r"git checkout -- data/tokenizer.*corpus build"):
+        load_tokenizer(copied)
+
+
+def test_a_tokenizer_gives_the_file_that_makes_it(copied: Path) -> None:
+    ranks = copied.read_bytes()
+    assert tokenizer_ranks(ENCODING) == ranks
+    assert tokenizer_hash(ENCODING) == tokenizer_hash()
+    again = build_tokenizer(ranks, "here")
+    assert again.encode(" the key") == ENCODING.encode(" the key")
+    assert again.n_vocab == ENCODING.n_vocab
+
+
+@pytest.mark.parametrize("change", [{"pat_str": r"\S+|\s+"}, {"special_tokens": {"<|endoftext|>": 699}}])
+def test_a_tokenizer_of_another_kind_has_no_such_file(change: dict[str, Any]) -> None:
+    kind = {
+        "pat_str": ENCODING._pat_str,
+        "mergeable_ranks": ENCODING._mergeable_ranks,
+        "special_tokens": ENCODING._special_tokens,
+    }
+    with pytest.raises(ValueError, match=r"Encoding 'other'.* is not a tokenizer of this package; make one"):
+        tokenizer_ranks(tiktoken.Encoding("other", **{**kind, **change}))
+
+
 @pytest.mark.parametrize("suffix", [".tiktoken", ".json"])
 def test_missing_file(copied: Path, suffix: str) -> None:
     copied.with_suffix(suffix).unlink()
-    with pytest.raises(FileNotFoundError, match=rf"no tokenizer file at .*\{suffix}.*corpus build"):
+    with pytest.raises(FileNotFoundError, match=rf"no tokenizer file at .*\{suffix}.*tokenizer train"):
         load_tokenizer(copied)
 
 
@@ -102,7 +132,7 @@ def test_damaged_ranks(copied: Path, damage: str) -> None:
     copied.write_bytes(damaged)
     with pytest.raises(ValueError, match="is not the file that") as caught:
         load_tokenizer(copied)
-    for part in (str(copied), sha256(content), sha256(damaged), "corpus build"):
+    for part in (str(copied), sha256(content), sha256(damaged), "tokenizer train"):
         assert part in str(caught.value)
 
 
@@ -154,6 +184,6 @@ def byte_lines() -> list[bytes]:
 def test_ranks_that_cannot_be(copied: Path, lines: list[bytes], message: str) -> None:
     content = b"\n".join(lines)
     copied.write_bytes(content)
-    copied.with_suffix(".json").write_text(json.dumps(describe(content, len(lines))), "utf-8")
+    copied.with_suffix(".json").write_text(json.dumps(describe(content)), "utf-8")
     with pytest.raises(ValueError, match=message):
         load_tokenizer(copied)

@@ -40,9 +40,21 @@ import sys
 from pathlib import Path
 
 if importlib.util.find_spec("mini_ism") is None:
-    wheels = sorted(Path().glob("mini_ism-*.whl"))
-    source = str(wheels[-1]) if wheels else "git+{repository}"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source], check=True)"""
+    here = Path().resolve()
+    checkout = next((str(up) for up in (here, *here.parents) if (up / "mini_ism" / "__init__.py").is_file()), "")
+    wheel = max(map(str, here.glob("mini_ism-*.whl")), default="")
+    source = checkout or wheel or "git+{repository}"
+    sys.path += [checkout] * bool(checkout)
+    try:
+        importlib.import_module("mini_ism.widgets")  # a checkout will do where all that it needs is installed
+    except ImportError:
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", *["--editable"] * bool(checkout), source]
+        done = subprocess.run(pip, capture_output=True, text=True)
+        if done.returncode:
+            told = [line.strip() for line in done.stderr.splitlines() if "fatal:" in line or "ERROR:" in line]
+            why = told[0] if told else "pip gives no reason"
+            remedy = "Connect to a network, or run `pip install .` in a checkout, then restart the kernel."
+            raise SystemExit(f"mini-ism cannot be installed from {{source}} ({{why}}). {{remedy}}") from None"""
 
 
 @cache
@@ -60,12 +72,16 @@ def colab(name: str) -> str:
 
 
 def setup() -> str:
-    """The source of the set-up cell: nothing to do where the package is; else a wheel beside the notebook, else pip."""
+    """The source of the set-up cell.
+
+    Nothing to do where the package is. Else it takes the checkout in which the notebook lies, a wheel beside the
+    notebook, or what lies at the repository's address, whichever comes first; where pip fails, it says so in one line.
+    """
     return SETUP.format(repository=repository())
 
 
 def frame(notebook: NotebookNode, name: str) -> None:
-    """Write the link to Colab under the title, and the set-up cell, in place.
+    """Write the link to Colab under the title, and the set-up cell, folded, in place.
 
     Raises:
         ValueError: the notebook does not begin with a title, or its first code cell is not a set-up cell.
@@ -81,3 +97,4 @@ def frame(notebook: NotebookNode, name: str) -> None:
     if "find_spec" not in code.source:
         raise ValueError(f"the first code cell of {name} is not the set-up cell (see tools/course.py)")
     code.source = setup()
+    code.metadata["jupyter"] = {"source_hidden": True}  # a reader begins with the subject

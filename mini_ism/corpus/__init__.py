@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from mini_ism.corpus import skills
 from mini_ism.corpus.dialogues import SPLITS, Dialogue, bucket, generate
+from mini_ism.corpus.own import read_dialogues
 from mini_ism.corpus.registry import Turn, register_skill, skill_names
-from mini_ism.corpus.splits import SIZES, load_split
+from mini_ism.corpus.splits import SIZES, load_split, own_dialogues
 from mini_ism.corpus.world import World
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "bucket",
     "generate",
     "load_split",
+    "own_dialogues",
+    "read_dialogues",
     "register_skill",
     "skill_names",
     "skills",

@@ -7,13 +7,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from mini_ism.checks import real_number, whole_number
 from mini_ism.corpus.portable_random import below, between, chance, pick, pick_weighted
 from mini_ism.corpus.registry import ACK, Entry, Turn, check_turns, get_entry, skill_names
 from mini_ism.corpus.world import COINED, JOBS, MANNERS, Guide, World
 
-Message = dict[str, str]
+Message = dict[str, Any]
 
 
 class SplitSpec(NamedTuple):
@@ -64,6 +65,20 @@ class Dialogue:
     skills: list[str]
 
 
+class Endless(Iterator[Dialogue]):
+    """Dialogues without end. Who asks for all of them is told so, instead of waiting for ever."""
+
+    def __init__(self, dialogues: Iterator[Dialogue]) -> None:
+        self._dialogues = dialogues
+
+    def __next__(self) -> Dialogue:
+        return next(self._dialogues)
+
+    def __length_hint__(self) -> int:
+        """Asked for by ``list`` and ``tuple`` before they begin."""
+        raise ValueError("these dialogues never end; take some of them, as in itertools.islice(generate(0), 100)")
+
+
 def canonical(messages: Iterable[Message]) -> str:
     """A dialogue's text without case and punctuation, the same for its cosmetic variants."""
     text = "\n".join(f"{message['role']} {message['content']}" for message in messages)
@@ -96,18 +111,19 @@ def generate(
             drawing those before it.
         coined: share of names, things, places, foods and code words that are made up.
 
+    Returns:
+        An iterator to take some of: ``list`` of it, or whatever else needs an end, is a ``ValueError``.
+
     Raises:
         ValueError: no such split or skill, a negative weight or start, a share outside 0 to 1, nothing to draw from, or
             skills that make no dialogue of this split.
-        TypeError: a skill returned something other than a list of turns.
+        TypeError: a number is none, or a skill returned something other than a list of turns.
     """
     spec = split_spec(split)
     entries = _choose(skills, weights)
-    if start < 0:
-        raise ValueError(f"start is {start}; give 0 or more")
-    if not 0 <= coined <= 1:
-        raise ValueError(f"coined is {coined}; give a share from 0 to 1")
-    return _draw_all(f"mini-ism/{split}/{seed}", spec, entries, start, coined)
+    seed, start = whole_number("seed", seed, -(2**63), 2**64 - 1), whole_number("start", start, 0)
+    coined = real_number("coined", coined, 0, 1)
+    return Endless(_draw_all(f"mini-ism/{split}/{seed}", spec, entries, start, coined))
 
 
 def split_spec(split: str) -> SplitSpec:
@@ -118,7 +134,7 @@ def split_spec(split: str) -> SplitSpec:
     """
     try:
         return SPLITS[split]
-    except KeyError:
+    except (KeyError, TypeError):  # what has no hash is no name either
         raise ValueError(f"no split named {split!r}; there are: {', '.join(SPLITS)}") from None
 
 
@@ -126,11 +142,12 @@ def _choose(skills: Iterable[str] | None, weights: Mapping[str, float] | None) -
     if isinstance(skills, str):
         raise ValueError(f"skills is the text {skills!r}; give a list of names")
     names = list(skill_names() if skills is None else skills)
-    weights = dict(weights or {})
+    if len(set(names)) < len(names):
+        raise ValueError(f"a skill is named twice in {names}; give weights to take it more often")
+    weights = dict({} if weights is None else weights)
     for name in weights:
         get_entry(name)
-        if weights[name] < 0:
-            raise ValueError(f"the weight of skill {name!r} is {weights[name]}; give 0 or more")
+        weights[name] = real_number(f"the weight of skill {name!r}", weights[name], 0)
     entries = [
         Entry(name, entry.skill, weights.get(name, entry.weight))
         for name, entry in ((name, get_entry(name)) for name in names)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import overload
 
+from mini_ism.checks import real_number
 from mini_ism.corpus.world import World
 
 ACK = "ack"  # label of the answers to a turn that asks nothing
@@ -46,6 +47,11 @@ class Entry:
     skill: Skill
     weight: float
 
+    @property
+    def is_own(self) -> bool:
+        """Whether it is somebody's own, not one of this package's."""
+        return not self.skill.__module__.startswith("mini_ism.")
+
 
 _REGISTRY: dict[str, Entry] = {}
 
@@ -65,19 +71,24 @@ def register_skill(skill: Skill | None = None, *, weight: float = 1.0) -> Skill 
     others. Running the same definition again replaces it.
 
     Raises:
-        ValueError: another module's skill has that name, or the weight is negative.
+        ValueError: another module's skill has that name, the function has none (a lambda), or the weight is negative or
+            not finite.
     """
 
     def add(function: Skill) -> Skill:
-        name = function.__name__
-        if weight < 0:
-            raise ValueError(f"the weight of skill {name!r} is {weight}; give 0 or more")
+        name = getattr(function, "__name__", "")
+        if not name.isidentifier():
+            raise ValueError(
+                f"a skill is found by its function's name, and {function!r} has none; "
+                "write it as `def my_skill(rng, world, size): ...`"
+            )
+        share = real_number(f"the weight of skill {name!r}", weight, 0)
         known = _REGISTRY.get(name)
         if known is not None and known.skill.__module__ != function.__module__:
             raise ValueError(
                 f"a skill named {name!r} exists already (in {known.skill.__module__}); give the function another name"
             )
-        _REGISTRY[name] = Entry(name, function, weight)
+        _REGISTRY[name] = Entry(name, function, share)
         return function
 
     return add if skill is None else add(skill)
@@ -98,7 +109,9 @@ def get_entry(name: str) -> Entry:
         return _REGISTRY[name]
     except KeyError:
         known = ", ".join(sorted(_REGISTRY))
-        raise ValueError(f"no skill named {name!r}; there are: {known}") from None
+        raise ValueError(
+            f"no skill named {name!r}; there are: {known} (--import FILE.py brings your own to the command line)"
+        ) from None
 
 
 def check_turns(name: str, turns: object) -> list[Turn]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from mini_ism.corpus.dialogues import Dialogue, canonical, generate, split_spec
-from mini_ism.files import sha256
+from mini_ism.corpus.registry import get_entry, skill_names
+from mini_ism.files import read_whole, sha256
 from mini_ism.paths import data_dir
+from mini_ism.strict_json import from_json, json_lines
 
 SEED = 0
 SIZES = {"train": 4000, "validation": 500, "test": 1000, "long": 300}  # dialogues
@@ -63,10 +65,42 @@ def load_split(name: str, folder: str | Path | None = None) -> list[Dialogue]:
             f"{path} is not the file that {MANIFEST} describes: expected {expected['dialogues']} "
             f"dialogues and sha256 {expected['sha256']}, found {lines} and {found}. {_remedy(path)}"
         )
-    return [
-        _parse(line, f"{path}, line {number}")
-        for number, line in enumerate(content.decode("utf-8").splitlines(), start=1)
+    return [_parse(line, f"{path}, line {number}") for number, line in enumerate(json_lines(content), start=1)]
+
+
+def own_dialogues(
+    name: str, count: int, skills: Iterable[str] | None = None, weights: Mapping[str, float] | None = None
+) -> list[Dialogue]:
+    """Dialogues to score skills of one's own on, of which the frozen split of this name knows nothing.
+
+    Args:
+        name: of the split whose dialogues they are like; training draws none of them.
+        count: how many are drawn, from the same mix as :func:`generate` has.
+        skills: see :func:`generate`.
+        weights: see :func:`generate`.
+
+    Returns:
+        Those that have an answer of one's own skills. The others' answers have the ``"weight"`` 0, since the frozen
+        split scores those. Nothing where there are no such skills.
+
+    Raises:
+        ValueError: see :func:`generate`.
+    """
+    if not any(get_entry(skill).is_own for skill in (skill_names() if skills is None else skills)):
+        return []
+    known = {label for dialogue in load_split(name) for label in dialogue.skills}
+    drawn = islice(generate(SEED, name, skills, weights), count)
+    return [_only(dialogue, known) for dialogue in drawn if not known.issuperset(dialogue.skills)]
+
+
+def _only(dialogue: Dialogue, known: set[str]) -> Dialogue:
+    """A dialogue in which the answers of known skills are no targets."""
+    labels = iter(dialogue.skills)
+    messages = [
+        {**message, "weight": 0} if message["role"] == "assistant" and next(labels) in known else message
+        for message in dialogue.messages
     ]
+    return Dialogue(messages, dialogue.skills)
 
 
 def _remedy(path: Path) -> str:
@@ -78,17 +112,17 @@ def _remedy(path: Path) -> str:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_whole(path)
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(f"no dialogues at {path}. {_remedy(path)}") from None
 
 
 def _manifest_entry(path: Path, name: str) -> dict[str, Any]:
+    content = _read(path)
     try:
-        entry = json.loads(_read(path).decode("utf-8"))["splits"][name]
+        about: Any = from_json(content)
+        entry = about["splits"][name]
         return {"sha256": str(entry["sha256"]), "dialogues": int(entry["dialogues"])}
-    except FileNotFoundError:
-        raise
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} does not describe the split {name!r} ({error!r}). {_remedy(path)}") from None
 
@@ -96,7 +130,7 @@ def _manifest_entry(path: Path, name: str) -> dict[str, Any]:
 def _parse(line: str, where: str) -> Dialogue:
     """A line as a dialogue; `where` is for the error messages."""
     try:
-        record = json.loads(line)
+        record = from_json(line)
     except ValueError as error:
         raise ValueError(f"{where} is not JSON: {error}") from None
     if not isinstance(record, dict) or set(record) != {"messages", "skills"}:

@@ -4,7 +4,8 @@ In a notebook: ``check("causal-rule", my_rule)``. One file a notebook; each judg
 obvious reference.
 """
 
-from mini_ism.exercises.core import Exercise, Overview, Verdict, check, exercise, exercises, right, wrong
+from mini_ism.exercises.checking import check
+from mini_ism.exercises.core import Exercise, Overview, Verdict, exercise, exercises, right, wrong
 from mini_ism.exercises.judging import Place, compare_rule, difference
 
 __all__ = [

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mini_ism.exercises.core import Verdict, exercise, right, wrong
-from mini_ism.exercises.judging import difference, sample_dialogues
+from mini_ism.exercises.judging import as_number, difference, sample_dialogues
 from mini_ism.masks import get_mask
 
 
@@ -40,7 +40,7 @@ def look_ahead_share(answer: Any) -> Verdict:
     for rule in ("ism", "prefix", "causal"):
         for number in range(3):
             weights, allowed = sample_weights(rule, number)
-            target, found = slow_look_ahead(weights, allowed), float(answer(weights, allowed))
+            target, found = slow_look_ahead(weights, allowed), as_number(answer(weights, allowed))
             if math.isnan(found):
                 return wrong(
                     f"under {rule} it is not a number (NaN): no row may look ahead there, and a mean of nothing is "
@@ -119,7 +119,7 @@ def attention_moved(answer: Any) -> Verdict:
           for n in range(3)),
     ]  # fmt: skip
     for what, before, after in cases:
-        target, found = slow_moved(before, after), float(answer(before, after))
+        target, found = slow_moved(before, after), as_number(answer(before, after))
         if abs(found - target) > 1e-5:
             hint = ""
             if abs(found - 2 * target) < 1e-5:

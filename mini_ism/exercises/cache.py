@@ -15,7 +15,7 @@ from mini_ism.cost import as_model, plan
 from mini_ism.dialogue import EncodedDialogue
 from mini_ism.exercises.core import Verdict, exercise, right, wrong
 from mini_ism.exercises.dialogues import compare_flags
-from mini_ism.exercises.judging import Place, difference, places, sample_dialogues
+from mini_ism.exercises.judging import Place, as_number, difference, places, sample_dialogues
 from mini_ism.mask import Mask
 from mini_ism.masks import COURSE_MASKS, get_mask
 from mini_ism.model import GPT
@@ -32,7 +32,7 @@ Rows = list[list[bool]]
 
 
 def _grid(rows: Rows, title: str) -> Picture:
-    return Picture(bool_grid(rows, title, list(range(len(rows))), cell=14), title)
+    return Picture(bool_grid(rows, title, list(range(len(rows))), cell=14), title, title)
 
 
 # -- a dialogue read in chunks ---------------------------------------------------------------------
@@ -121,7 +121,9 @@ def safe_cuts(answer: Callable[[Tensor], Any]) -> Verdict:
             given = answer(dense.clone())
             if isinstance(given, Tensor) and given.dtype == torch.bool:
                 return wrong("return the positions of the cuts, not True or False for each: .nonzero() finds them.")
-            found = [int(n) for n in given]
+            found = given.tolist() if isinstance(given, Tensor) else list(given)
+            if not all(type(n) is int for n in found):
+                return wrong(f"list the positions of the cuts, whole numbers; yours is {given!r:.60}.")
             rows: Rows = dense.tolist()
             target = [n for n in range(len(rows) + 1) if _reader_across(rows, n) is None]
             for n in sorted(set(found) ^ set(target)):
@@ -303,11 +305,13 @@ def turn_flops(answer: Callable[[Any, int, int, int], Any]) -> Verdict:
                 where = f"{kept} kept, {read} read, {written} written: the turn's FLOPs"
                 message = difference(found, target, where, rtol=1e-9)
                 if message:
-                    return wrong(f"{message} {_flops_hint(int(found), target, model, kept, read, written)}".strip())
+                    return wrong(
+                        f"{message} {_flops_hint(as_number(found), target, model, kept, read, written)}".strip()
+                    )
     return right("a kept position costs no computing of its own, but each new one still looks at it.")
 
 
-def _flops_hint(found: int, target: int, model: Any, kept: int, read: int, written: int) -> str:
+def _flops_hint(found: float, target: int, model: Any, kept: int, read: int, written: int) -> str:
     one_by_one = range(1, written + 1)
     alone = model.flops(read, read * read) + sum(model.flops(1, read + n) for n in one_by_one)
     shifted = model.flops(read, read * (kept + read)) + sum(model.flops(1, kept + read + n - 1) for n in one_by_one)

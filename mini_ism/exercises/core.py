@@ -1,22 +1,18 @@
-"""What all exercises share: a verdict that shows itself, a registry, and ``check``, which no bad answer can break."""
+"""What all exercises share: a verdict that shows itself, and a registry."""
 
 from __future__ import annotations
 
-import functools
 import importlib
 import inspect
-import linecache
-from base64 import b64encode
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from html import escape
 from importlib.util import find_spec
-from traceback import walk_tb
 from typing import Any, Literal
 
 from mini_ism.views.figures import Figure, png_bytes
-from mini_ism.views.picture import Picture
-from mini_ism.views.svg import FAINT, FONT, INK, STYLE, colour
+from mini_ism.views.picture import Picture, bundle, image
+from mini_ism.views.svg import FAINT, FONT, INK, colour
 from mini_ism.views.tables import Table
 
 State = Literal["right", "wrong", "todo"]
@@ -65,7 +61,7 @@ class Verdict:
 
     __repr__ = __str__
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, object]:
         sign, words, ink = STYLES[self.state]
         shown = [(name, picture) for name, picture in (("yours", self.yours), ("target", self.target)) if picture]
         panels = "".join(
@@ -76,13 +72,13 @@ class Verdict:
         )
         line = f'<b style="color:{ink}">{sign} {words}.</b> {escape(self.message)}'
         html = (
-            f'<div class="mi">{STYLE}<div role="status" style="{FONT};font-size:14px;line-height:1.5;color:{INK};'
+            f'<div class="mi"><div role="status" style="{FONT};font-size:14px;line-height:1.5;color:{INK};'
             f'border-left:4px solid {ink};padding:2px 10px;white-space:pre-line;overflow-wrap:anywhere">{line}</div>'
             + (f'<div style="display:flex;flex-wrap:wrap;gap:16px;margin-top:8px">{panels}</div>' if panels else "")
             + "</div>"
         )
         described = "".join(f"\n{name}: {_alt(picture)}" for name, picture in shown)
-        return {"text/plain": str(self) + described, "text/html": html}
+        return bundle(str(self) + described, html)
 
 
 def _alt(picture: Picture | Figure) -> str:
@@ -90,10 +86,7 @@ def _alt(picture: Picture | Figure) -> str:
 
 
 def _html(picture: Picture | Figure) -> str:
-    if isinstance(picture, Picture):
-        return str(picture)
-    data = b64encode(png_bytes(picture)).decode("ascii")
-    return f'<img alt="{escape(picture.alt)}" src="data:image/png;base64,{data}" style="max-width:100%">'
+    return picture.still() if isinstance(picture, Picture) else image(png_bytes(picture), picture.alt)
 
 
 def right(message: str, *, yours: Shown = None, target: Shown = None) -> Verdict:
@@ -104,6 +97,10 @@ def right(message: str, *, yours: Shown = None, target: Shown = None) -> Verdict
 def wrong(message: str, *, yours: Shown = None, target: Shown = None) -> Verdict:
     """The answer is wrong; the message says what is wrong, where, and why."""
     return Verdict("wrong", message, yours, target)
+
+
+class Slip(Exception):
+    """Something is wrong with an answer, whatever the task is; the message goes on where "your answer ..." ends."""
 
 
 # -- the registry ----------------------------------------------------------------------------------
@@ -206,83 +203,3 @@ def exercises() -> Overview:
     for _ in _chapters():
         pass
     return Overview(sorted(_EXERCISES.values(), key=lambda each: each.notebook))
-
-
-# -- checking --------------------------------------------------------------------------------------
-
-
-class _NotDone(Exception):
-    """The answer, or what it returns, is still ``...``."""
-
-
-class _AnswerRaised(Exception):
-    """The answer itself raised; the cause is its exception."""
-
-
-def check(name: str, answer: Any) -> Verdict:
-    """Judge an answer. Nothing that is wrong with the answer makes this raise.
-
-    Args:
-        name: the exercise's.
-        answer: usually a function, or a value. ``...`` and ``None``, or a function that returns one of them, count as
-            not done yet.
-
-    Raises:
-        ValueError: there is no such exercise.
-    """
-    judge = find(name).judge
-    title = getattr(answer, "__name__", "your answer")
-    title = "your function" if title == "<lambda>" else title
-    try:
-        if _unfinished(answer):
-            raise _NotDone
-        return judge(_guard(answer))
-    except _NotDone:
-        where = "your answer" if not callable(answer) else title
-        return Verdict("todo", f"replace the ... in {where}, then run the cell again.")
-    except _AnswerRaised as raised:
-        return wrong(f"{title} raised {_described(raised.__cause__, answer)}")
-    except Exception as error:  # the judge stumbled over what the answer is or returned
-        return wrong(f"{title} does not fit the task: {_described(error, answer)}")
-
-
-def _unfinished(value: Any) -> bool:
-    """Whether a value is, or holds, a ``...`` or ``None``."""
-    if isinstance(value, Mapping):
-        return any(map(_unfinished, value.values()))
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return any(map(_unfinished, value))
-    return value is None or value is ...
-
-
-def _guard(answer: Any) -> Any:
-    """A function that tells an unfinished or failing answer from a judge that fails; other values as they are."""
-    if not (inspect.isroutine(answer) or isinstance(answer, functools.partial)):
-        return answer
-
-    def guarded(*values: Any, **named: Any) -> Any:
-        try:
-            result = answer(*values, **named)
-        except Exception as error:
-            # `kv <= ...` is an answer that was begun
-            if isinstance(error, TypeError) and "ellipsis" in str(error):
-                raise _NotDone from None
-            raise _AnswerRaised from error
-        if result is None or result is ...:
-            raise _NotDone
-        return result
-
-    return functools.update_wrapper(guarded, answer) if hasattr(answer, "__name__") else guarded
-
-
-def _described(error: BaseException | None, answer: Any) -> str:
-    """An exception in words, with the answer's line that raised it where that is known."""
-    text = f"{type(error).__name__}: {error}"
-    if "Boolean value of Tensor" in text:
-        text += " (combine tensors with & | ~, not with and, or, not, if)"
-    code = getattr(inspect.unwrap(answer), "__code__", None) if callable(answer) else None
-    if code is None or error is None:
-        return text
-    lines = [line for frame, line in walk_tb(error.__traceback__) if frame.f_code is code]
-    source = linecache.getline(code.co_filename, lines[-1]).strip() if lines else ""
-    return f"{text}\nin the line: {source}" if source else text

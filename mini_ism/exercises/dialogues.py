@@ -36,12 +36,23 @@ def marked(encoded: EncodedDialogue, flags: Sequence[bool], title: str) -> Pictu
     return Picture(html, f"{title}: underlined are positions {ranges([n for n, flag in enumerate(flags) if flag])}.")
 
 
+def _grid(rows: list[list[bool]], document: list[int], name: str) -> Picture:
+    """Who may see whom in a packed row; ``document`` is the number of each position's document."""
+    alt = f"{name}: {sum(map(sum, rows))} pairs may see each other."
+    return Picture(bool_grid(rows, alt, document, 22), alt, f"{name}; documents {document}")
+
+
 def compare_flags(found: Any, target: Sequence[bool], encoded: EncodedDialogue, why: Callable[[int], str]) -> Verdict:
     """Judge one yes or no a token; ``why`` is the reason for what the target says of a position."""
-    flags = torch.as_tensor(found)
+    try:
+        flags = torch.as_tensor(found)
+    except (TypeError, ValueError, RuntimeError):
+        return wrong(f"give one True or False a token, {len(target)} of them; yours is {found!r:.60}.")
     if flags.shape != (len(target),):
         return wrong(f"give one True or False a token, {len(target)} of them; yours has shape {list(flags.shape)}.")
-    mine = flags.bool().tolist()
+    if flags.dtype != torch.bool:
+        return wrong(f"give True or False for each token; yours holds {str(flags.dtype)[6:]}, such as {flags[0]}.")
+    mine = flags.tolist()
     labels = tokenized(encoded, load_tokenizer()).labels
     pictures = {"yours": marked(encoded, mine, "yours"), "target": marked(encoded, target, "target")}
     for position, (is_marked, wanted) in enumerate(zip(mine, target, strict=True)):
@@ -136,11 +147,14 @@ def triplet_expansion(answer: Callable[[list[Message]], Any]) -> Verdict:
     """Cut a dialogue into one sample a turn: its history, its query, and its answer as the last message."""
     for messages in (list(TALK), list(TALK[1:]), list(TALK[:4]), list(TALK[1:3])):
         target = [messages[: n + 1] for n, message in enumerate(messages) if message["role"] == "assistant"]
-        found = [list(sample) for sample in answer(list(messages))]
-        if any(sample and sample[-1]["role"] != "assistant" for sample in found):
+        found = answer(list(messages))
+        if not isinstance(found, list) or not all(isinstance(sample, list) for sample in found):
+            return wrong(f"give a list of samples, each a list of messages; yours is {found!r:.60}.")
+        unanswered = next((s[-1] for s in found if s and s[-1]["role"] != "assistant"), None)
+        if unanswered is not None:
             return wrong(
-                f"one of your samples ends with the {found[-1][-1]['role']}'s message "
-                f"{found[-1][-1]['content']!r}; a sample without an answer at its end has nothing to learn."
+                f"one of your samples ends with the {unanswered['role']}'s message {unanswered['content']!r}; "
+                "a sample without an answer at its end has nothing to learn."
             )
         if len(found) != len(target):
             return wrong(
@@ -171,11 +185,7 @@ def packing_rule(answer: Callable[..., Any]) -> Verdict:
                 f"{str(found.dtype)[6:]} of shape {list(found.shape)}."
             )
         pictures = {
-            name: Picture(
-                bool_grid(matrix, f"{name}; documents {document}", document, 22),
-                f"{name}: {int(torch.as_tensor(matrix).sum())} pairs may see each other.",
-            )
-            for name, matrix in (("yours", found.tolist()), ("target", target))
+            name: _grid(matrix, document, name) for name, matrix in (("yours", found.tolist()), ("target", target))
         }
         empty = (~found.any(-1)).nonzero().flatten().tolist()
         if empty:

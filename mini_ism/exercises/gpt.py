@@ -68,7 +68,23 @@ def masked_softmax(answer: Any) -> Verdict:
                 message = "a hidden token gets a weight that is small but not 0: hide it with -inf, not a large number."
             if message is not None:
                 return wrong(message + _why_not_weights(found, allowed, target))
-    return right("hidden scores become minus infinity, and the exponential of that is exactly 0.")
+    if (message := _beyond(answer, _mask("ism"))) is not None:
+        return wrong(message)
+    return right("what is hidden weighs exactly 0, however low the scores of what is seen.")
+
+
+def _beyond(answer: Any, allowed: Tensor) -> str | None:
+    """What a stand-in for minus infinity does to the lowest scores there are; ``None`` if there is no such stand-in."""
+    lowest = torch.full(allowed.shape, torch.finfo(torch.float32).min)
+    found = torch.as_tensor(answer(lowest, allowed.clone()))
+    if bool((found[~allowed] == 0).all()) and torch.allclose(found.sum(-1), torch.ones(len(allowed))):
+        return None
+    row, column = (~allowed).nonzero()[0].tolist()
+    return (
+        f"with all scores at {float(lowest[0, 0]):.2g}, row {row} gives hidden token {column} a weight of "
+        f"{float(found[row, column]):.2g}. A large negative number such as -1e9 hides a token only from scores above "
+        "it; minus infinity lies below every number."
+    )
 
 
 def _why_not_weights(found: Any, allowed: Tensor, target: Tensor) -> str:
@@ -279,9 +295,11 @@ def parameter_count(answer: Any) -> Verdict:
         GPTConfig(vocab_size=50, layers=3, heads=2, width=8, token_shift=0),
         GPTConfig(vocab_size=31, layers=2, heads=2, width=16, token_shift=3),
     ):
-        target, found = GPT(config).parameter_count(), int(answer(config))
-        if found == target:
+        target, found = GPT(config).parameter_count(), answer(config)
+        if (message := difference(found, target, "the number of parameters", rtol=0)) is None:
             continue
+        if type(found) is not int:
+            return wrong(message)
         c = config
         width = c.width
         gaps = {

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from mini_ism.dialogue import EncodedDialogue, Message, encode_dialogue
-from mini_ism.exercises.core import Verdict, right, wrong
+from mini_ism.exercises.core import Slip, Verdict, right, wrong
 from mini_ism.mask import Mask
+from mini_ism.masks import get_mask
 from mini_ism.tokenizer import load_tokenizer
 from mini_ism.views.dialogue_view import tokenized
 from mini_ism.views.mask_map import mask_map
@@ -86,6 +87,18 @@ def map_of(encoded: EncodedDialogue, dense: Any, title: str, row: int | None = N
     return mask_map(dense, tokenized(encoded, load_tokenizer()), title=title, row=row, size=300)
 
 
+def as_mask(answer: Any) -> Mask:
+    """A mask in any form that an answer may have: a function ``rule(q, kv, s)``, a mask, or text as in a Rule box.
+
+    Raises:
+        TypeError: it is neither, or a function of other arguments.
+        ValueError: the text cannot be read.
+    """
+    if isinstance(answer, str | Mask):
+        return get_mask(answer)
+    return Mask(answer, getattr(answer, "__name__", "yours").replace("<lambda>", "yours"))
+
+
 def compare_rule(
     answer: Any,
     sees: Sees,
@@ -97,17 +110,16 @@ def compare_rule(
     """Judge a rule, or a :class:`~mini_ism.mask.Mask`, pair by pair.
 
     Args:
-        answer: ``rule(q, kv, s)``, or a mask.
+        answer: see :func:`as_mask`.
         sees: the reference, for one pair of positions.
         why: the reason for what the reference says.
         praise: what to say of a right answer.
         dialogues: to try it on, default :func:`sample_dialogues`.
     """
-    rule = (
-        answer
-        if isinstance(answer, Mask)
-        else Mask(answer, getattr(answer, "__name__", "yours").replace("<lambda>", "yours"))
-    )
+    try:
+        rule = as_mask(answer)
+    except (TypeError, ValueError) as error:  # its own words are clear already
+        return wrong(f"{error}.")
     first: tuple[Picture, Picture] | None = None
     for encoded in dialogues or sample_dialogues():
         tokens = places(encoded)
@@ -139,6 +151,18 @@ def compare_rule(
 
 
 # -- numbers ---------------------------------------------------------------------------------------
+
+
+def as_number(found: Any) -> float:
+    """What an answer returned, as the one number that it should be.
+
+    Raises:
+        Slip: it is something else.
+    """
+    if isinstance(found, int | float) or (isinstance(found, Tensor) and found.ndim == 0):
+        return float(found)
+    kind = f"a tensor of shape {list(found.shape)}" if isinstance(found, Tensor) else f"{found!r:.60}"
+    raise Slip(f"returned {kind} where one number is wanted.")
 
 
 def difference(

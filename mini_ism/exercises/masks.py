@@ -9,8 +9,7 @@ from torch import Tensor
 
 from mini_ism.dialogue import ASSISTANT, SYSTEM, USER, EncodedDialogue, Message, encode_dialogue
 from mini_ism.exercises.core import Verdict, exercise, right, wrong
-from mini_ism.exercises.judging import Place, compare_rule, map_of, places, sample_dialogues
-from mini_ism.mask import Mask
+from mini_ism.exercises.judging import Place, as_mask, compare_rule, map_of, places, sample_dialogues
 from mini_ism.reuse import reusable
 from mini_ism.tokenizer import load_tokenizer
 from mini_ism.views.dialogue_view import show_dialogue
@@ -88,9 +87,12 @@ def f_of_j(answer: Any) -> Verdict:
         tokens = places(encoded)
         target = [max(k.at for k in tokens if k.at <= j.at or (j.asks and k.segment == j.segment)) for j in tokens]
         found = answer([token.segment for token in tokens], [token.asks for token in tokens])
-        given = [int(value) for value in (found.tolist() if isinstance(found, Tensor) else found)]
+        given = found.tolist() if isinstance(found, Tensor) else list(found)
         if len(given) != len(target):
             return wrong(f"f needs a value for each of the {len(target)} positions, but yours has {len(given)}.")
+        odd = next((value for value in given if type(value) is not int), None)
+        if odd is not None:
+            return wrong(f"f gives positions, which are whole numbers, but one of yours is {odd!r:.40}.")
         for token, mine, wanted in zip(tokens, given, target, strict=True):
             if mine == wanted:
                 continue
@@ -126,7 +128,9 @@ def marker_segment(answer: Any) -> Verdict:
             if mine == wanted:
                 continue
             why = ""
-            if word == ASSISTANT:
+            if all(given == true + 1 for given, true in zip(found, target, strict=True)):
+                why = " Count segments from 0."
+            elif word == ASSISTANT:
                 why = (
                     " The assistant marker closes the query: it is handed to the model with the question, and the model"
                     " never writes it. The answer begins with the word that is predicted *from* it."
@@ -173,10 +177,10 @@ LEAST, MOST = 0.4, 0.6
 @exercise("half-cache", difficulty=3)
 def half_cache(answer: Any) -> Verdict:
     """Invent a mask that hides nothing behind a token, and keeps about half of its cache when a question comes."""
-    mask = answer if isinstance(answer, Mask) else Mask(answer, "yours")
     new = encode_dialogue(HALVES, load_tokenizer())
     old = encode_dialogue(HALVES[:-1], load_tokenizer())
     try:
+        mask = as_mask(answer)
         dense = mask.dense(new.segments)
         kept = reusable(mask, old.segments, new.segments)
     except (TypeError, ValueError) as error:  # its own words are clear already

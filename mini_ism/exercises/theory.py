@@ -89,8 +89,6 @@ def lsa_step(answer: Any) -> Verdict:
         given = (a[b], task.x[b], task.y[b], visible, 0.3)
         before = a[b].clone()
         found, expected = answer(*given), _slow_step(before, *given[1:])
-        if not torch.equal(a[b], before):
-            return wrong("Your function changes the `a` that it was given. Return a new tensor: a + ..., not a += ...")
         trouble = difference(found, expected, "the new a")
         if trouble:
             slips = (hint for slip, hint in STEP_SLIPS if _same(found, slip(*given)))

@@ -3,38 +3,43 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
-from mini_ism.dialogue import encode_dialogue
+from mini_ism.chat import ChatSession
+from mini_ism.checkpoints import load_model
+from mini_ism.dialogue import EncodedDialogue, encode_dialogue
 from mini_ism.exercises.core import Verdict, exercise, right, wrong
 from mini_ism.exercises.dialogues import TALK, compare_flags
-from mini_ism.exercises.judging import difference
+from mini_ism.exercises.judging import as_number, difference
 from mini_ism.tokenizer import load_tokenizer
-from mini_ism.views.figures import Figure
+from mini_ism.views.figures import Figure, own_style
 
 
 @exercise("who-predicts", difficulty=1)
 def who_predicts(answer: Callable[[Any], Any]) -> Verdict:
     """Given which tokens are targets, say which positions predict one: those whose scores the loss needs."""
-    encoded = encode_dialogue(TALK, load_tokenizer())
-    targets = encoded.loss_mask.tolist()
-    predicts = [position + 1 < len(targets) and targets[position + 1] for position in range(len(targets))]
+    whole = encode_dialogue(TALK, load_tokenizer())
+    start = int(whole.loss_mask.nonzero()[0])  # the second piece begins inside an answer: its first token is a target
+    pieces = (whole, EncodedDialogue(whole.tokens[start:], whole.segments[start:], whole.loss_mask[start:]))
+    for encoded in pieces:
+        targets = encoded.loss_mask.tolist()
+        predicts = [*targets[1:], False]
 
-    def why(position: int) -> str:
-        after = position + 1
-        if after == len(targets):
-            return "it is the last token, and there is nothing after it to predict"
-        what = "is a target" if targets[after] else "is not a target"
-        return f"it predicts the token after it, at {after}, which {what}"
+        def why(position: int, targets: list[bool] = targets) -> str:
+            after = position + 1
+            if after == len(targets):
+                return "it is the last token, and there is nothing after it to predict; torch.roll wraps around"
+            what = "is a target" if targets[after] else "is not a target"
+            return f"it predicts the token after it, at {after}, which {what}"
 
-    given = encoded.loss_mask.clone()
-    found = answer(given)
-    if not torch.equal(given, encoded.loss_mask):
-        return wrong("your function changes the mask that it is given; return a new one.")
-    return compare_flags(found, predicts, encoded, why)
+        verdict = compare_flags(answer(encoded.loss_mask.clone()), predicts, encoded, why)
+        if verdict.state != "right":
+            return verdict
+    return compare_flags(answer(whole.loss_mask.clone()), [*whole.loss_mask.tolist()[1:], False], whole, str)
 
 
 def _mean_surprise(logits: torch.Tensor, tokens: torch.Tensor, positions: Sequence[int], shift: int = 1) -> float:
@@ -79,6 +84,39 @@ def answer_loss(answer: Callable[..., Any]) -> Verdict:
     return right("scores at t - 1 against token t, answers only, averaged over targets.")
 
 
+LETTERS = 20  # that a word of a message may have
+FACT = re.compile(r"The (\w+) is in the (\w+)\. Where is the (\w+)\?")
+
+
+@exercise("break-the-chat", difficulty=2)
+def break_the_chat(answer: Any) -> Verdict:
+    """Find a message "The ... is in the .... Where is the ...?" that the shipped ISM model answers wrongly."""
+    if not isinstance(answer, str):
+        return wrong(f"the answer is a text, in quotes; yours is {type(answer).__name__}.")
+    fact = FACT.fullmatch(answer.strip())
+    if fact is None:
+        return wrong(
+            f'write two sentences, "The ... is in the .... Where is the ...?", with one word for each gap; yours is '
+            f"{answer!r:.80}."
+        )
+    thing, place, asked = fact.groups()
+    longest = max(fact.groups(), key=len)
+    if asked != thing:
+        return wrong(f"your message asks for the {asked}, but tells of the {thing}: nobody could answer that.")
+    if thing == place:
+        return wrong(f"a {thing} in itself: take two different words.")
+    if len(longest) > LETTERS:
+        return wrong(f"{longest!r} has {len(longest)} letters; a word may have {LETTERS}, or it would be too easy.")
+    model, _ = load_model("ism")
+    reply = str(ChatSession(model, load_tokenizer()).send(answer.strip()))
+    if reply == f"In the {place}.":
+        return wrong(f"the model answers {reply!r}, which is right. What kind of word has it never had to copy?")
+    return right(
+        f"the model answers {reply!r}, but it is in the {place}. Your words have {len(thing) + len(place)} letters: "
+        "does it fail with fewer, too?"
+    )
+
+
 WARM, STEPS, PEAK = 10, 60, 0.002
 
 
@@ -88,6 +126,7 @@ def _rate(step: int, steps: int, peak: float, warm: int) -> float:
     return peak / 50 + (peak - peak / 50) * (1 + math.cos(math.pi * (step - warm) / (steps - warm))) / 2
 
 
+@own_style
 def _schedule(rates: Sequence[float], title: str) -> Figure:
     figure = Figure(figsize=(4.2, 2.4), layout="constrained")
     axes = figure.add_subplot()
@@ -102,7 +141,7 @@ def learning_rate(answer: Callable[[int, int, float, int], Any]) -> Verdict:
     """A step's learning rate: a straight warm-up to the peak, then half a cosine down to a fiftieth of it."""
     for steps, peak, warm in ((STEPS, PEAK, WARM), (30, 0.01, 3), (100, 0.5, 1)):
         target = [_rate(step, steps, peak, warm) for step in range(steps)]
-        rates = [float(answer(step, steps, peak, warm)) for step in range(steps)]
+        rates = [as_number(answer(step, steps, peak, warm)) for step in range(steps)]
         wrong_step = next((n for n in range(steps) if not math.isclose(rates[n], target[n], rel_tol=1e-6)), None)
         if wrong_step is None:
             continue

@@ -14,6 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mini_ism.checks import real_number, whole_number
 from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
 from mini_ism.regression.stationary import stationary_weights
@@ -63,8 +64,7 @@ def lsa_weights(task: Task, segments: Segments, mask: str | Mask, *, eta: float,
     """
     if len(segments) != len(task):
         raise ValueError(f"the segments have {len(segments)} positions, but there are {len(task)} examples")
-    if not eta > 0 or layers < 0:
-        raise ValueError(f"eta must be above 0 and layers at least 0, got eta={eta} and layers={layers}")
+    eta, layers = real_number("eta", eta, 0, above=True), whole_number("layers", layers, 0)
     scores = lsa_scores(task, get_mask(mask).dense(segments))
     a = torch.zeros_like(task.y)
     weights = [weights_of(a, task)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mini_ism.checks import real_number, whole_number
 from mini_ism.segments import Segments
 
 
@@ -69,14 +70,13 @@ def draw_tasks(
         seed: the same seed, the same tasks.
 
     Raises:
-        ValueError: a size is less than 1, or the noise is negative.
+        TypeError: an argument is no number of its kind.
+        ValueError: a size is less than 1, or the noise is negative or not finite.
     """
     for name, value in (("draws", draws), ("examples", examples), ("width", width)):
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
-    if noise < 0:
-        raise ValueError(f"noise is a standard deviation, at least 0, got {noise}")
-    generator = torch.Generator().manual_seed(seed)
+        whole_number(name, value, 1)
+    noise, shift = real_number("noise", noise, 0), real_number("shift", shift)
+    generator = torch.Generator().manual_seed(whole_number("seed", seed, -(2**63), 2**64 - 1))
 
     def uniform(*shape: int) -> Tensor:
         return 2 * torch.rand(*shape, generator=generator, dtype=torch.float64) - 1 + shift
@@ -95,15 +95,15 @@ def example_segments(sizes: Sequence[int]) -> Segments:
     Raises:
         ValueError: no size, or one that is less than 1.
     """
-    if len(sizes) == 0 or min(sizes) < 1:
-        raise ValueError(f"each segment holds at least one example, got sizes {list(sizes)}")
+    sizes = [whole_number("the examples of a segment", size, 1) for size in sizes]
+    if not sizes:
+        raise ValueError("no examples: give the size of at least one segment")
     ids = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
     return Segments(id=ids, is_query=torch.ones_like(ids, dtype=torch.bool))
 
 
 def split_evenly(examples: int, segments: int) -> list[int]:
     """Sizes of this many segments that differ by one at most: ``(40, 3)`` -> ``[14, 13, 13]``."""
-    if not 1 <= segments <= examples:
-        raise ValueError(f"{examples} examples can be split into 1 to {examples} segments, not {segments}")
+    segments = whole_number("segments", segments, 1, whole_number("examples", examples, 1))
     small, extra = divmod(examples, segments)
     return [small + 1] * extra + [small] * (segments - extra)

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mini_ism.checks import real_number
+
 Drawn = tuple[float, float, float]
 """A mean and the two ends of its interval, as :func:`~mini_ism.views.interval_figure` takes them."""
 
@@ -126,7 +128,7 @@ def mean_interval(values: Iterable[float], *, t: float | None = None) -> Interva
     if count == 1 or not finite:
         return Interval(mean, -math.inf, math.inf, count)
     spread = math.sqrt(math.fsum((number - mean) ** 2 for number in numbers) / (count - 1))
-    reach = (student_t(count - 1) if t is None else t) * spread / math.sqrt(count)
+    reach = (student_t(count - 1) if t is None else real_number("t", t, 0)) * spread / math.sqrt(count)
     return Interval(mean, mean - reach, mean + reach, count)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mini_ism.paths import data_dir
+from mini_ism.strict_json import from_json
 
 SWEPT = ("causal", "ism", "prefix")
 """The three masks of the course, in the order in which tables list them."""
@@ -56,7 +56,9 @@ def load_rows(name: str) -> list[Row]:
     if not path.is_file():
         names = ", ".join(sorted(path.stem for path in results_dir().glob("*.jsonl")))
         raise ValueError(f"there are no rows of {name!r}; choose one of {names}")
-    return read_rows(path)
+    if not (rows := read_rows(path)):
+        raise ValueError(f"{path} holds no rows; restore it, or make them with `python -m research run {name}`")
+    return rows
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -72,12 +74,13 @@ def read_rows(path: Path) -> list[Row]:
 
 def whole_lines(path: Path) -> list[bytes]:
     """The lines of a file as they are, without a last one that has no line end."""
-    return [line for line in path.read_bytes().splitlines(keepends=True) if line[-1:] == b"\n"] if path.exists() else []
+    return [line + b"\n" for line in path.read_bytes().split(b"\n")[:-1]] if path.exists() else []
 
 
 def _parse(line: bytes, path: Path, number: int) -> Row:
     try:
-        return Row(**json.loads(line))
+        about: Any = from_json(line)
+        return Row(**about)
     except (ValueError, TypeError) as error:
         raise ValueError(
             f"{path}, line {number} is damaged ({error}); delete that line, and the same command runs it again"

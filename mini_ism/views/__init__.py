@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from mini_ism.views.curves import curve_figure, curve_picture, progress_figure
     from mini_ism.views.figures import Figure, mask_figure, png_bytes, turn_cost_figure
+    from mini_ism.views.gallery import gallery_figure, gallery_table
     from mini_ism.views.regression import error_figure, path_figure
     from mini_ism.views.scores import score_figure, score_table
     from mini_ism.views.sweep_figures import interval_figure, seeds_figure
@@ -40,6 +41,8 @@ __all__ = [
     "describe_row",
     "difference_figure",
     "error_figure",
+    "gallery_figure",
+    "gallery_table",
     "head_bars_figure",
     "heads_figure",
     "interval_figure",
@@ -70,6 +73,7 @@ _WITH_MATPLOTLIB = {
     ),
     "curves": ("curve_figure", "curve_picture", "progress_figure"),
     "figures": ("Figure", "mask_figure", "png_bytes", "turn_cost_figure"),
+    "gallery": ("gallery_figure", "gallery_table"),
     "regression": ("error_figure", "path_figure"),
     "scores": ("score_figure", "score_table"),
     "sweep_figures": ("interval_figure", "seeds_figure"),

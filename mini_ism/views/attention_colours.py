@@ -39,6 +39,11 @@ class RootScale(Normalize):
         return np.sign(roots) * roots**2
 
 
+def percent(share: float, signed: bool) -> str:
+    """A weight, ``35%``, or a difference, ``+35%``, in words."""
+    return f"{share:+.0%}".replace("-", "−") if signed and share else f"{share:.0%}"
+
+
 def coloured(values: Any, shown: Any, *, signed: bool) -> np.ndarray:
     """A matrix as pixels: ``[R, C]`` numbers -> ``[R, C, 4]`` bytes (RGBA); transparent where ``shown`` is False."""
     numbers = np.asarray(values, dtype=np.float64)

@@ -16,7 +16,7 @@ from mini_ism.views.attention_colours import DIFFERENCES, TICKS, WEIGHTS, RootSc
 from mini_ism.views.axes import check_position, outline_lines
 from mini_ism.views.descriptions import describe_attention, describe_difference
 from mini_ism.views.dialogue_view import TokenizedDialogue
-from mini_ism.views.figures import Figure, colour_labels, hide_frame, label_axes, plain
+from mini_ism.views.figures import Figure, colour_labels, hide_frame, label_axes, own_style, plain
 from mini_ism.views.styles import BARS, LIGHT
 
 SIDE = 3.4  # of a map, in inches
@@ -28,6 +28,7 @@ Attention = tuple[Any, Any]
 """One head's weights ``[T, T]``, and the mask, bool ``[T, T]``, under which they came about."""
 
 
+@own_style
 def attention_figure(
     maps: Mapping[str, Attention] | Attention,
     dialogue: TokenizedDialogue,
@@ -54,6 +55,7 @@ def attention_figure(
     return figure
 
 
+@own_style
 def difference_figure(
     own: Attention,
     swapped: Attention,
@@ -93,6 +95,7 @@ def difference_figure(
     return figure
 
 
+@own_style
 def swap_figure(
     own: Attention,
     swapped: Attention,
@@ -128,7 +131,7 @@ def swap_figure(
         sign = "+" if change[reader, read] > 0 else "−"
         ink = "white" if abs(change[reader, read]) > 0.4 else "black"
         above.text(read, reader, sign, ha="center", va="center_baseline", fontsize=9, color=ink, fontweight="bold")
-    label_axes(above, dialogue, row, cell=ROW * 72 * 1.2)  # the rows touch, but can be read
+    label_axes(above, dialogue, row, cell=ROW * 72)
     above.tick_params(labelbottom=False)
     above.set_ylabel("the token that reads", fontsize=10)
     above.set_title(heading, fontsize=11, loc="left")
@@ -157,6 +160,7 @@ def swap_figure(
     return figure
 
 
+@own_style
 def heads_figure(weights: Any, allowed: Any, captions: Sequence[Sequence[str]], *, title: str) -> Figure:
     """All heads of a model, small: a row for each layer, a column for each head.
 
@@ -183,6 +187,7 @@ def heads_figure(weights: Any, allowed: Any, captions: Sequence[Sequence[str]], 
     return figure
 
 
+@own_style
 def head_bars_figure(
     shares: Mapping[str, Any], *, ylabel: str, even: Mapping[str, float] | None = None, percent: bool = True
 ) -> Figure:
@@ -221,6 +226,7 @@ def head_bars_figure(
     return figure
 
 
+@own_style
 def stages_figure(scores: Any, allowed: Any, weights: Any, dialogue: TokenizedDialogue, row: int) -> Figure:
     """One row's scores, what the mask leaves of them, and their softmax; all ``[T]``. Orange bars look ahead."""
     check_position(row, len(dialogue))

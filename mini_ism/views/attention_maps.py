@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from mini_ism.views import svg
-from mini_ism.views.attention_colours import TICKS, RootScale, coloured, image, thumbnail
+from mini_ism.views.attention_colours import TICKS, RootScale, coloured, image, percent, thumbnail
 from mini_ism.views.axes import (
     GUTTER,
     STRIP,
     cell_side,
     check_position,
     emphasis,
+    fit_labels,
     hover_rows,
+    map_size,
     outline,
     short_label,
     side_bars,
     side_labels,
-    with_row,
 )
 from mini_ism.views.descriptions import describe_attention, describe_difference
 from mini_ism.views.dialogue_view import TokenizedDialogue
+from mini_ism.views.grid import grid_data
 from mini_ism.views.picture import Picture
 from mini_ism.views.svg import AHEAD, BACK, FAINT, HIDDEN, INK, PAPER, escape
 
@@ -34,7 +35,6 @@ THUMB, BETWEEN, CAPTION = 68, 14, 32  # a thumbnail's side, the space beside it,
 LEFT, RIGHT, TOP = 92, 16, 8
 STAGE, GAP = 56, 22  # a stage's height, and the space below it
 LABELS = 92  # room for the tokens below
-STEP = 12  # least distance between two labels
 
 
 # -- one head, and all heads ----------------------------------------------------------------------
@@ -48,7 +48,7 @@ def attention_map(
     title: str = "Attention",
     swapped: Any = None,
     row: int | None = None,
-    size: int = 420,
+    size: int | None = None,
 ) -> Picture:
     """One head's attention, with the tokens along both sides. Hovering over a row says where it looks.
 
@@ -62,7 +62,7 @@ def attention_map(
         swapped: the other mask ``[T, T]``, if ``weights`` are those under it minus those under ``allowed``; its outline
             is dashed.
         row: a position to point out.
-        size: of the map itself, in pixels, at most.
+        size: of the map itself, in pixels, at most; default, what gives each token a label, within limits.
 
     Raises:
         ValueError: the shapes do not fit, or ``row`` is not a position.
@@ -75,14 +75,16 @@ def attention_map(
     if any(shape != (total, total) for shape in shapes) or not total:
         raise ValueError(f"an attention map needs weights and masks [T, T] and T tokens, got {shapes} and {total}")
     check_position(row, total)
-    cell = cell_side(size, total)
+    cell = cell_side(map_size(total) if size is None else size, total)
     side = cell * total
     describe = describe_difference if signed else describe_attention
     sentences = [describe(values[y], dialogue, y) for y in range(total)]
     alt = title if row is None else f"{title}: {sentences[row]}"
     origin = GUTTER + STRIP
+    names = [dialogue.name(position) for position in range(total)]
+    codes, phrases = _phrases(values, seen | other, signed)
     parts = [
-        f'<g transform="translate({origin} {origin})">',
+        f'<g transform="translate({origin} {origin})" {grid_data(names, codes, phrases, cell, row)}>',
         f'<rect width="{side:g}" height="{side:g}" fill="{HIDDEN}"/>',
         image(coloured(values, seen | other, signed=signed), 0, 0, side, side),
         outline(seen, cell),
@@ -95,6 +97,20 @@ def attention_map(
         "</g>",
     ]
     return Picture(svg.document("".join(parts), alt, max(origin + side + 12, 520), origin + side + LEGEND), alt)
+
+
+def _phrases(values: np.ndarray, seen: np.ndarray, signed: bool) -> tuple[np.ndarray, list[str]]:
+    """What a tooltip says about each cell: the number of a phrase ``[T, T]``, and the phrases."""
+    shares = np.rint(np.clip(values, -1, 1) * 100).astype(int)
+    keys = np.where(seen, 4 * (shares + 100) + 2 + np.triu(np.ones_like(shares), 1), 0)
+    found, codes = np.unique(keys, return_inverse=True)
+    phrases = [
+        "{row} does not see {column}: hidden"
+        if key == 0
+        else f"{{row}} reads {{column}}: {percent((key // 4 - 100) / 100, signed)}{', ahead' if key % 2 else ''}"
+        for key in found.tolist()
+    ]
+    return codes, phrases
 
 
 def _frame(row: int, cell: float, side: float) -> str:
@@ -114,7 +130,7 @@ def _scale(signed: bool) -> str:
     bar = image(coloured(steps, True, signed=signed), 0, 0, SCALE, 10)
     texts = "".join(
         f'<text x="{float(scale(tick)) * SCALE:g}" y="24" font-size="12" text-anchor="middle" '
-        f'fill="{INK}">{_percent(tick, signed)}</text>'
+        f'fill="{INK}">{percent(tick, signed)}</text>'
         for tick in TICKS[signed]
     )
     what = "colour: more or less attention under the swapped mask" if signed else "colour: share of the row's attention"
@@ -123,10 +139,6 @@ def _scale(signed: bool) -> str:
         f'<rect x="-.5" y="-.5" width="{SCALE + 1}" height="11" fill="none" stroke="{FAINT}"/>{bar}{texts}'
         f'<text y="44" font-size="12" fill="{INK}">{what}</text><text y="61" font-size="12" fill="{INK}">{line}</text>'
     )
-
-
-def _percent(share: float, signed: bool) -> str:
-    return f"{share:+.0%}".replace("-", "−") if signed and share else f"{share:.0%}"
 
 
 def attention_heads(
@@ -175,7 +187,9 @@ def attention_heads(
             )
             weight = ' font-weight="700"' if here else ""
             parts.append(
-                f'<g transform="translate({x} {y})"><rect width="{THUMB}" height="{THUMB}" fill="{HIDDEN}"/>'
+                f'<g data-pick="head" data-layer="{n}" data-head="{h}"{svg.current(here)} '
+                f'transform="translate({x} {y})">'
+                f'<title>Layer {n + 1}, head {h + 1}</title><rect width="{THUMB}" height="{THUMB}" fill="{HIDDEN}"/>'
                 f"{image(pixels, 0, 0, THUMB, THUMB)}"
                 f'<rect width="{THUMB}" height="{THUMB}" fill="none" {frame}/>'
                 f'<text x="{THUMB / 2:g}" y="{THUMB + 15}" font-size="12" text-anchor="middle" fill="{INK}"{weight}>'
@@ -241,7 +255,14 @@ def attention_row(
         for n, (name, note, bars) in enumerate(stages)
     )
     bottom = TOP + len(stages) * (STAGE + GAP) - GAP
-    body = f'{_hatch()}{drawn}<g transform="translate({LEFT} {bottom + 8})">{_tokens(dialogue, row, cell)}</g>'
+    tips = [
+        f"{dialogue.name(i)}: score {raw[i]:.1f}, {percent(float(shares[i]), False) if seen[i] else 'hidden'}"
+        for i in range(total)
+    ]
+    body = (
+        f'{_hatch()}{drawn}<g transform="translate({LEFT} {bottom + 8})">{_tokens(dialogue, row, cell)}</g>'
+        f'<g transform="translate({LEFT} {TOP})">{_choices(tips, row, cell, bottom + LABELS - TOP)}</g>'
+    )
     return Picture(svg.document(body, alt, max(LEFT + side + RIGHT, 420), bottom + LABELS), alt)
 
 
@@ -275,10 +296,19 @@ def _bars(values: np.ndarray, seen: np.ndarray, row: int, cell: float, *, signed
 
 def _tokens(dialogue: TokenizedDialogue, row: int, cell: float) -> str:
     """The tokens below the bars, not all where there is no room, and always the one that reads."""
-    shown = with_row(range(0, len(dialogue), math.ceil(STEP / cell)), cell, row, STEP)
+    shown, size = fit_labels(len(dialogue), cell, row)
     return "".join(
         f'<text transform="translate({(i + 0.5) * cell:g} 0) rotate(-90)" text-anchor="end" '
-        f'dominant-baseline="central" font-size="12" fill="{svg.colour(dialogue.roles[i])}"{emphasis(i == row)}>'
+        f'dominant-baseline="central" font-size="{size:g}" fill="{svg.colour(dialogue.roles[i])}"{emphasis(i == row)}>'
         f"{escape(short_label(dialogue.labels[i]))}</text>"
         for i in shown
+    )
+
+
+def _choices(tips: Sequence[str], row: int, cell: float, height: float) -> str:
+    """A transparent box over each token's bars and label: says what they show, and can be chosen."""
+    return "".join(
+        f'<rect data-pick="token" data-token="{i}"{svg.current(i == row)} x="{i * cell:g}" '
+        f'width="{cell:g}" height="{height:g}" fill-opacity="0"><title>{escape(tip)}</title></rect>'
+        for i, tip in enumerate(tips)
     )

@@ -16,9 +16,11 @@ from mini_ism.views.svg import INK, PAPER, escape
 
 GUTTER = 92  # room for the labels, left and above
 STRIP = 6  # thickness of the bars that show the roles
-LABEL_STEP = 11.5  # least distance between two labels of 12 px (9 pt)
+FONT_SIZE = 12.0  # of a label in pixels, where there is room
+SMALLEST = 0.75  # a label shrinks to so much of its size before any is left out
+LINE = 0.96  # least distance between two labels, in font sizes
 LONGEST_LABEL = 12
-SHORT = 48  # tokens: a longer dialogue gets about 16 labels a side
+MAP, WIDEST_MAP = 420, 640  # side of a map in pixels: as a rule, and so that each of its rows has a label
 
 
 # -- layout, for SVG and for paper -----------------------------------------------------------------
@@ -35,18 +37,26 @@ def cell_side(size: float, total: int, least: float = 1.0) -> float:
     return round(max(min(size / max(total, 1), 22.0), least), 2)
 
 
-def shown_labels(total: int, cell: float, row: int | None) -> list[int]:
-    """Which positions get a label: all where there is room, else about 16 of them, and always the selected one."""
-    room = math.ceil(LABEL_STEP / cell)
-    step = room if total <= SHORT else max(math.ceil(total / 16), room)
-    return with_row(range(0, total, step), cell, row)
+def map_size(total: int) -> int:
+    """The side of a map of so many positions in pixels, larger if that gives each of them a label."""
+    return max(MAP, min(math.ceil(total * FONT_SIZE * SMALLEST * LINE), WIDEST_MAP))
 
 
-def with_row(shown: Sequence[int], cell: float, row: int | None, least: float = LABEL_STEP) -> list[int]:
-    """Labelled positions with the selected one among them, and no other so near that the two would touch."""
+def fit_labels(total: int, cell: float, row: int | None, font: float = FONT_SIZE) -> tuple[list[int], float]:
+    """Which positions get a label, and its size: all where there is room, small ones if need be; else every nth.
+
+    Args:
+        total: how many positions there are.
+        cell: the distance between two, in the unit of ``font``.
+        row: the selected one, which always has a label; those that would touch it have none.
+        font: the size where there is room.
+    """
+    step = max(math.ceil(font * SMALLEST * LINE / cell), 1)
+    size = round(min(font, step * cell / LINE), 2)
+    shown = range(0, total, step)
     if row is None or row in shown:
-        return list(shown)
-    return sorted([*(position for position in shown if abs(position - row) * cell >= least), row])
+        return list(shown), size
+    return sorted([*(position for position in shown if abs(position - row) * cell >= size * LINE), row]), size
 
 
 def short_label(label: str) -> str:
@@ -93,14 +103,16 @@ def outline(allowed: np.ndarray, cell: float, *, dashed: bool = False) -> str:
 def side_labels(dialogue: TokenizedDialogue, cell: float, row: int | None) -> str:
     """The tokens' names, in their roles' colours, left of the map and above it; the selected one stands out."""
     texts = []
-    for position in shown_labels(len(dialogue), cell, row):
+    shown, size = fit_labels(len(dialogue), cell, row)
+    for position in shown:
         middle = f"{(position + 0.5) * cell:g}"
         label = escape(short_label(dialogue.labels[position]))
-        common = f'font-size="12" fill="{svg.colour(dialogue.roles[position])}"{emphasis(position == row)}'
+        common = f'font-size="{size:g}" fill="{svg.colour(dialogue.roles[position])}"{emphasis(position == row)}'
         texts.append(
-            f'<text x="{-STRIP - 4}" y="{middle}" text-anchor="end" dominant-baseline="central" {common}>{label}</text>'
-            f'<text transform="translate({middle} {-STRIP - 4}) rotate(-90)" dominant-baseline="central" '
-            f"{common}>{label}</text>"
+            f'<text data-row="{position}" x="{-STRIP - 4}" y="{middle}" text-anchor="end" '
+            f'dominant-baseline="central" {common}>{label}</text>'
+            f'<text data-column="{position}" transform="translate({middle} {-STRIP - 4}) rotate(-90)" '
+            f'dominant-baseline="central" {common}>{label}</text>'
         )
     return "".join(texts)
 

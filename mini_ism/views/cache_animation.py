@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from mini_ism.views import svg
 from mini_ism.views.axes import cell_side
 from mini_ism.views.cache_strip import (
-    GAP,
     LANE,
-    LEFT,
     TOP,
     cell_box,
     cell_lines,
@@ -30,11 +28,12 @@ from mini_ism.views.picture import Picture
 from mini_ism.views.svg import FAINT, INK, escape
 from mini_ism.views.timeline import Frame, Lane, State
 
-TOKEN = 0.045  # seconds for each token that is read
-HOLD = {"start": 1.5, "keep": 3.0, "read": 1.3, "write": 0.5}  # seconds that a frame stays, when all of it is there
+TOKEN = 0.07  # seconds for each token that is read
+HOLD = {"start": 1.5, "keep": 2.5, "read": 0.7, "write": 0.4}  # seconds that a frame stays, when all of it is there
 BREATH = 1.0  # at the end of a turn
 END = 5.0  # for the still at the end
-RIGHT = 140  # room for a counter
+LEFT, RIGHT = 78, 140  # room for a lane's name and for its counter
+GAP = 20  # below a lane
 HEAD = 52  # room for the words above
 DIGITS = 26  # height of a number in a counter
 FADED = 0.25  # a token that nobody has said yet

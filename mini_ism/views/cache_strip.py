@@ -14,11 +14,13 @@ from mini_ism.views.picture import Picture
 from mini_ism.views.svg import FAINT, INK, escape
 from mini_ism.views.timeline import Frame, State
 
-LEFT, RIGHT = 78, 128  # room for a lane's name and for its counter
+SIDE = 12  # room on the left and on the right
 TOP = 92  # room for the tokens above the lanes
-LANE, GAP = 34, 20  # a lane's height, and the space below it
+LANE, GAP = 34, 30  # a lane's height, and the space above it, for its name and its counter
+BAR = 150  # width of a full counter
 NARROWEST = 520  # so that a legend has room
-STEP = 11  # least distance between two labels
+STEP = 10.5  # least distance between two labels
+CLICKABLE = 4  # narrower cells cannot be hit
 
 
 def cache_strip(
@@ -26,9 +28,10 @@ def cache_strip(
     dialogue: TokenizedDialogue,
     *,
     most: int | None = None,
-    width: int = 936,
+    width: int = 760,
     blind: bool = False,
     scope: str = "",
+    steps: Sequence[int] = (),
 ) -> Picture:
     """One step of a film (:func:`~mini_ism.views.timeline.frames`) as a picture.
 
@@ -43,34 +46,50 @@ def cache_strip(
         width: in pixels, at most.
         blind: explain stale cells, too, even where this step has none.
         scope: a name that no other picture on the page has; default, one made from what it shows.
+        steps: the step of the film to go to where a position is chosen, for each; none, and nothing can be
+            chosen (as where cells are too narrow to be hit).
     """
     total = max(len(lane.states) for lane in frame.lanes.values())
-    cell = cell_side(width - LEFT - RIGHT, total, least=2)
+    cell = cell_side(width - 2 * SIDE, total, least=2)
     most = most or max(1, *(lane.computed for lane in frame.lanes.values()))
     alt = "Cache lanes. " + "; ".join(
         f"{name}: {_summary(lane.states)}, {lane.computed} tokens computed so far" for name, lane in frame.lanes.items()
     )
     scope = scope or scope_of(f"strip {cell:g} {alt}")
-    full = max(LEFT + total * cell + RIGHT, NARROWEST)
-    below = TOP + len(frame.lanes) * (LANE + GAP)
+    full = max(total * cell + 2 * SIDE, NARROWEST)
+    below = TOP + len(frame.lanes) * (GAP + LANE)
+    named = max(8.5 * len(name) + 14 for name in frame.lanes)
     meaning, high = legend(STATES if blind else shown_styles(frame), full)
     parts = [
         patterns(cell, LANE, scope),
-        f'<g transform="translate({LEFT} {TOP})">{token_axis(dialogue, cell)}</g>',
+        f'<g transform="translate({SIDE} {TOP})">{token_axis(dialogue, cell)}</g>',
     ]
     for number, (name, lane) in enumerate(frame.lanes.items()):
-        top = TOP + 10 + number * (LANE + GAP)
-        parts.append(f'<g transform="translate({LEFT} {top})">')
-        parts.append(
-            f'<text x="-10" y="{LANE / 2}" text-anchor="end" dominant-baseline="central" '
-            f'font-size="14" font-weight="600" fill="{INK}">{escape(name)}</text>'
-        )
+        top = TOP + GAP + number * (GAP + LANE)
+        parts.append(f'<g transform="translate({SIDE} {top})">')
+        parts.append(svg.text(name, 0, -10, size=14, more=' font-weight="600"'))
+        parts.append(_counter(lane.computed, most, named))
         parts.append(_cells(lane.states, cell, scope))
         parts.append(touched_outline(sorted(lane.touched), cell))
-        parts.append(_counter(lane.computed, most, total * cell))
         parts.append("</g>")
-    parts.append(f'<g transform="translate(0 {below + 4})">{meaning}</g>')
-    return Picture(svg.document("".join(parts), alt, full, below + high + 8), alt)
+    parts.append(_columns(frame, dialogue, steps, cell, below))
+    parts.append(f'<g transform="translate(0 {below + 12})">{meaning}</g>')
+    return Picture(svg.document("".join(parts), alt, full, below + high + 16), alt)
+
+
+def _columns(frame: Frame, dialogue: TokenizedDialogue, steps: Sequence[int], cell: float, below: float) -> str:
+    """A box over each position in all lanes, to be chosen; it says what the position is in each."""
+    boxes = []
+    for position, step in enumerate(steps if cell >= CLICKABLE else ()):
+        known = ((name, lane.states) for name, lane in frame.lanes.items() if position < len(lane.states))
+        said = "; ".join(f"{name}: {STATES[states[position]]}" for name, states in known)
+        token = dialogue.name(position) if position < len(dialogue) else f"position {position}"
+        boxes.append(
+            f'<rect data-pick="step" data-step="{step}" data-token="{position}" x="{SIDE + position * cell:g}" '
+            f'y="{TOP}" width="{cell:g}" height="{below - TOP:g}" fill="transparent">'
+            f"<title>{escape(f'{token}. {said}')}</title></rect>"
+        )
+    return f'<g data-drag="tokens">{"".join(boxes)}</g>' if boxes else ""
 
 
 def _summary(states: Sequence[State]) -> str:
@@ -113,13 +132,11 @@ def touched_outline(positions: Sequence[int], cell: float) -> str:
 
 
 def _counter(computed: int, most: int, left: float) -> str:
-    """The tokens computed so far, as a number and a bar."""
-    bar = (RIGHT - 30) * computed / most
+    """The tokens computed so far, as a bar and a number."""
     return (
-        f'<text x="{left + 14:g}" y="12" font-size="13" fill="{INK}">{computed} computed</text>'
-        f'<rect x="{left + 14:g}" y="20" width="{RIGHT - 30}" height="10" '
-        f'fill="none" stroke="{FAINT}" stroke-width=".8"/>'
-        f'<rect x="{left + 14:g}" y="20" width="{bar:g}" height="10" fill="{INK}"/>'
+        f'<rect x="{left:g}" y="-20" width="{BAR}" height="10" fill="none" stroke="{FAINT}" stroke-width=".8"/>'
+        f'<rect x="{left:g}" y="-20" width="{BAR * computed / most:g}" height="10" fill="{INK}"/>'
+        + svg.text(f"{computed} computed", left + BAR + 10, -10, size=13)
     )
 
 

@@ -6,13 +6,16 @@ import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from matplotlib.axes import Axes
 
 from mini_ism.evaluation import CONTROL_SKILLS, Score
 from mini_ism.views import svg
-from mini_ism.views.figures import Figure, hide_frame
+from mini_ism.views.axis_numbers import short, ticks
+from mini_ism.views.curve_tips import curve_tips
+from mini_ism.views.figures import Figure, hide_frame, own_style
 from mini_ism.views.picture import Picture
 from mini_ism.views.styles import RUN_STYLES, line_width, marker_size, plot_style, run_styles
 from mini_ism.views.svg import FAINT, INK, PAPER, escape
@@ -137,6 +140,7 @@ def _ranges(drawn: Sequence[Curve]) -> tuple[float, float]:
 # -- for paper -------------------------------------------------------------------------------------
 
 
+@own_style
 def curve_figure(metrics: Metrics, *, against: str = "step", skills: Sequence[str] | None = CONTROL_SKILLS) -> Figure:
     """Loss, and exact match on some skills, of runs side by side.
 
@@ -184,6 +188,7 @@ def draw_exact(axes: Axes, drawn: Sequence[Curve]) -> None:
     axes.yaxis.set_major_formatter("{x:.0%}")
 
 
+@own_style
 def progress_figure(
     metrics: Metrics,
     groups: Mapping[str, Sequence[str]] | None = None,
@@ -257,27 +262,14 @@ def curve_picture(metrics: Metrics, *, against: str = "step", skills: Sequence[s
     top = 1.05 * loss_end
     left = _panel("loss per target token", AGAINST[against], loss, x_end, top, ticks(top, 5), marked=False)
     right = _panel(_exact_title(skills), AGAINST[against], exact, x_end, 1.0, [0, 0.25, 0.5, 0.75, 1], marked=True)
+    tips = partial(curve_tips, across=AGAINST[against], x_end=x_end, size=(WIDE, HIGH))
+    left += tips({curve.name: curve.loss for curve in drawn}, "{:.2f}")
+    right += tips({curve.name: points for curve, (points, *_) in zip(drawn, exact, strict=True)}, "{:.0%}")
     body = (
         f'{_legend(drawn)}<g transform="translate({LEFT} {TOP})">{left}</g>'
         f'<g transform="translate({LEFT + WIDE + BETWEEN} {TOP})">{right}</g>'
     )
     return Picture(svg.document(body, alt, width, height), alt)
-
-
-def ticks(end: float, count: int) -> list[float]:
-    """About ``count`` round numbers from 0 up to ``end``."""
-    rough = end / count
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * unit for unit in (1, 2, 5, 10) if power * unit >= rough * (1 - 1e-9))
-    return [round(n * step, 10) for n in range(int(end / step * (1 + 1e-9)) + 1)]
-
-
-def short(value: float) -> str:
-    """A number on an axis: ``1500`` as ``1.5k``."""
-    for size, letter in ((1e6, "M"), (1e3, "k")):
-        if value >= size:
-            return f"{value / size:g}{letter}"
-    return f"{value:g}"
 
 
 def _legend(drawn: Sequence[Curve]) -> str:

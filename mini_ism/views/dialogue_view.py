@@ -11,7 +11,8 @@ import tiktoken
 
 from mini_ism.dialogue import EncodedDialogue
 from mini_ism.segments import Segments
-from mini_ism.views.styles import ANSI, LIGHT
+from mini_ism.terminal import visible
+from mini_ism.views.styles import ANSI, EITHER
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def _texts(encoded: EncodedDialogue, tokenizer: tiktoken.Encoding) -> list[str]:
 
 def _label(text: str) -> str:
     text = re.sub(r"^<\|(\w+)\|>$", r"‹\1›", text.strip(" ")) or "␣"
-    return "".join(letter if letter.isprintable() else "�" for letter in text)
+    return "".join(letter if letter.isprintable() else "↵" if letter == "\n" else "�" for letter in text)
 
 
 # -- the whole dialogue ----------------------------------------------------------------------------
@@ -92,6 +93,8 @@ def _label(text: str) -> str:
 class DialogueView:
     """A dialogue's tokens in the colours of their roles: text in a terminal, HTML in a notebook; targets underlined.
 
+    Control characters in a text reach no terminal; they are shown as escapes.
+
     Args:
         pieces: (text, role, is a target) of each token.
     """
@@ -99,16 +102,18 @@ class DialogueView:
     pieces: tuple[tuple[str, str, bool], ...]
 
     def __str__(self) -> str:
-        return "".join(f"\x1b[{'4;' if target else ''}{ANSI[role]}m{text}\x1b[0m" for text, role, target in self.pieces)
+        return "".join(
+            f"\x1b[{'4;' if target else ''}{ANSI[role]}m{visible(text)}\x1b[0m" for text, role, target in self.pieces
+        )
 
     def __repr__(self) -> str:
-        return "".join(text for text, _, _ in self.pieces)
+        return visible("".join(text for text, _, _ in self.pieces))
 
     def _repr_html_(self) -> str:
         # Plain colours, not CSS variables: JupyterLab strips those from outputs that it does not trust.
         spans = (
-            f'<span title="{role}" style="border-bottom:{2 if target else 0}px solid currentColor;'
-            f'background:{LIGHT[role]}40;padding:1px 2px;margin-right:1px;border-radius:2px">{escape(text)}</span>'
+            f'<span title="{role}" style="border-bottom:{2 if target else 0}px solid {EITHER[role]};'
+            f'background:{EITHER[role]}40;padding:1px 2px;margin-right:1px;border-radius:2px">{escape(text)}</span>'
             for text, role, target in self.pieces
         )
         return f'<div style="font-family:monospace;line-height:1.9">{"".join(spans)}</div>'

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib import rc_context, style
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure as MatplotlibFigure
 from matplotlib.patches import Patch, Rectangle
@@ -15,7 +17,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from mini_ism.trace import TurnCost
-from mini_ism.views.axes import check_position, reach, short_label, shown_labels
+from mini_ism.views.axes import check_position, fit_labels, reach, short_label
 from mini_ism.views.cache_styles import HATCHES, shown_styles
 from mini_ism.views.dialogue_view import TokenizedDialogue
 from mini_ism.views.picture import bundle
@@ -26,11 +28,31 @@ from mini_ism.views.timeline import Frame, State
 MOST_CELLS = 150
 """Tokens whose cells are drawn one by one; more are too narrow to be told apart, and take seconds to draw."""
 
+LABEL_POINTS = 9.0
+"""Font size of a token beside a picture, where there is room."""
+
+
+own_style = style.context("default")
+"""What draws a figure wears it as a decorator: matplotlib's own style, whatever the reader's notebook has set.
+
+Colours here are chosen for white paper and sizes for these pictures, and no label is TeX.
+"""
+
 
 class Figure(MatplotlibFigure):
     """A figure with its text alternative; a notebook keeps both."""
 
     alt: str = ""
+
+    @own_style
+    def draw(self, renderer: RendererBase) -> None:
+        """Draw it; ticks are only made now."""
+        super().draw(renderer)
+
+    def savefig(self, fname: Any, **options: Any) -> None:
+        """Save it, as matplotlib does; on its own paper, unless ``options`` say another."""
+        with rc_context({"savefig.facecolor": "auto"}):
+            super().savefig(fname, **options)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         return bundle(self.alt, png_bytes(self))
@@ -44,6 +66,7 @@ def png_bytes(figure: MatplotlibFigure, dpi: int = 110) -> bytes:
     return file.getvalue()
 
 
+@own_style
 def mask_figure(
     masks: Mapping[str, Any] | Any,
     dialogue: TokenizedDialogue,
@@ -105,10 +128,10 @@ def label_axes(axes: Axes, dialogue: TokenizedDialogue, row: int | None, *, cell
     cuts = [start - 0.5 for start, _ in stretches(dialogue.ids)[1:]]
     axes.hlines(cuts, -0.5, total - 0.5, colors="white", linewidth=1)
     axes.vlines(cuts, -0.5, total - 0.5, colors="white", linewidth=1)
-    ticks = shown_labels(total, cell, row)
+    ticks, size = fit_labels(total, cell, row, LABEL_POINTS)
     names = [plain(short_label(dialogue.labels[i])) for i in ticks]
-    axes.set_xticks(ticks, names, rotation=90, fontsize=9)
-    axes.set_yticks(ticks, names if rows else [], fontsize=9)
+    axes.set_xticks(ticks, names, rotation=90, fontsize=size)
+    axes.set_yticks(ticks, names if rows else [], fontsize=size)
     for texts in (axes.get_xticklabels(), axes.get_yticklabels()):
         colour_labels(texts, dialogue, ticks)
     axes.tick_params(length=0)
@@ -148,6 +171,7 @@ def label_rows(axes: Axes, names: Sequence[str]) -> None:
     axes.spines[["top", "right", "left"]].set_visible(False)
 
 
+@own_style
 def turn_cost_figure(lanes: Mapping[str, Sequence[TurnCost]]) -> Figure:
     """Tokens computed in each turn, a bar for each mask.
 
@@ -186,6 +210,7 @@ def _style(state: State) -> dict[str, Any]:
     }
 
 
+@own_style
 def cache_figure(frame: Frame, dialogue: TokenizedDialogue) -> Figure:
     """One step of the cache film, as :func:`~mini_ism.views.cache_strip.cache_strip` draws it.
 
@@ -206,9 +231,10 @@ def cache_figure(frame: Frame, dialogue: TokenizedDialogue) -> Figure:
         axes.text(total + 0.6, y + 0.5, f"{lane.computed} computed", va="center", fontsize=10)
     axes.set(xlim=(-0.1, total + 0.1), ylim=(len(frame.lanes), 0))
     axes.set_yticks([y + 0.5 for y in range(len(frame.lanes))], list(frame.lanes), fontsize=11)
-    ticks = [i for i in shown_labels(total, 7.4 * 72 / max(total, 1), None) if i < len(dialogue)]
+    positions, size = fit_labels(total, 7.4 * 72 / max(total, 1), None, LABEL_POINTS)
+    ticks = [i for i in positions if i < len(dialogue)]
     names = [plain(short_label(dialogue.labels[i])) for i in ticks]
-    axes.set_xticks([i + 0.5 for i in ticks], names, rotation=90, fontsize=9)
+    axes.set_xticks([i + 0.5 for i in ticks], names, rotation=90, fontsize=size)
     colour_labels(axes.get_xticklabels(), dialogue, ticks)
     axes.xaxis.tick_top()
     axes.tick_params(length=0)

@@ -18,16 +18,20 @@ from mini_ism.views.axes import (
     cell_side,
     check_position,
     hover_rows,
+    map_size,
     reach,
     side_bars,
     side_labels,
 )
 from mini_ism.views.descriptions import describe_row
 from mini_ism.views.dialogue_view import TokenizedDialogue
+from mini_ism.views.grid import grid_data
 from mini_ism.views.picture import Picture
 from mini_ism.views.svg import AHEAD, BACK, FAINT, FONT, HIDDEN, INK, PAPER, STYLE, colour, escape
 
 LEGEND = 58  # room below
+PHRASES = ("{row} does not see {column}: hidden", "{row} reads {column}: back", "{row} reads {column}: ahead")
+"""What is said about a cell."""
 FINE = 9  # cells of so many pixels get lines between them
 KINDS = {
     "back": f"border-bottom:3px solid {BACK}",
@@ -44,9 +48,11 @@ def mask_map(
     title: str = "Attention mask",
     row: int | None = None,
     staircase: bool = False,
-    size: int = 420,
+    size: int | None = None,
 ) -> Picture:
     """A mask's matrix with the tokens written along both sides. Hovering over a row says what it sees.
+
+    On a :class:`~mini_ism.widgets.surface.Surface` the row and the column under the mouse light up.
 
     Args:
         matrix: bool ``[T, T]``, True = the row's token may look at the column's (a tensor, an array or lists).
@@ -54,7 +60,7 @@ def mask_map(
         title: begins the text alternative.
         row: a position to point out.
         staircase: draw how far each row reaches, the f(j) of 2408.00539.
-        size: of the map itself, in pixels, at most.
+        size: of the map itself, in pixels, at most; default, what gives each token a label, within limits.
 
     Raises:
         ValueError: the matrix does not fit the dialogue, or ``row`` is not a position.
@@ -63,15 +69,17 @@ def mask_map(
     if allowed.shape != (total, total) or not total:
         raise ValueError(f"a mask map needs a matrix [T, T] and T tokens, got {allowed.shape} and {total}")
     check_position(row, total)
-    cell = cell_side(size, total)
+    cell = cell_side(map_size(total) if size is None else size, total)
     side = cell * total
     ahead = int(np.triu(allowed, 1).sum())
     alt = f"{title}: {int(allowed.sum())} of {total * total} pairs are visible, {ahead} look ahead"
     if row is not None:
         alt += f"; {describe_row(allowed[row], dialogue, row)}"
     origin = GUTTER + STRIP
+    names = [dialogue.name(position) for position in range(total)]
+    codes = allowed.astype(int) + np.triu(allowed, 1)  # 0 hidden, 1 back, 2 ahead
     parts = [
-        f'<g transform="translate({origin} {origin})">',
+        f'<g transform="translate({origin} {origin})" {grid_data(names, codes, PHRASES, cell, row)}>',
         f'<rect width="{side:g}" height="{side:g}" fill="{HIDDEN}"/>',
         svg.cells(allowed, cell),
         _fine_lines(total, cell) if cell >= FINE else "",
@@ -160,7 +168,8 @@ def row_strip(seen: Sequence[bool] | Any, dialogue: TokenizedDialogue, row: int)
         frame = f";outline:2px solid {INK};outline-offset:1px;font-weight:700" if position == row else ""
         ink = "" if kind == "hidden" else f";color:{colour(role)}"
         tokens.append(
-            f'<span class="mi-{kind}" title="{escape(dialogue.name(position))}: {kind}" '
+            f'<span data-pick="token" data-token="{position}" class="mi-{kind}"{svg.current(position == row)} '
+            f'title="{escape(dialogue.name(position))}: {kind}" '
             f'style="{KINDS[kind]}{ink}{frame};padding:0 2px;margin:0 1px">{escape(dialogue.labels[position])}</span>'
         )
     alt = describe_row(seen, dialogue, row)
@@ -171,10 +180,12 @@ def row_strip(seen: Sequence[bool] | Any, dialogue: TokenizedDialogue, row: int)
     )
 
 
-def example_grid(mask: Mask) -> str:
+def example_grid(mask: Mask) -> Picture:
     """A mask on a small dialogue, as it shows itself in a notebook: system prompt, query, answer, query, answer."""
     lengths = (3, 5, 4, 5, 4)
     ids = torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths))  # (T)
     segments = Segments(id=ids, is_query=(ids == 0) | (ids % 2 == 1), is_system=ids == 0)
-    title = f"{mask.name}: row = reader, column = what it may read (system, query, answer, query, answer)"
-    return svg.bool_grid(mask.dense(segments).tolist(), title=title, ids=ids.tolist())
+    allowed = mask.dense(segments).numpy()
+    alt = f"{mask} over {len(ids)} tokens: {allowed.sum()} pairs are visible, {np.triu(allowed, 1).sum()} look ahead"
+    caption = f"{mask.name}: row = reader, column = what it may read (system, query, answer, query, answer)"
+    return Picture(svg.bool_grid(allowed, alt, ids.tolist()), alt, caption)

@@ -4,46 +4,81 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from html import escape
 from typing import Any
 
-from mini_ism.views.styles import DARK, LIGHT
-from mini_ism.views.svg import STYLE
+from mini_ism.views.styles import DARK, EITHER, LIGHT
+from mini_ism.views.svg import STYLE, captioned
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 PAPERS = {False: ("#ffffff", "#333333", "#616161"), True: ("#111111", "#e0e0e0", "#b0b0b0")}
 """Paper, ink and faint ink of a light and of a dark picture."""
+VARIABLE = re.compile(r"var\(--([\w-]+),([^()]*)\)")
+"""A CSS variable and its default."""
 
 
 class Picture(str):
-    """A picture as HTML text (an SVG element), with the sentence that says what it shows."""
+    """A picture as text (an SVG element, or HTML that is words), with the sentence that says what it shows.
+
+    In a widget it follows the page's theme. As a notebook's output it is what :func:`bundle` makes of it.
+    """
 
     alt: str
+    caption: str
 
-    def __new__(cls, html: str, alt: str) -> Picture:
-        """The string itself is the HTML."""
+    def __new__(cls, html: str, alt: str, caption: str = "") -> Picture:
+        """The string itself is the SVG or HTML; the caption stands under it in a notebook's output."""
         picture = super().__new__(cls, html)
-        picture.alt = alt
+        picture.alt, picture.caption = alt, caption
         return picture
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"text/plain": self.alt, "text/html": str(self)}
+    def still(self) -> str:
+        """The picture as HTML that shows wherever a notebook does (:func:`bundle` says why)."""
+        shown = image(self, self.alt) if self.startswith("<svg") else str(self)
+        return settled(captioned(shown, self.caption) if self.caption else shown)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, object]:
+        return bundle(self.alt, self.still())
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(self.alt)  # or IPython would print it as the string that it also is
 
 
-def bundle(alt: str, png: bytes, model_id: str | None = None) -> dict[str, object]:
+def bundle(alt: str, shown: bytes | str, model_id: str | None = None) -> dict[str, object]:
     """One output in all its forms: a sentence, a still picture, and the live widget where there is a kernel.
 
+    A notebook that somebody else ran is not trusted: JupyterLab and GitHub take scripts, styles, CSS variables and
+    inline SVG out of its outputs, and leave the words that stood in them. What stays is a PNG, an ``<img>`` that holds
+    its data itself, and plain HTML; so nothing else goes in here, whether the notebook is trusted or not.
+
     Args:
-        alt: what the picture shows, in a sentence.
-        png: the still picture.
+        alt: what it shows, in a sentence.
+        shown: a PNG file, or HTML.
         model_id: the widget's; None = no widget.
     """
-    data: dict[str, object] = {"text/plain": alt, "image/png": b64encode(png).decode("ascii")}
+    data: dict[str, object] = {"text/plain": alt}
+    if isinstance(shown, bytes):
+        data["image/png"] = b64encode(shown).decode("ascii")
+    else:
+        data["text/html"] = settled(shown)
     if model_id is not None:
         data[WIDGET_VIEW] = {"version_major": 2, "version_minor": 0, "model_id": model_id}
     return data
+
+
+def image(picture: bytes | str, alt: str) -> str:
+    """A PNG file or an SVG element as an HTML image that needs no file beside it, on paper of its own."""
+    kind, data = ("png", picture) if isinstance(picture, bytes) else ("svg+xml", standalone(picture).encode())
+    source = f"data:image/{kind};base64,{b64encode(data).decode('ascii')}"
+    return f'<img alt="{escape(alt)}" src="{source}" style="max-width:100%">'
+
+
+def settled(html: str) -> str:
+    """HTML without style sheets and CSS variables: letters in the page's own colour, accents in one for any page."""
+    values = {f"mi-{name}": value for name, value in EITHER.items()}
+    values |= {"jp-layout-color1": "transparent", "jp-ui-font-color1": "currentColor"}
+    values |= {"jp-ui-font-color2": EITHER["hidden"]}
+    return VARIABLE.sub(lambda found: values.get(found[1], found[2]), html.replace(STYLE, ""))
 
 
 def standalone(picture: str, *, dark: bool = False) -> str:
@@ -64,6 +99,6 @@ def standalone(picture: str, *, dark: bool = False) -> str:
     values = {f"mi-{name}": value for name, value in (DARK if dark else LIGHT).items()}
     values |= {"jp-layout-color1": paper, "jp-ui-font-color1": ink, "jp-ui-font-color2": faint}
     bare = picture.replace(STYLE, "")
-    resolved = re.sub(r"var\(--([\w-]+),([^()]*)\)", lambda found: values.get(found[1], found[2]), bare)
+    resolved = VARIABLE.sub(lambda found: values.get(found[1], found[2]), bare)
     head, rest = resolved.split(">", 1)
     return f'{head}><rect width="100%" height="100%" fill="{paper}"/>{rest}'

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mini_ism.views.figures import Figure, hide_frame
+from mini_ism.views.figures import Figure, hide_frame, own_style
 from mini_ism.views.styles import BARS
 
 COLOURS = (*(colour for colour, _ in BARS[:4]), "#222222")
@@ -15,6 +15,7 @@ STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 """Each curve's colour and line style, so that none is told by its colour alone."""
 
 
+@own_style
 def error_figure(
     curves: Mapping[str, Any],
     x: Sequence[float],
@@ -64,6 +65,7 @@ def error_figure(
     return figure
 
 
+@own_style
 def path_figure(
     paths: Mapping[str, Any],
     x: Any,

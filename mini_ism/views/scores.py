@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mini_ism.evaluation import Score
-from mini_ism.views.figures import Figure, label_rows
+from mini_ism.views.figures import Figure, label_rows, own_style
 from mini_ism.views.styles import BARS
 from mini_ism.views.tables import Table
 
@@ -39,6 +39,7 @@ def _cell(score: Score) -> str:
     return f"{score.share:.0%} ({low:.0%} to {high:.0%})"
 
 
+@own_style
 def score_figure(scores: Scores, skills: Sequence[str] | None = None) -> Figure:
     """The same as a picture: a dot for each share, a bar for each interval.
 

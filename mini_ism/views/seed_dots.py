@@ -8,13 +8,14 @@ from itertools import chain
 
 import numpy as np
 
-from mini_ism.views.figures import Figure, hide_frame
+from mini_ism.views.figures import Figure, hide_frame, own_style
 from mini_ism.views.styles import plot_style, run_styles
 
 SPREAD = 0.3
 """How far the dots of a column lie apart at most; a column is 1 wide."""
 
 
+@own_style
 def seed_dots_figure(
     panels: Mapping[str, Mapping[str, Sequence[float]]],
     *,

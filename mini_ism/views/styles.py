@@ -38,6 +38,21 @@ DARK = {
 darkened or lightened until text in them is legible. Pictures use them as CSS variables:
 :func:`mini_ism.views.svg.colour`."""
 
+EITHER = {
+    "back": "#1f7fc0",
+    "ahead": "#c75a00",
+    "hidden": "#797979",
+    "system": "#b3598f",
+    "user": "#2f7fb8",
+    "assistant": "#128765",
+    "reused": "#128765",
+    "computed": "#c75a00",
+    "decoded": "#1f7fc0",
+    "discarded": "#d64a3f",
+    "stale": "#8a7d00",
+}
+"""The same for lines and letters on a page of which nobody knows whether it is light or dark."""
+
 ANSI = {"system": "35", "user": "34", "assistant": "32"}
 """A role's colour code in a terminal."""
 

@@ -80,6 +80,11 @@ def text(content: str, x: float, y: float, *, size: float = 12, fill: str = INK,
     return f'<text x="{x:g}" y="{y:g}" font-size="{size:g}" fill="{fill}"{more}>{escape(content)}</text>'
 
 
+def current(chosen: bool) -> str:
+    """The attribute of what is chosen now, among elements that can be."""
+    return ' aria-current="true"' if chosen else ""
+
+
 def stretches(values: Sequence[object]) -> list[tuple[int, int]]:
     """Where neighbouring values are equal: (start, stop) of each stretch."""
     starts = [i for i in range(len(values)) if i == 0 or values[i] != values[i - 1]]
@@ -122,17 +127,21 @@ def borders(ids: Sequence[int], cell: float) -> str:
     return f'<path d="{lines}" stroke="{PAPER}" stroke-width="1.5" fill="none"/>'
 
 
-def bool_grid(matrix: Matrix, title: str, ids: Sequence[int], cell: float = 9) -> str:
+def bool_grid(matrix: Matrix, alt: str, ids: Sequence[int], cell: float = 9) -> str:
     """A mask matrix ``[T][T]`` as a small picture with a line at each change of segment id.
 
-    The title is the picture's text alternative, its tooltip, and the caption under it.
+    Args:
+        matrix: True = may attend.
+        alt: the text alternative.
+        ids: the segment of each position.
+        cell: the side of a cell in pixels.
     """
     size = len(matrix) * cell
-    body = (
-        f'<title>{escape(title)}</title><rect width="{size:g}" height="{size:g}" fill="{HIDDEN}"/>'
-        f"{cells(matrix, cell)}{borders(ids, cell)}"
-    )
-    return (
-        f'<div class="mi">{document(body, title, size, size)}'
-        f'<div style="color:{INK};font-size:12px;line-height:1.4">{escape(title)}</div></div>'
-    )
+    paper = f'<rect width="{size:g}" height="{size:g}" fill="{HIDDEN}"/>'
+    return document(f"{paper}{cells(matrix, cell)}{borders(ids, cell)}", alt, size, size)
+
+
+def captioned(picture: str, caption: str) -> str:
+    """A picture as HTML with a line of text under it."""
+    line = f'<div style="color:{INK};font-size:12px;line-height:1.4">{escape(caption)}</div>'
+    return f'<div class="mi">{picture}{line}</div>'

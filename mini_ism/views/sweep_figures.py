@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from matplotlib.axes import Axes
 
-from mini_ism.views.figures import Figure, hide_frame, label_rows
+from mini_ism.views.figures import Figure, hide_frame, label_rows, own_style
 from mini_ism.views.styles import line_width, marker_size, plot_style, run_styles
 
 Quality = tuple[float, float, float]
@@ -29,6 +29,7 @@ MIDDLES: dict[str, Callable[[Iterable[float]], float]] = {"mean": statistics.fme
 # -- intervals by setting --------------------------------------------------------------------------
 
 
+@own_style
 def interval_figure(
     groups: Mapping[str, Mapping[str, Quality]],
     *,
@@ -105,6 +106,7 @@ def _end(groups: Mapping[str, Mapping[str, Quality]], reference: tuple[float, st
 # -- runs, seed by seed ----------------------------------------------------------------------------
 
 
+@own_style
 def seeds_figure(
     curves: Mapping[str, Sequence[Run]],
     *,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
+from mini_ism.terminal import visible
 from mini_ism.trace import Event, TurnCost, turn_costs
 
 
@@ -26,7 +27,7 @@ class Table:
     groups: int | None = None
 
     def __str__(self) -> str:
-        table = [self.header, *self.rows]
+        table = [[visible(cell) for cell in line] for line in (self.header, *self.rows)]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         return "\n".join(
             "  ".join(
@@ -57,7 +58,7 @@ class Table:
         body, above = [], None
         for row in self.rows:
             group = None if self.groups is None else row[self.groups]
-            border = ' style="border-top:1px solid var(--jp-border-color1,#bbb)"' if group != above else ""
+            border = ' style="border-top:1px solid #9e9e9e"' if group != above else ""
             body.append(f"<tr{border}>{line(row, 'td')}</tr>")
             above = group
         return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"

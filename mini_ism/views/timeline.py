@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from mini_ism.trace import Event, Phase, TurnCost, turn_costs
@@ -86,24 +86,30 @@ def _did(lane: Lane) -> str:
     return " and ".join(parts) or "has nothing to do"
 
 
-def frames(traces: Mapping[str, Sequence[Event]], stale: Stale | None = None) -> list[Frame]:
+def frames(
+    traces: Mapping[str, Sequence[Event]], stale: Stale | None = None, *, at_once: int | None = None
+) -> list[Frame]:
     """The steps of several conversations in lockstep: what is kept, what is read, then a token at a time.
 
-    A lane whose answer is shorter waits for the others. Conversations that went back (``truncate``) have no such order.
+    A lane with less to read or to write waits for the others. Conversations that went back (``truncate``) have no such
+    order.
 
     Args:
         traces: by name, from :func:`~mini_ism.cost.plan` or ``ChatSession.trace``.
         stale: which of the reused positions of a lane should not have been.
+        at_once: how many tokens a lane reads in a step, so that more to read is more steps; ``None`` = all.
 
     Returns:
         The frames, the first with nothing read yet.
 
     Raises:
-        ValueError: no trace, or one in which a turn is not later than the one before it.
+        ValueError: no trace, or one in which a turn is not later than the one before it; ``at_once`` is less than 1.
     """
     if not traces:
         raise ValueError("no conversation to show: give at least one trace")
-    scripts = {name: _script(name, trace) for name, trace in traces.items()}
+    if at_once is not None and at_once < 1:
+        raise ValueError(f"at_once must be at least 1 token in a step, or None for all, got {at_once}")
+    scripts = {name: _script(name, trace, at_once) for name, trace in traces.items()}
     moments = sorted({moment for script in scripts.values() for moment in script})
     total = max((event.stop for trace in traces.values() for event in trace), default=0)
     states: dict[str, list[State]] = {name: ["waiting"] * total for name in traces}
@@ -135,10 +141,21 @@ def _play(events: Sequence[Event], states: list[State], wrong: Collection[int]) 
 
 
 Moment = tuple[int, int, int]
-"""(turn, 0 keep / 1 read / 2 write, which token of the answer)"""
+"""(turn, 0 keep / 1 read / 2 write, which part of the question or token of the answer)"""
 
 
-def _script(name: str, trace: Sequence[Event]) -> dict[Moment, list[Event]]:
+def _parts(event: Event, at_once: int) -> Iterator[Event]:
+    """A prefill as if it had read so many tokens after each other; its time and FLOPs are known when it is over."""
+    for start in range(event.start, event.stop, at_once):
+        stop = min(start + at_once, event.stop)
+        held = event.kv_bytes * stop // event.stop
+        if stop < event.stop:
+            yield replace(event, start=start, stop=stop, seconds=0.0, flops=0, kv_bytes=held)
+        else:
+            yield replace(event, start=start)
+
+
+def _script(name: str, trace: Sequence[Event], at_once: int | None) -> dict[Moment, list[Event]]:
     """The events of one trace by the moment they belong to."""
     script: dict[Moment, list[Event]] = {}
     waiting: list[Event] = []  # thrown away before the next forward, whichever that is
@@ -150,7 +167,12 @@ def _script(name: str, trace: Sequence[Event]) -> dict[Moment, list[Event]]:
         if event.phase == "prefill":
             if waiting:
                 script[event.turn, 0, 0] = waiting
-            moment, events = (event.turn, 1, 0), [*script.get((event.turn, 1, 0), []), event]
+            moment = (event.turn, 1, last[2] + 1 if at_once and last[:2] == (event.turn, 1) else 0)
+            *parts, event = _parts(event, at_once) if at_once else [event]
+            for part in parts:
+                script[moment] = [part]
+                moment = (event.turn, 1, moment[2] + 1)
+            events = [*script.get(moment, []), event]
         else:
             moment = (event.turn, 2, last[2] + 1 if last[:2] == (event.turn, 2) else 0)
             events = [*waiting, event]

@@ -1,6 +1,7 @@
 """The interactive views: thin state and events over the pictures of :mod:`mini_ism.views`.
 
-Core ipywidgets only, versions 7.7.1 and 8, so that they work in JupyterLab and Colab, offline.
+Controls are core ipywidgets, version 7.7.1 or 8. Pictures stand on a :class:`~mini_ism.widgets.surface.Surface`, one
+anywidget front end that lies in this package: they work in JupyterLab and Colab, offline.
 """
 
 from mini_ism.widgets.attention_explorer import AttentionExplorer

@@ -8,32 +8,35 @@ from typing import Any, Literal, cast
 
 import ipywidgets as w
 import tiktoken
+import torch
 from torch import Tensor
 
 from mini_ism.attention_stats import (
     AttentionRecord,
     entropy,
-    look_ahead,
     look_ahead_share,
     may_look_ahead,
     read_attention,
     uniform_attention,
 )
-from mini_ism.dialogue import EncodedDialogue, Message, check_messages, encode_dialogue
+from mini_ism.dialogue import ASSISTANT, EncodedDialogue, Message, check_messages, encode_dialogue
 from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT
 from mini_ism.views import Figure, difference_figure, tokenized
+from mini_ism.views.attention_lines import attention_lines
 from mini_ism.views.attention_maps import attention_heads, attention_map, attention_row
 from mini_ism.views.descriptions import describe_attention, describe_difference
 from mini_ism.views.svg import FAINT, FONT, INK
 from mini_ism.widgets import icons
 from mini_ism.widgets.dialogue_editor import DialogueEditor
-from mini_ism.widgets.panel import EXAMPLE, Panel, heading, heading_html, put
+from mini_ism.widgets.layout import arrange, group, in_line
+from mini_ism.widgets.panel import EXAMPLE, Panel, heading_html, put
 from mini_ism.widgets.rule_panel import OWN, PRESETS
+from mini_ism.widgets.surface import Pick, Surface, picked_index
 
 View = Literal["own", "swapped", "difference"]
-WIDE = "330px"
+WIDE, SLIDER = "330px", "280px"
 LABEL = {"description_width": "76px"}
 
 
@@ -71,15 +74,15 @@ class AttentionExplorer(Panel):
         self._read()
         if not hasattr(self, "_own"):
             raise ValueError(self.error)
-        self._point_at_what_looks_ahead()
+        self._open_where_the_answer_begins()
 
     # -- what is on it --------------------------------------------------------------------------
 
     def _make_controls(self, swapped: str) -> None:
-        wide = w.Layout(width=WIDE)
+        wide, narrow = w.Layout(width=WIDE), w.Layout(width=SLIDER)
 
         def slider(name: str, least: int) -> Any:
-            return w.IntSlider(min=least, max=least, value=least, description=name, layout=wide, style=LABEL)
+            return w.IntSlider(min=least, max=least, value=least, description=name, layout=narrow, style=LABEL)
 
         self.editor = DialogueEditor(self._read)
         self.model = w.Dropdown(options=list(self.models), description="Model", layout=wide, style=LABEL)
@@ -89,68 +92,74 @@ class AttentionExplorer(Panel):
             options=[("own mask", "own"), ("swapped", "swapped"), ("difference", "difference")],
             style={"button_width": "auto"},  # ipywidgets 7 would add its padding to a width, and break the line
         )
+        self.form = w.ToggleButtons(options=["map", "lines"], style={"button_width": "auto"})
         self.layer, self.head, self.row = slider("Layer", 1), slider("Head", 1), slider("Token", 0)
-        self.picture, self.stages, self.heads, self.facts = w.HTML(), w.HTML(), w.HTML(), w.HTML()
+        self.picture, self.stages, self.heads, self.facts = Surface(), Surface(), Surface(), w.HTML()
         self.heads_title = w.HTML()
         self.preset.observe(lambda _: self._pick(), "value")
         for control in (self.model, self.rule):
             control.observe(lambda _: self._read(), "value")
-        for control in (self.view, self.layer, self.head, self.row):
+        for control in (self.view, self.form, self.layer, self.head, self.row):
             control.observe(lambda _: self._draw(), "value")
+        for surface in (self.picture, self.stages, self.heads):
+            surface.on_pick(self._choose)
 
     def _lay_out(self) -> None:
-        controls = w.VBox(
-            [
-                self._style,
-                w.HTML(icons.STYLE, layout=w.Layout(display="none")),
-                heading("Model and mask"),
-                self.model,
-                self.preset,
-                self.rule,
-                heading("Look at"),
-                self.view,
-                self.layer,
-                self.head,
-                self.row,
-                self.heads_title,
-                self.heads,
-                heading("Dialogue"),
-                self.editor.box,
-            ],
-            layout=w.Layout(flex="0 0 350px", margin="0 16px 0 0"),
-        )
-        view = w.VBox(
-            [
-                self._error,
-                self._status,
-                self.picture,
-                self.facts,
-                heading("This token's row, from scores to attention"),
-                self.stages,
-            ],
-            layout=w.Layout(flex="1 1 520px", min_width="0"),
-        )
-        self.box.children = [w.HBox([controls, view], layout=w.Layout(flex_flow="row wrap"))]
+        self.box.children = [
+            self._style,
+            w.HTML(icons.STYLE, layout=w.Layout(display="none")),
+            *arrange(
+                self.box,
+                controls=[
+                    group("Model and mask", self.model, self.preset, self.rule, self.view),
+                    w.VBox([self.heads_title, self.heads]),
+                ],
+                view=[
+                    in_line(self.row, self.layer, self.head, self.form),
+                    self._error,
+                    self._status,
+                    self.picture,
+                    self.facts,
+                    group("This token's row, from scores to attention", self.stages),
+                ],
+                sources=[group("Dialogue", self.editor.box)],
+            ),
+        ]
 
     def _pick(self) -> None:
         """A preset was chosen: write its rule, which stays the one truth."""
         if not self._quiet and self.preset.value != OWN:
             self.rule.value = PRESETS[self.preset.value]
 
-    def _point_at_what_looks_ahead(self) -> None:
-        """Begin with the head that looks ahead most, and the row that most exceeds its uniform share there.
+    def _choose(self, pick: Pick) -> None:
+        """A head's thumbnail or a token was clicked: in the map a row or, where there is none, a column."""
+        layers, heads, total = self._own.weights.shape[:3]
+        layer, head = picked_index(pick, "layer", below=layers), picked_index(pick, "head", below=heads)
+        if layer is not None and head is not None:
+            self._look_at(layer, head, self.row.value)
+            return
+        tokens = (picked_index(pick, name, below=total) for name in ("token", "row", "column"))
+        self.row.value = next((token for token in tokens if token is not None), self.row.value)
 
-        Where the mask lets nobody look ahead, begin with the last row, which sees most.
-        """
-        weights, allowed = self._own.weights, self._own.allowed
-        shares = look_ahead_share(weights, allowed)  # (layers, H)
-        layer, head = divmod(int(shares.argmax()), shares.shape[1])
-        excess = look_ahead(weights[layer, head]) - look_ahead(uniform_attention(allowed))  # (T)
+    def _look_at(self, layer: int, head: int, row: int) -> None:
+        """Choose head and row at once, both from 0."""
         self._quiet = True
-        self.layer.value, self.head.value = layer + 1, head + 1
-        self.row.value = int(excess.argmax()) if bool(may_look_ahead(allowed).any()) else len(excess) - 1
+        self.layer.value, self.head.value, self.row.value = layer + 1, head + 1, row
         self._quiet = False
         self._draw()
+
+    def _open_where_the_answer_begins(self) -> None:
+        """Begin with the last ``<|assistant|>``, which predicts the answer's first token, and the head that tells most.
+
+        That is the one which reads most of a token that the answer will say, or of any token, if there is none such.
+        """
+        tokens = self._encoded(*self.models[self.model.value]).tokens
+        marker = self.models[self.model.value][1].encode_single_token(ASSISTANT)
+        row = int((tokens == marker).nonzero()[-1])
+        weights = self._own.weights[:, :, row, :row]  # (layers, H, row)
+        quoted = torch.isin(tokens[:row], tokens[row + 1 :])
+        best = (weights * quoted if bool(quoted.any()) else weights).amax(-1)  # (layers, H)
+        self._look_at(*divmod(int(best.argmax()), best.shape[1]), row)
 
     # -- reading --------------------------------------------------------------------------------
 
@@ -216,14 +225,19 @@ class AttentionExplorer(Panel):
             shown, title = reading.weights[at], f"{here}, under {mask.name}"
             summary = describe_attention(shown[row], self._dialogue, row)
         reading = own if view == "own" else other
-        drawn = attention_map(
-            shown,
-            own.allowed if view == "difference" else reading.allowed,
-            self._dialogue,
-            title=title,
-            swapped=other.allowed if view == "difference" else None,
-            row=row,
-        )
+        signed = view == "difference"
+        if self.form.value == "lines":
+            seen = own.allowed | other.allowed if signed else reading.allowed
+            drawn = attention_lines(shown[row], seen[row], self._dialogue, row, title=title, signed=signed)
+        else:
+            drawn = attention_map(
+                shown,
+                own.allowed if signed else reading.allowed,
+                self._dialogue,
+                title=title,
+                swapped=other.allowed if signed else None,
+                row=row,
+            )
         stages = attention_row(
             reading.scores[at][row],
             reading.allowed[row],

@@ -19,17 +19,24 @@ from mini_ism.segments import Segments
 from mini_ism.tokenizer import load_tokenizer
 from mini_ism.trace import Event
 from mini_ism.views import Figure, TokenizedDialogue, stale_proof, tokenized, turn_bars
+from mini_ism.views.cache_scrubber import cache_scrubber, first_read
 from mini_ism.views.cache_strip import cache_strip
 from mini_ism.views.figures import cache_figure
 from mini_ism.views.stale_proof import describe_stale
 from mini_ism.views.timeline import Frame, frames
 from mini_ism.widgets.panel import EXAMPLE, Panel, put
+from mini_ism.widgets.surface import Pick, Surface, picked_index
 
-MILLISECONDS = 450
+MILLISECONDS = 300  # for each step
+AT_ONCE = 4  # tokens that a lane reads in a step, so that time in the film is work
+LEGIBLE = 560  # pixels; where a page has less, a picture scrolls sideways
 
 
 class CachePlayer(Panel):
     """A film of KV caches: a lane for each mask, a cell for each token, and what each turn has cost so far.
+
+    Each step takes equally long, and in each a lane reads up to four tokens or writes one. Click on the picture or drag
+    over it to go to a moment.
 
     Where a rule makes a cache throw something away, "break it" keeps it instead: the film shows what is stale then, and
     the lane's model answers the turn's question both ways.
@@ -109,7 +116,8 @@ class CachePlayer(Panel):
                 mask, segments, _ = self._sources[name]
                 blind[name] = blind_trace(trace, self._models[name][0] if name in self._models else as_model(None))
                 self._stale[name] = stale_positions(mask, segments, blind[name])
-        self._films = (frames(self._traces), frames(blind, self._stale))
+        self._films = (frames(self._traces, at_once=AT_ONCE), frames(blind, self._stale, at_once=AT_ONCE))
+        self._first_read = [first_read(film) for film in self._films]
         self._proofs: dict[str, list[StaleTurn]] = {}
         ends = [lane for film in self._films for lane in film[-1].lanes.values()]
         self._most = max(lane.computed for lane in ends)
@@ -121,7 +129,7 @@ class CachePlayer(Panel):
     def _make_controls(self, broken: bool) -> None:
         last = max(map(len, self._films)) - 1
         self.player = w.Play(min=0, max=last, value=0, interval=MILLISECONDS)
-        self.step = w.IntSlider(min=0, max=last, value=0, description="Step", layout=w.Layout(width="420px"))
+        self.step = w.IntSlider(min=0, max=last, value=0, description="Step", layout=w.Layout(width="300px"))
         self.back = w.Button(description="Back", icon="step-backward", layout=w.Layout(width="90px"))
         self.forward = w.Button(description="Step", icon="step-forward", layout=w.Layout(width="90px"))
         names = " and ".join(self._stale)
@@ -133,23 +141,33 @@ class CachePlayer(Panel):
             indent=False,
             layout=w.Layout(width="auto"),
         )
-        self.picture, self.bars, self.proof = w.HTML(), w.HTML(), w.HTML()
+        self.picture, self.scrubber, self.bars, self.proof = Surface(), Surface(), w.HTML(), w.HTML()
+        for wide in (self.picture, self.bars):
+            wide.layout = w.Layout(overflow="auto")
+        for surface in (self.picture, self.scrubber):
+            surface.on_pick(self._picked)
         self._link = w.jslink((self.player, "value"), (self.step, "value"))
         self.step.observe(lambda _: self._redraw(), "value")
         self.breaker.observe(lambda _: self._redraw(), "value")
         self.back.on_click(lambda _: self._move(-1))
         self.forward.on_click(lambda _: self._move(1))
         bar = w.HBox([self.player, self.back, self.forward, self.step], layout=w.Layout(flex_flow="row wrap"))
-        self.box.children = [
+        self.box.children = [  # what changes its height stands below what the mouse may be dragged over
             self._style,
+            self.picture,
+            self.scrubber,
             bar,
             self.breaker,
-            self._error,
             self._status,
-            self.picture,
+            self._error,
             self.proof,
             self.bars,
         ]
+
+    def _picked(self, pick: Pick) -> None:
+        step = picked_index(pick, "step", below=len(self.film))
+        if step is not None:
+            self.step.value = step
 
     def _move(self, steps: int) -> None:
         self.step.value = min(max(self.step.value + steps, 0), self.step.max)
@@ -162,7 +180,11 @@ class CachePlayer(Panel):
     @property
     def frame(self) -> Frame:
         """The step that is shown."""
-        return self.film[min(int(self.step.value), len(self.film) - 1)]
+        return self.film[self._now]
+
+    @property
+    def _now(self) -> int:
+        return min(int(self.step.value), len(self.film) - 1)
 
     def _redraw(self) -> None:
         frame, broken = self.frame, bool(self.breaker.value)
@@ -175,8 +197,11 @@ class CachePlayer(Panel):
                     sentences.append(describe_stale(turn, name))
                     proofs.append(str(stale_proof(turn, name)))
         self._say(" ".join(sentences))
-        strip = cache_strip(frame, self.dialogue, most=self._most, blind=broken, scope=f"strip-{self.box.model_id}")
-        put(self.picture, str(strip))
+        scope = f"strip-{self.box.model_id}"
+        steps = self._first_read[broken]
+        strip = cache_strip(frame, self.dialogue, most=self._most, blind=broken, scope=scope, steps=steps)
+        put(self.picture, _legible(strip))
+        put(self.scrubber, str(cache_scrubber(self.film, self._now)))
         put(self.proof, "".join(proofs))
         lanes = {name: lane.spent for name, lane in frame.lanes.items()}
         drawn = turn_bars(
@@ -187,7 +212,7 @@ class CachePlayer(Panel):
             now=frame.turn or None,
             scope=f"bars-{self.box.model_id}",
         )
-        put(self.bars, str(drawn))
+        put(self.bars, _legible(drawn))
 
     def _proof(self, name: str, turn: int) -> StaleTurn | None:
         """A turn's question answered both ways; ``None``, with a message in place, where no model can."""
@@ -213,6 +238,11 @@ class CachePlayer(Panel):
         figure = cache_figure(self.film[-1], self.dialogue)
         figure.alt = f"Cache player, last step. {figure.alt}"
         return figure
+
+
+def _legible(picture: str) -> str:
+    """A picture that does not shrink until nobody can read it."""
+    return f'<div style="min-width:{LEGIBLE}px">{picture}</div>'
 
 
 def _in_common(dialogues: Sequence[TokenizedDialogue]) -> TokenizedDialogue:

@@ -30,13 +30,15 @@ from mini_ism.views import (
     standalone,
     tokenized,
 )
-from mini_ism.views.svg import FAINT, FONT, INK, bool_grid
+from mini_ism.views.svg import FAINT, FONT, INK, bool_grid, captioned
 from mini_ism.widgets import icons
 from mini_ism.widgets.dialogue_editor import DialogueEditor
 from mini_ism.widgets.edits import grown
-from mini_ism.widgets.panel import EXAMPLE, Panel, heading, put
+from mini_ism.widgets.layout import arrange, group, in_line
+from mini_ism.widgets.panel import EXAMPLE, Panel, put
 from mini_ism.widgets.rule_panel import PRESETS, RulePanel
 from mini_ism.widgets.rule_text import directions, turned
+from mini_ism.widgets.surface import Pick, Surface, picked_index
 
 MOST_TOKENS = 512
 FIRST_ROW = 4
@@ -99,39 +101,42 @@ class MaskExplorer(Panel):
     # -- what is on it --------------------------------------------------------------------------
 
     def _make_controls(self) -> None:
-        wide, label = w.Layout(width="330px"), {"description_width": "76px"}
+        wide, label = w.Layout(width="280px"), {"description_width": "76px"}
         self.turn = w.IntSlider(min=1, max=1, value=1, description="Up to turn", layout=wide, style=label)
         self.row = w.IntSlider(min=0, max=0, value=0, description="Token", layout=wide, style=label)
         self.staircase = w.Checkbox(value=False, description="show how far each row sees, f(j)", indent=False)
         self.save = w.Button(description="Save the picture", icon="download", layout=w.Layout(width="160px"))
-        self.picture, self.strip, self.counters = w.HTML(), w.HTML(), w.HTML()
+        self.picture, self.strip, self.counters = Surface(), Surface(), w.HTML()
         self.small, self.files = w.HTML(), w.HTML()
         self.turn.observe(lambda _: self._redraw(), "value")
         for control in (self.row, self.staircase):
             control.observe(lambda _: self._draw(), "value")
         self.save.on_click(lambda _: self._offer_files())
+        for surface in (self.picture, self.strip):
+            surface.on_pick(self._choose)
 
     def _lay_out(self) -> None:
-        controls = w.VBox(
-            [
-                self._style,
-                w.HTML(icons.STYLE, layout=w.Layout(display="none")),
-                heading("Dialogue"),
-                self.editor.box,
-                heading("Mask"),
-                self.rules.box,
-                heading("The same dialogue under the three rules"),
-                self.small,
-            ],
-            layout=w.Layout(flex="0 0 350px", margin="0 16px 0 0", overflow="visible"),
-        )
-        choices = w.HBox([self.turn, self.row], layout=w.Layout(flex_flow="row wrap"))
-        extras = w.HBox([self.staircase, self.save, self.files], layout=w.Layout(flex_flow="row wrap"))
-        view = w.VBox(
-            [choices, self._error, self._status, self.strip, self.picture, extras, self.counters],
-            layout=w.Layout(flex="1 1 520px", min_width="0", overflow="visible"),
-        )
-        self.box.children = [w.HBox([controls, view], layout=w.Layout(flex_flow="row wrap", overflow="visible"))]
+        self.box.children = [
+            self._style,
+            w.HTML(icons.STYLE, layout=w.Layout(display="none")),
+            *arrange(
+                self.box,
+                controls=[group("Mask", self.rules.box)],
+                view=[
+                    in_line(self.turn, self.row),
+                    self._error,
+                    self._status,
+                    self.strip,
+                    self.picture,
+                    in_line(self.staircase, self.save, self.files),
+                    self.counters,
+                ],
+                sources=[
+                    group("The same dialogue under the three rules", self.small),
+                    group("Dialogue", self.editor.box),
+                ],
+            ),
+        ]
 
     # -- what happens ---------------------------------------------------------------------------
 
@@ -163,6 +168,14 @@ class MaskExplorer(Panel):
         if rule == self.rule.value:
             self._redraw()
         self.rule.value = rule
+
+    def _choose(self, pick: Pick) -> None:
+        """A token was clicked: in the map a row or, where there is none, a column."""
+        for name in ("token", "row", "column"):
+            token = picked_index(pick, name, below=len(self._now[1].dialogue))
+            if token is not None:
+                self.row.value = token
+                return
 
     def _redraw(self) -> None:
         if self._quiet:
@@ -265,7 +278,10 @@ class MaskExplorer(Panel):
     @staticmethod
     def _three(shown: _Shown) -> str:
         cell = round(104 / len(shown.dialogue), 3)
-        maps = (bool_grid(shown.presets[name].numpy(), name, shown.dialogue.ids, cell) for name in COURSE_MASKS)
+        maps = (
+            captioned(bool_grid(shown.presets[name].numpy(), name, shown.dialogue.ids, cell), name)
+            for name in COURSE_MASKS
+        )
         return f'<div style="display:flex;gap:14px">{"".join(maps)}</div>'
 
     # -- the picture to take away ---------------------------------------------------------------

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from html import escape
 
 import ipywidgets as w
 
 from mini_ism.masks import MASKS, get_mask
+from mini_ism.views.svg import FAINT, FONT
 from mini_ism.widgets.icons import icon_button
 from mini_ism.widgets.panel import put
 from mini_ism.widgets.rule_text import ism_options, with_ism_options
@@ -22,6 +24,12 @@ PRESETS = {
     "own segment only": "causal & same_segment",
 }
 OWN = "your own rule"
+HINT = (
+    f'<div style="{FONT};font-size:12px;line-height:1.4;color:{FAINT};margin:0 0 4px 84px;max-width:240px">'
+    f"Write it as in Python: {escape('(kv <= q) | (s.id[q] == s.id[kv])')}, joined by &amp; | ~. "
+    "Names work, too: causal | same_query</div>"
+)
+"""What the Rule box takes, in two sentences below it."""
 JOINS = {"| either": "({}) | {}", "& both": "({}) & {}", "& ~ not": "({}) & ~{}"}
 
 
@@ -41,7 +49,8 @@ class RulePanel:
         self._quiet = False
         self._names = {get_mask(text).name: preset for preset, text in PRESETS.items()}
         self.preset = w.Dropdown(options=[*PRESETS, OWN], description="Preset", layout=wide, style=label)
-        self.rule = w.Text(value=rule, description="Rule", layout=wide, style=label)
+        self.rule = w.Text(value=rule, description="Rule", placeholder="kv <= q", layout=wide, style=label)
+        self.hint = w.HTML(HINT)
         self.join = w.Dropdown(options=list(JOINS), description="Compose", layout=w.Layout(width="168px"), style=label)
         self.part = w.Dropdown(options=sorted(MASKS), value="same_segment", layout=w.Layout(width="122px"))
         self.apply = icon_button("plus", "Join this mask to the rule", width="36px")
@@ -53,7 +62,7 @@ class RulePanel:
         for control in (self.sink, self.system_as_query):
             control.observe(lambda _: self._set_options(), "value")
         composed = w.HBox([self.join, self.part, self.apply])
-        self.box = w.VBox([self.preset, self.rule, composed, self.sink, self.system_as_query])
+        self.box = w.VBox([self.preset, self.rule, self.hint, composed, self.sink, self.system_as_query])
 
     def _pick(self) -> None:
         """A preset was chosen: write its rule."""

@@ -11,18 +11,21 @@ from typing import Any
 import ipywidgets as w
 import torch
 
-from mini_ism.checkpoints import CheckpointError
 from mini_ism.evaluation import CONTROL_SKILLS
 from mini_ism.masks import COURSE_MASKS, get_mask
 from mini_ism.metrics import Measurement
 from mini_ism.training import TrainingConfig
 from mini_ism.views.curves import AGAINST, curve_figure, curve_picture, curves
 from mini_ism.views.figures import Figure
+from mini_ism.views.tables import Table
 from mini_ism.widgets.panel import Panel, put
+from mini_ism.widgets.sample_answers import answers_html, answers_table
+from mini_ism.widgets.surface import Surface
 from mini_ism.widgets.training_worker import TrainingWorker
 
 REDRAW_SECONDS = 0.4  # between two redraws while it trains
 ANSWERS: dict[str, tuple[str, ...] | None] = {"control skills": CONTROL_SKILLS, "all skills": None}
+"""Whose answers the second curve counts; runs on skills of their own have no others."""
 OPENINGS = {
     "ready": "Ready: press Start",
     "running": "Training",
@@ -38,8 +41,9 @@ OPEN: dict[Path, TrainingWorker] = {}
 class TrainingMonitor(Panel):
     """Live curves of runs that train in turn in a thread, with buttons to start, pause, resume and stop.
 
-    The kernel stays free: cells can run, and buttons work, while it trains. All is saved in a folder after every few
-    steps; a monitor that is opened on the same folder goes on from there, in the same kernel or another.
+    Below the curves stand a few questions with what each model answers now: asked before the first step, and again at
+    each validation. The kernel stays free: cells can run, and buttons work, while it trains. All is saved in a folder
+    after every few steps; a monitor that is opened on the same folder goes on from there, in this kernel or another.
 
     Args:
         configs: what to train, by name; default: the three masks, few steps.
@@ -51,8 +55,8 @@ class TrainingMonitor(Panel):
         worker: the :class:`~mini_ism.widgets.training_worker.TrainingWorker` behind it.
 
     Raises:
-        ValueError: no config, an unknown mask, or a name that is no folder's. (What is wrong with the folder itself is
-            shown in place.)
+        ValueError: no config, an unknown mask, or a name that is no folder's. (What is wrong with the folder itself,
+            and a mask that cannot be trained, is shown in place.)
     """
 
     def __init__(
@@ -87,18 +91,21 @@ class TrainingMonitor(Panel):
             description="Against",
             layout=w.Layout(width="260px"),
         )
-        self.answers = w.Dropdown(options=[*ANSWERS], description="Answers of", layout=w.Layout(width="240px"))
+        own = all(config.skills != "all" for config in self.worker.configs.values())
+        self.answers = w.Dropdown(
+            options=["all skills"] if own else [*ANSWERS], description="Answers of", layout=w.Layout(width="240px")
+        )
         self.bars = {
             name: w.IntProgress(
                 min=0,
                 max=config.steps,
                 description=name,
-                style={"description_width": "110px"},
-                layout=w.Layout(width="420px"),
+                style={"description_width": "70px"},
+                layout=w.Layout(width="260px"),
             )
             for name, config in self.worker.configs.items()
         }
-        self.picture = w.HTML()
+        self.picture, self.samples = Surface(), w.HTML()
         self.go.on_click(lambda _: self._go_or_pause())
         self.halt.on_click(lambda _: self.stop())
         self.over.on_click(lambda _: self._start_over())
@@ -110,9 +117,10 @@ class TrainingMonitor(Panel):
             w.HBox([self.go, self.halt, self.over], layout=wrap),
             self._error,
             self._status,
-            w.VBox(list(self.bars.values())),
+            w.HBox(list(self.bars.values()), layout=wrap),
             w.HBox([self.against, self.answers], layout=wrap),
             self.picture,
+            self.samples,
         ]
 
     def _take_over(self) -> None:
@@ -124,11 +132,11 @@ class TrainingMonitor(Panel):
         self._try(self.worker.open)
 
     def _try(self, action: Any) -> None:
-        """Do something with the folder; an error is shown in place."""
+        """Do something with the folder; an error, such as a mask that cannot be trained, is shown in place."""
         self._complain("")
         try:
             action()
-        except (CheckpointError, OSError) as error:
+        except (ValueError, OSError) as error:
             self.worker.error, self.worker.state = error, "failed"
 
     # -- what one can ask of it -----------------------------------------------------------------
@@ -167,6 +175,11 @@ class TrainingMonitor(Panel):
         return self.worker.metrics
 
     @property
+    def sample_answers(self) -> Table:
+        """A few questions of the validation split, the right answers, and what each model answered last."""
+        return answers_table(self.worker.questions, self.worker.answers)
+
+    @property
     def state(self) -> str:
         """``"ready"``, ``"running"``, ``"paused"``, ``"stopped"``, ``"done"`` or ``"failed"``."""
         return self.worker.state
@@ -201,6 +214,7 @@ class TrainingMonitor(Panel):
             for name, run in worker.runs.items():
                 put(self.bars[name], run.progress.step)
             put(self.picture, str(curve_picture(self.metrics, **self._view)))
+            put(self.samples, answers_html(self.sample_answers) if worker.answers else "")
             begun = any(run.progress.step for run in worker.runs.values())
             self._set_buttons(state, asked, begun)
             opening = OPENINGS[state]

@@ -13,14 +13,14 @@ from typing import Literal
 import torch
 
 from mini_ism.checkpoints import MODEL
+from mini_ism.checks import whole_number
 from mini_ism.metrics import Measurement
+from mini_ism.run_files import FILES
 from mini_ism.training import Run, TrainingConfig
+from mini_ism.widgets.sample_answers import Question, ask, pick_questions
 
 State = Literal["ready", "running", "paused", "stopped", "done", "failed"]
 Wish = Literal["run", "pause", "stop"]
-
-FILES = ("state.safetensors", "metrics.jsonl", "model.safetensors")
-"""What a run leaves in its folder."""
 
 
 class _TurnIsOver(KeyboardInterrupt):
@@ -41,6 +41,10 @@ class TrainingWorker:
         device: where to compute.
         changed: called from the worker's thread (or the caller's) whenever there is something new to show.
 
+    Attributes:
+        questions: a few of the first run's validation dialogues, which every model is asked at each validation.
+        answers: what each run's model answered last, by the run's name.
+
     Raises:
         ValueError: a name that is no plain folder name, or ``turn`` is below 1.
     """
@@ -57,11 +61,11 @@ class TrainingWorker:
         for name in configs:
             if not name.strip() or Path(name).name != name or name == "..":
                 raise ValueError(f"a run is called {name!r}, but its name is a folder's: use letters, digits, - and _")
-        if turn < 1:
-            raise ValueError(f"turn must be at least 1 step, got {turn}")
         self.configs, self.folder = dict(configs), Path(folder)
-        self.turn, self.device, self.changed = turn, device, changed
+        self.turn, self.device, self.changed = whole_number("turn", turn, 1), device, changed
         self.runs: dict[str, Run] = {}
+        self.questions: list[Question] = []
+        self.answers: dict[str, list[str]] = {}
         self.state: State = "ready"
         self.wish: Wish = "stop"
         self.error: Exception | None = None
@@ -73,11 +77,15 @@ class TrainingWorker:
         """Read the runs from their folders, or begin them.
 
         Raises:
-            CheckpointError, OSError: a folder holds something else, or cannot be read.
+            ValueError: a folder holds something else, or a mask cannot be trained.
+            OSError: a folder cannot be read.
         """
         self.runs = {
             name: Run(config, self.folder / name, self.device, half=False) for name, config in self.configs.items()
         }
+        first = next(iter(self.runs.values()), None)
+        self.questions = pick_questions(first.source.scored(first.config)) if first else []
+        self.answers = {name: ask(run, self.questions) for name, run in self.runs.items()}
         if self._furthest_behind() is None:
             self.state = "done"
 
@@ -196,6 +204,8 @@ class TrainingWorker:
         goal = (run.progress.step // self.turn + 1) * self.turn
 
         def report(line: Measurement) -> None:
+            if "exact" in line:
+                self.answers = {**self.answers, run.folder.name: ask(run, self.questions)}
             self.changed()
             if line["step"] < run.config.steps and (line["step"] >= goal or self.wish != "run"):
                 raise _TurnIsOver

@@ -32,7 +32,18 @@ from playwright.sync_api import (
 
 from tools.jupyter_env import fresh_environment
 
-__all__ = ["CHROMIUM_ARGUMENTS", "PATIENCE", "LabPage", "LabServer", "each", "find_chromium", "sliders", "until"]
+__all__ = [
+    "CHROMIUM_ARGUMENTS",
+    "PATIENCE",
+    "LabPage",
+    "LabServer",
+    "each",
+    "find_chromium",
+    "map_cell",
+    "sliders",
+    "tab_stops",
+    "until",
+]
 
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
@@ -355,6 +366,33 @@ class LabPage:
 def sliders(of: Locator) -> Locator:
     """The handles of the sliders, which take keys; those of ipywidgets 7 do not say that they are sliders."""
     return of.locator("[role=slider], .ui-slider-handle")
+
+
+def tab_stops(widget: Locator, target: Locator, most: int = 40) -> int:
+    """How many times Tab must be pressed from just before a widget until a target in it has the focus.
+
+    Raises:
+        AssertionError: it is not among the first ``most``.
+    """
+    widget.locator("button:enabled, input:enabled, select, textarea, [tabindex='0']").first.focus()
+    for stops in range(1, most + 1):
+        if target.evaluate("element => element === document.activeElement"):
+            return stops
+        widget.page.keyboard.press("Tab")
+    raise AssertionError(f"{target} has no focus after {most} tab stops")
+
+
+def map_cell(widget: Locator, row: int, column: int) -> tuple[float, float]:
+    """Where the middle of a cell of a widget's map lies in the window; the map is scrolled into view."""
+    widget.locator(".mi-row").nth(row).scroll_into_view_if_needed()
+    x, y = widget.evaluate(
+        """(widget, [row, column]) => {
+            const rows = widget.querySelectorAll('.mi-row'), box = rows[row].getBoundingClientRect();
+            return [box.left + (column + .5) * box.width / rows.length, box.top + box.height / 2];
+        }""",
+        [row, column],
+    )
+    return x, y
 
 
 def until(holds: Callable[[], bool], what: str, page: Page) -> None:

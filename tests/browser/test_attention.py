@@ -10,7 +10,7 @@ from playwright.sync_api import Error, Locator, expect
 
 from mini_ism.views.attention_colours import coloured
 from mini_ism.views.styles import DARK, LIGHT
-from tests.browser.harness import PATIENCE, LabPage, sliders, until
+from tests.browser.harness import PATIENCE, LabPage, map_cell, sliders, tab_stops, until
 
 NAME = "05_attention_maps"
 MAP = "svg:has(.mi-outline)"
@@ -25,14 +25,7 @@ def explorer(lab: LabPage) -> Locator:
 
 def painted(lab: LabPage, explorer: Locator, row: int, column: int) -> Colour:
     """The colour in the middle of a cell of the map."""
-    explorer.locator(f"{MAP} .mi-row").nth(row).scroll_into_view_if_needed()
-    x, y = explorer.evaluate(
-        """(widget, [row, column]) => {
-            const rows = widget.querySelectorAll('.mi-row'), box = rows[row].getBoundingClientRect();
-            return [box.left + (column + .5) * box.width / rows.length, box.top + box.height / 2];
-        }""",
-        [row, column],
-    )
+    x, y = map_cell(explorer, row, column)
     lab.page.mouse.move(0, 0)  # hovering tints a row
     png = lab.page.screenshot(clip={"x": x - 0.5, "y": y - 0.5, "width": 1, "height": 1})
     return tuple(Image.open(BytesIO(png)).convert("RGB").getpixel((0, 0)))  # type: ignore[arg-type]
@@ -79,7 +72,7 @@ def test_tokens_heads_and_views_in_both_themes(lab: LabPage, explorer: Locator) 
     """By keyboard and mouse: the cell that the status line names has the colour of its share, and hidden ones none."""
     said = explorer.get_by_role("status")
     last = explorer.locator(f"{MAP} .mi-row").count() - 1
-    layer, head, token = (sliders(explorer).nth(n) for n in range(3))
+    token, layer, head = (sliders(explorer).nth(n) for n in range(3))
     for theme, colours in (("light", LIGHT), ("dark", DARK)):
         lab.set_theme(theme)  # type: ignore[arg-type]
         explorer.get_by_role("button", name="own mask").click()
@@ -140,9 +133,42 @@ def test_rules_models_and_messages(lab: LabPage, explorer: Locator) -> None:
     expect(explorer.locator("svg b")).to_have_count(0)
     explorer.get_by_role("button", name="Remove a turn").click()
     expect(explorer.locator("textarea")).to_have_count(2)
-    token = sliders(explorer).nth(2)
+    token = sliders(explorer).nth(0)
     token.focus()
     token.press("End")
     rows = explorer.locator(f"{MAP} .mi-row")  # fewer as soon as the turn is gone from the picture
     until(lambda: f"({rows.count() - 1}) looks at" in said.inner_text(), "the last token of the shorter talk", lab.page)
+    assert clean(lab)
+
+
+@pytest.mark.colab
+def test_the_pictures_answer_to_the_mouse_and_the_keyboard(lab: LabPage, explorer: Locator) -> None:
+    """It opens on the marker; hovering says a cell's share; heads and tokens are chosen by a click, or by keys."""
+    said, tip, keys = explorer.get_by_role("status"), lab.page.locator(".mi-tip"), lab.page.keyboard
+    expect(said).to_contain_text("‹assistant›")
+    marker, column, share = told(said)
+    token = sliders(explorer).nth(0)
+    assert tab_stops(explorer, token) <= 12
+
+    lab.page.mouse.move(*map_cell(explorer, marker, column))
+    expect(tip).to_have_text(re.compile(rf"^‹assistant› \({marker}\) reads .* \({column}\): {share:.0%}$"))
+    expect(explorer.locator(".mi-band")).to_have_count(2)
+    lab.screenshot("attention_hover", explorer)
+    lab.page.mouse.click(*map_cell(explorer, 3, 1))
+    expect(said).to_contain_text("(3) looks at")
+    explorer.locator("[data-pick=head]").nth(0).click()
+    expect(said).to_contain_text("layer 1, head 1,")
+    keys.press("ArrowRight")  # the thumbnails have the focus
+    keys.press("ArrowDown")
+    keys.press("Enter")
+    expect(said).to_contain_text("layer 2, head 2,")
+
+    explorer.get_by_role("button", name="lines").click()
+    lines = explorer.locator(".mi-line")
+    expect(lines.first).to_be_attached()
+    lab.screenshot("attention_lines", explorer)
+    explorer.locator("[data-side=left][data-token='5']").click()
+    expect(said).to_contain_text("(5) looks at")
+    explorer.locator("[data-side=right][data-token='4']").hover()
+    expect(tip).to_contain_text(re.compile(r"\(5\) reads .* \(4\): \d+%"))
     assert clean(lab)

@@ -126,6 +126,35 @@ def test_the_player_by_keyboard_and_mouse(small_lab: LabPage) -> None:
 
 
 @pytest.mark.colab
+def test_a_click_and_a_drag_go_to_a_moment_on_a_narrow_page(small_lab: LabPage) -> None:
+    lab = small_lab
+    player = run(lab, "player", "mi-cache")
+    said, mouse = player.get_by_role("status"), lab.page.mouse
+    lab.page.set_viewport_size({"width": 800, "height": 1000})
+    line = player.locator('[data-drag="film"]')
+    line.scroll_into_view_if_needed()
+    assert line.locator("[data-step]").last.is_visible()  # as wide as the page, whatever that is
+    box = line.bounding_box()
+    assert box is not None
+    height = box["y"] + box["height"] - 8
+    mouse.move(box["x"] + box["width"] - 3, height)
+    mouse.down()
+    expect(said).to_contain_text("Turn 2, the answer is written")
+    mouse.move(box["x"] + box["width"] / 2, height, steps=5)
+    mouse.move(box["x"] + 1, height, steps=5)
+    mouse.up()
+    expect(said).to_contain_text("Nothing has been read yet")
+    player.locator('[data-token="0"]').click()
+    expect(said).to_contain_text("Turn 1, the question is read. causal reads 4; prefix reads 4; ism reads 4.")
+    lab.page.keyboard.press("ArrowRight")  # the next token is of the same step
+    for _ in range(4):
+        lab.page.keyboard.press("ArrowRight")
+    expect(said).to_contain_text("Tokens computed so far: causal 8, prefix 8, ism 8")
+    lab.screenshot("player_narrow", player)
+    assert_clean(lab)
+
+
+@pytest.mark.colab
 def test_the_film_plays_and_pauses(small_lab: LabPage) -> None:
     player = run(small_lab, "film", "mi-cache")
     said = player.get_by_role("status")
@@ -181,14 +210,6 @@ def test_the_chat_by_keyboard_and_mouse(small_lab: LabPage) -> None:
     lab.page.keyboard.press("Enter")
     expect(said).to_contain_text("Nobody has said anything")
     expect(bars).to_have_count(0)
-    assert_clean(lab)
-
-
-def test_the_notebook_shows_pictures_before_it_runs(lab: LabPage) -> None:
-    lab.open_notebook(NAME)
-    pictures = lab.page.locator(".jp-OutputArea-output img")
-    expect(pictures).to_have_count(3)  # a mask, the player, the chat; drawn when there is time
-    assert all(picture.evaluate("image => image.naturalWidth") > 200 for picture in pictures.all())
     assert_clean(lab)
 
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, expect
 
-from tests.browser.harness import LabPage, sliders
+from tests.browser.harness import LabPage, map_cell, sliders, tab_stops
 
 NAME = "01_masks"
 
@@ -30,18 +30,13 @@ def pixel(png: bytes) -> tuple[int, int, int]:
 
 def cell_colour(lab: LabPage, explorer: Locator, row: int, column: int) -> str:
     """What a cell of the map is painted as: "back", "ahead", "hidden", by the nearest of the theme's colours."""
-    drawn = explorer.locator("svg[aria-label^=Mask]")
-    drawn.scroll_into_view_if_needed()
-    point = drawn.evaluate(
-        """(svg, [row, column]) => {
-            const rows = svg.querySelectorAll('.mi-row'), box = rows[row].getBoundingClientRect();
-            const x = box.left + (column + .5) * box.width / rows.length, y = box.top + box.height / 2;
+    x, y = map_cell(explorer, row, column)
+    colours = explorer.locator("svg[aria-label^=Mask]").evaluate(
+        """svg => {
             const style = getComputedStyle(svg);
-            return [x, y, ...['back', 'ahead', 'hidden'].map(name => style.getPropertyValue('--mi-' + name))];
-        }""",
-        [row, column],
+            return ['back', 'ahead', 'hidden'].map(name => style.getPropertyValue('--mi-' + name));
+        }"""
     )
-    x, y, *colours = point
     lab.page.mouse.move(0, 0)  # hovering tints a row
     shown = pixel(lab.page.screenshot(clip={"x": x - 0.5, "y": y - 0.5, "width": 1, "height": 1}))
     wanted = {
@@ -163,4 +158,46 @@ def test_both_themes_paint_the_same_cells_in_their_own_colours(lab: LabPage, exp
         assert cells == ["back", "ahead", "hidden"]
         seen[theme] = explorer.locator("svg[aria-label^=Mask]").screenshot()
     assert seen["light"] != seen["dark"]
+    assert clean(lab)
+
+
+@pytest.mark.colab
+def test_the_map_answers_to_the_mouse_and_the_keyboard(lab: LabPage, explorer: Locator) -> None:
+    said, tip, keys = explorer.get_by_role("status"), lab.page.locator(".mi-tip"), lab.page.keyboard
+    explorer.get_by_label("Preset", exact=True).select_option("causal")
+    expect(explorer.locator("svg[aria-label^='Mask causal:']")).to_be_visible()
+    assert tab_stops(explorer, sliders(explorer).nth(1)) <= 12
+
+    lab.page.mouse.move(*map_cell(explorer, 7, 2))
+    expect(tip).to_contain_text(re.compile(r"\(7\) reads .* \(2\): back"))
+    expect(explorer.locator(".mi-band")).to_have_count(2)
+    expect(explorer.locator("text.mi-lit")).to_have_count(2)
+    lab.screenshot("masks_hover", explorer)
+    lab.page.mouse.move(*map_cell(explorer, 2, 7))
+    expect(tip).to_contain_text(re.compile(r"\(2\) does not see .* \(7\): hidden"))
+    lab.page.mouse.click(*map_cell(explorer, 7, 2))
+    expect(said).to_contain_text("(7) sees 0..7")
+    for key in ("ArrowDown", "ArrowDown", "Enter"):  # the map has the focus, and JupyterLab's cells stay where they are
+        keys.press(key)
+    expect(said).to_contain_text("(9) sees 0..9")
+    explorer.locator("[data-pick=token]").nth(3).click()
+    expect(said).to_contain_text("(3) sees 0..3")
+    assert clean(lab)
+
+
+@pytest.mark.parametrize("width", [800, 533])
+def test_a_narrow_page_has_it_all_in_reach(lab: LabPage, explorer: Locator, width: int) -> None:
+    """At 800 pixels, and at 150% of that, nothing is cut off, and the picture is below what changes it."""
+    lab.page.set_viewport_size({"width": width, "height": 1500})
+    lab.page.keyboard.press("Control+b")  # no side bar
+    picture = explorer.locator("svg[aria-label^=Mask]")
+    picture.scroll_into_view_if_needed()
+    lab.still(f"masks_{width}", explorer)
+    box, widget, slider = (part.bounding_box() for part in (picture, explorer, sliders(explorer).nth(1)))
+    assert box
+    assert widget
+    assert slider
+    assert widget["x"] <= box["x"]
+    assert box["x"] + box["width"] <= widget["x"] + widget["width"] + 1
+    assert 0 < box["y"] - slider["y"] < 400
     assert clean(lab)

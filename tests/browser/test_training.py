@@ -17,7 +17,7 @@ CELLS = (
 from mini_ism.training import TrainingConfig
 from mini_ism.widgets import TrainingMonitor
 
-small = dict(steps=4000, dialogues=2, validate=20, validation=3)
+small = dict(steps=4000, dialogues=2, validate=20, validation_size=3)
 monitor = TrainingMonitor({m: TrainingConfig(mask=m, **small) for m in ("causal", "ism")}, "runs/NAME", turn=2)
 monitor""",
     "monitor.state",

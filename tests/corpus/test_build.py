@@ -6,14 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from mini_ism.corpus.build import build
 from mini_ism.paths import data_dir
 
 
 @pytest.mark.slow
 def test_build_writes_the_committed_files(tmp_path: Path) -> None:
-    pytest.importorskip("rustbpe")
-    from mini_ism.corpus.build import build
-
     written = build(tmp_path)
     assert {path.name for path in written} == {path.name for path in tmp_path.glob("*/*")}
     for path in written:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
+from collections.abc import Callable, Iterable
 from itertools import islice
+from typing import Any
 
+import numpy as np
 import pytest
 
-from mini_ism.corpus import SPLITS, bucket, generate, skill_names
+from mini_ism.corpus import SPLITS, Dialogue, bucket, generate, skill_names
 from tests.corpus.samples import take
 
 # -- determinism ------------------------------------------------------------------------------------------------------
@@ -67,13 +71,29 @@ def test_every_skill_can_be_drawn_alone(skill: str) -> None:
         ({"skills": ["recal"]}, "no skill named 'recal'; there are: .*recall"),
         ({"skills": "recall"}, "give a list of names"),
         ({"skills": []}, "no skill to draw from"),
+        ({"skills": ["recall", "recall"]}, "a skill is named twice in .*; give weights to take it more often"),
         ({"weights": {"recal": 1}}, "no skill named 'recal'"),
-        ({"weights": {"recall": -1}}, "weight of skill 'recall' is -1"),
+        ({"weights": {"recall": -1}}, "weight of skill 'recall' must be at least 0, and finite, got -1"),
+        ({"weights": {"recall": math.nan}}, "weight of skill 'recall' must be at least 0, and finite, got nan"),
         ({"skills": ["recall"], "weights": {"recall": 0}}, "no skill to draw from"),
-        ({"start": -1}, "start is -1"),
-        ({"coined": 2}, "coined is 2"),
+        ({"start": -1}, "start must be at least 0, got -1"),
+        ({"coined": 2}, "coined must be from 0 to 1, got 2"),
+        ({"coined": math.nan}, "coined must be from 0 to 1, got nan"),
     ],
 )
 def test_bad_requests_are_named(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         generate(0, **arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("arguments", [{"seed": 1.0}, {"seed": True}, {"seed": "1"}, {"seed": 1, "start": 2.0}])
+def test_numbers_of_another_type_are_no_other_corpus(arguments: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match="must be a whole number"):
+        generate(**arguments)
+    assert next(generate(np.int64(1))) == next(generate(1))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("whole", [list, tuple, sorted])
+def test_who_asks_for_all_of_an_endless_corpus_is_told(whole: Callable[[Iterable[Dialogue]], object]) -> None:
+    with pytest.raises(ValueError, match=r"never end; take some of them, as in itertools\.islice"):
+        whole(generate(0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
@@ -28,8 +29,12 @@ def test_a_skill_of_ones_own() -> None:
         def recall(rng: random.Random, world: World, size: int) -> list[Turn]:
             return []
 
-    with pytest.raises(ValueError, match="weight of skill 'echo' is -1"):
+    with pytest.raises(ValueError, match="weight of skill 'echo' must be at least 0, and finite, got -1"):
         register_skill(weight=-1)(echo)
+    with pytest.raises(ValueError, match="weight of skill 'echo' must be at least 0, and finite, got nan"):
+        register_skill(weight=math.nan)(echo)
+    with pytest.raises(ValueError, match=r"found by its function's name, and .*lambda.* has none; write it as `def"):
+        register_skill(lambda rng, world, size: [])
 
 
 @pytest.mark.usefixtures("scratch_registry")

@@ -7,13 +7,25 @@ import re
 from collections import Counter
 from itertools import islice
 from pathlib import Path
+from random import Random
 
 import pytest
 
-from mini_ism.corpus import SIZES, SPLITS, Dialogue, bucket, generate, load_split
+from mini_ism.corpus import (
+    SIZES,
+    SPLITS,
+    Dialogue,
+    Turn,
+    World,
+    bucket,
+    generate,
+    load_split,
+    own_dialogues,
+    register_skill,
+)
 from mini_ism.corpus.dialogues import canonical
 from mini_ism.corpus.splits import draw_split, to_jsonl
-from mini_ism.dialogue import encode_dialogue
+from mini_ism.dialogue import encode_dialogue, is_target
 from mini_ism.files import sha256
 from mini_ism.paths import data_dir
 from mini_ism.tokenizer import load_tokenizer
@@ -146,7 +158,20 @@ def test_damaged_split(copied: Path, damage: str) -> None:
         assert part in str(caught.value)
 
 
-@pytest.mark.parametrize("manifest", [b"{", b"[]", b"{}", b'{"splits": {"test": {}}}', b"\xff"])
+def test_a_text_with_other_ends_of_lines_is_read_back(copied: Path) -> None:
+    """``to_jsonl`` writes U+2028 and its like raw, as JSON allows."""
+    text = "one\u2028two\u2029three\x85four\x0cfive"
+    messages = [{"role": "user", "content": text}, {"role": "assistant", "content": "Okay."}]
+    content = to_jsonl([Dialogue(messages, ["ack"])] * 2)
+    (copied / "test.jsonl").write_bytes(content)
+    about = {"splits": {"test": {"sha256": sha256(content), "dialogues": 2}}}
+    (copied / "manifest.json").write_text(json.dumps(about), encoding="utf-8")
+    assert load_split("test", copied) == [Dialogue(messages, ["ack"])] * 2
+
+
+@pytest.mark.parametrize(
+    "manifest", [b"[" * 200_000, b'{"splits": NaN}', b"{", b"[]", b"{}", b'{"splits": {"test": {}}}', b"\xff"]
+)
 def test_damaged_manifest(copied: Path, manifest: bytes) -> None:
     (copied / "manifest.json").write_bytes(manifest)
     with pytest.raises(ValueError, match=r"manifest\.json does not describe the split 'validation'"):
@@ -170,3 +195,26 @@ def test_malformed_line(copied: Path, line: str, message: str) -> None:
     (copied / "manifest.json").write_text(json.dumps({"splits": {"validation": entry}}), "utf-8")
     with pytest.raises(ValueError, match=message):
         load_split("validation", copied)
+
+
+# -- skills of one's own ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("scratch_registry")
+def test_skills_of_ones_own_are_scored_and_the_others_are_not_scored_twice() -> None:
+    assert own_dialogues("validation", 50) == []
+
+    @register_skill(weight=5.0)
+    def colours(rng: Random, world: World, size: int) -> list[Turn]:
+        thing, colour = world.thing(), rng.choice(["red", "green", "blue"])
+        return [Turn(f"The {thing} is {colour}. What colour is the {thing}?", f"{colour.title()}.", "colours")]
+
+    assert own_dialogues("validation", 50, ["recall", "queue"]) == []  # it is not trained on
+    found = own_dialogues("validation", 50)
+    assert found == own_dialogues("validation", 50)
+    assert 0 < len(found) < 50
+    for dialogue in found:
+        answers = [message for message in dialogue.messages if message["role"] == "assistant"]
+        assert [label == "colours" for label in dialogue.skills] == [is_target(answer) for answer in answers]
+        assert "colours" in dialogue.skills
+        assert bucket(dialogue.messages) in SPLITS["validation"].buckets

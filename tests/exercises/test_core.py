@@ -50,16 +50,17 @@ def begun(q: Tensor, kv: Tensor, s: Any) -> Any:
         (functools.partial(int, "4"), "right", "four"),
         (5, "wrong", "not four"),
         (..., "todo", r"replace the \.\.\. in your answer"),
-        (None, "todo", "replace"),
+        (None, "wrong", "your answer is None. Was it made by a function without a `return`"),
         ([4, ...], "todo", "replace"),
-        ({"a": None}, "todo", "replace"),
+        ({"a": ...}, "todo", "replace"),
         (lambda: ..., "todo", "in your function"),
-        (lambda: None, "todo", "in your function"),
+        (lambda: (4, ...), "todo", "in your function"),
+        (lambda: None, "wrong", r"^your function returned None: is a `return` missing\?$"),
         (lambda: 4 + ..., "todo", "in your function"),  # type: ignore[operator]
         ("four", "wrong", "your answer does not fit the task: TypeError"),
         (lambda: "four", "wrong", "your function does not fit the task: TypeError"),
         (lambda: 1 / 0, "wrong", "your function raised ZeroDivisionError: division by zero\nin the line: .*1 / 0"),
-        (lambda x: x, "wrong", "your function raised TypeError: .*missing 1 required positional argument"),
+        (lambda x: x, "wrong", r"your function takes \(x\), but is called with 0 values"),
     ],
 )
 def test_a_check_takes_anything(answer: Any, state: str, message: str) -> None:
@@ -117,13 +118,15 @@ def test_a_verdict_shows_itself() -> None:
     drawn.alt = 'a "figure"'
     shown = wrong("1 < 2 & <script>", yours=picture, target=drawn)._repr_mimebundle_()
     assert shown["text/plain"] == '✗ Not yet right: 1 < 2 & <script>\nyours: yours <b>\ntarget: a "figure"'
-    assert "<script>" not in shown["text/html"]
-    assert 'role="status"' in shown["text/html"]
-    assert shown["text/html"].count("<figcaption") == 2
-    assert 'alt="a &quot;figure&quot;"' in shown["text/html"]
-    ET.fromstring(shown["text/html"].replace("<img ", "<img/><i ").replace('%">', '%"/>'))
+    html = str(shown["text/html"])
+    assert "<script>" not in html
+    assert 'role="status"' in html
+    assert html.count("<figcaption") == html.count("<img") == 2
+    assert 'alt="a &quot;figure&quot;"' in html
+    assert 'alt="yours &lt;b&gt;"' in html
+    ET.fromstring(html.replace('%">', '%"/>'))
     assert str(right("yes.")) == "✓ Right: yes."
-    assert "<figure" not in right("yes.")._repr_mimebundle_()["text/html"]
+    assert "<figure" not in str(right("yes.")._repr_mimebundle_()["text/html"])
 
 
 def test_the_overview_lists_the_course() -> None:

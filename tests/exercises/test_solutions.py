@@ -74,6 +74,13 @@ def test_the_stub_is_not_done(name: str) -> None:
     assert verdict(notebook_of(name), name, ast.unparse(ast.Module(body, []))).state == "todo"
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_stubs_look_alike(name: str) -> None:
+    """A function that returns ``...``, or a value that is ``...``, marked with TODO; and then its check."""
+    stub = r'(def .*:.*\n(    """.*\n)?    return|\w+ =) \.\.\.  # TODO.*\n(\n\n)?check\('
+    assert re.search(rf"^{stub}", tagged(notebook_of(name), "exercise", name).source, re.MULTILINE)
+
+
 @pytest.mark.parametrize("notebook", cells())
 def test_every_tag_names_an_exercise_of_its_notebook(notebook: str) -> None:
     tags = [tag for cell in cells()[notebook] for tag in cell.metadata.get("tags", [])]

@@ -65,7 +65,7 @@ def test_right_answers_pass(name: str, answer: Any) -> None:
         ("lsa-step", lambda a, x, y, v, eta: a + (y - (x @ x.T * v) @ a), "not scaled by eta"),
         ("lsa-step", lambda a, x, y, v, eta: eta * (y - (x @ x.T * v) @ a), "adds it to what the example holds"),
         ("lsa-step", one_by_one, "reads the old `a`"),
-        ("lsa-step", in_place, "changes the `a` that it was given"),
+        ("lsa-step", in_place, "changes `a`, which belongs to its caller"),
         ("lsa-step", lambda a, x, y, v, eta: x.T @ a, r"shape \[6\], but it has \[3\]"),
         ("lsa-step", lambda a, x, y, v, eta: x @ a, "raised RuntimeError"),
         ("causal-rest", lambda x, y: torch.linalg.solve(x @ x.T, y), "least squares"),

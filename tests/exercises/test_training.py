@@ -69,6 +69,7 @@ RIGHT: list[tuple[str, Any]] = [
     ("answer-loss", answer_loss),
     ("learning-rate", rate),
     ("epoch-tokens", epoch),
+    ("break-the-chat", "The cup is in the qzvxkwjyphbcdfghjklm. Where is the cup?"),
 ]
 WRONG: list[tuple[str, Any, str]] = [
     (
@@ -77,7 +78,15 @@ WRONG: list[tuple[str, Any, str]] = [
         r"‹assistant› \(\d+\) should be marked: it predicts the token after it",
     ),
     ("who-predicts", lambda targets: targets.roll(1), r"predicts the token after it"),
-    ("who-predicts", changes_its_input, r"changes the mask that it is given"),
+    ("who-predicts", lambda targets: targets.roll(-1), r"nothing after it to predict; torch\.roll wraps around"),
+    ("who-predicts", lambda targets: targets.roll(-1).int(), r"give True or False for each token; yours holds int32"),
+    ("break-the-chat", 3, r"a text, in quotes; yours is int"),
+    ("break-the-chat", "Where is the cup?", r"two sentences"),
+    ("break-the-chat", "The cup is in the oven. Where is the key?", r"asks for the key, but tells of the cup"),
+    ("break-the-chat", f"The {'cup' * 9} is in the oven. Where is the {'cup' * 9}?", r"27 letters"),
+    ("break-the-chat", "The cup is in the cup. Where is the cup?", r"two different words"),
+    ("break-the-chat", "The cup is in the oven. Where is the cup?", r"answers 'In the oven\.', which is right"),
+    ("who-predicts", changes_its_input, r"changes `targets`, which belongs to its caller"),
     ("answer-loss", lambda z, t, m: F.cross_entropy(z[:-1], t[1:]), r"mean over all tokens"),
     ("answer-loss", lambda z, t, m: F.cross_entropy(z[m], t[m]), r"scores at its own place"),
     ("answer-loss", sum_loss, r"that is the sum|That is the sum"),
@@ -101,6 +110,6 @@ def test_a_wrong_answer_is_told_why(name: str, answer: Callable[..., Any], messa
     assert_wrong(name, answer, message, re.DOTALL)
 
 
-@pytest.mark.parametrize("name", [name for name, _ in RIGHT])
-def test_a_stub_is_not_wrong_but_not_done(name: str) -> None:
-    assert_todo(name, lambda *values: ...)
+@pytest.mark.parametrize(("name", "answer"), RIGHT)
+def test_a_stub_is_not_wrong_but_not_done(name: str, answer: Any) -> None:
+    assert_todo(name, (lambda *values: ...) if callable(answer) else ...)

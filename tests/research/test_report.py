@@ -54,6 +54,23 @@ def results(folder: Path) -> str:
     return report(folder)["RESULTS.md"].decode()
 
 
+@pytest.mark.usefixtures("known")
+def test_a_report_over_no_rows_and_a_check_of_nothing_are_errors(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "RESULTS.md"
+    page.write_text("all that was found", encoding="utf-8")
+    assert main(["report", "--rows", str(tmp_path / "typo"), "--out", str(tmp_path)]) == 1
+    assert f"there are no rows in {tmp_path / 'typo'}, so there is nothing to report" in capsys.readouterr().err
+    assert page.read_text(encoding="utf-8") == "all that was found"
+    run_sweep(get_sweep("toy"), tmp_path, jobs=1)
+    monkeypatch.setattr("research.report.results_dir", lambda: tmp_path)
+    assert main(["check", "--cut", str(tmp_path / "typo")]) == 1
+    assert (
+        f"nothing was checked: no claim has rows both committed and in {tmp_path / 'typo'}" in capsys.readouterr().err
+    )
+
+
 def test_report_and_check(known: Sweep, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="there are no rows in"):
         report(tmp_path)
@@ -159,7 +176,8 @@ def test_the_command_line(
     assert "toy: 4/4" in capsys.readouterr().err
     assert main(["report", "--rows", "rows"]) == 0
     assert (tmp_path / "RESULTS.md").read_text() == results(tmp_path / "rows")
-    assert main(["check"]) == 0  # nothing is committed of the toy: nothing to hold it to
+    assert main(["check"]) == 1  # nothing is committed of the toy: nothing to hold it to
+    assert "nothing was checked: no claim has rows both committed and in" in capsys.readouterr().err
     assert main(["run", "toi"]) == 1
     assert capsys.readouterr().err == "research: unknown sweep 'toi'; known are toy\n"
 

@@ -127,7 +127,7 @@ def test_what_is_in_the_way_is_named(tmp_path: Path) -> None:
     path.write_bytes(whole)
     with pytest.raises(ValueError, match=r"line 1 has a config that sweep 'toy' has no longer: .*'mask': 'ism'"):
         run_sweep(toy_sweep(2, extra=1), tmp_path, jobs=1)
-    with pytest.raises(ValueError, match="jobs must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="jobs must be from 1 to 1024, got 0"):
         run_sweep(sweep, tmp_path, jobs=0)
     with pytest.raises(ValueError, match="the same config twice"):
         replace(sweep, configs=[sweep.configs[0]] * 2)

@@ -14,6 +14,13 @@ def test_rows_are_found_by_name() -> None:
     assert read_rows(Path("no-such-folder") / "words.jsonl") == []
 
 
+def test_no_rows_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "words.jsonl").write_bytes(b'{"config": {}')  # of a run that was killed
+    monkeypatch.setattr("mini_ism.results.rows.results_dir", lambda: tmp_path)
+    with pytest.raises(ValueError, match=r"words\.jsonl holds no rows; restore it, or make them"):
+        load_rows("words")
+
+
 def test_readers_read_every_committed_sweep() -> None:
     """Each reader gives a group for each mask that was run, and a number for each cell of a picture."""
     for name in ("skills", "skills-long", "skills-late"):

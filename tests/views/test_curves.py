@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mini_ism.evaluation import Score
-from mini_ism.views.curves import AGAINST, SMOOTH, curve_figure, curve_picture, curves, progress_figure, ticks
+from mini_ism.views.curves import AGAINST, SMOOTH, curve_figure, curve_picture, curves, progress_figure
 
 
 def lines(count: int, right: int = 1) -> list[dict[str, Any]]:
@@ -87,10 +87,3 @@ def test_a_loss_that_is_no_number_is_said_and_does_not_break_the_picture() -> No
     picture = curve_picture({"ism": bad})
     assert "loss nan" in picture.alt
     assert "NaN" not in ET.fromstring(picture).findall(".//*[@class='mi-curve']")[0].attrib["d"]
-
-
-def test_ticks_are_round() -> None:
-    assert ticks(7.0, 5) == [0, 2, 4, 6]
-    assert ticks(1.0, 5) == [0, 0.2, 0.4, 0.6, 0.8, 1.0]
-    assert ticks(50, 4) == [0, 20, 40]
-    assert ticks(3500, 4) == [0, 1000, 2000, 3000]

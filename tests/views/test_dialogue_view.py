@@ -1,5 +1,6 @@
 """A dialogue token by token: labels, roles, segments, and the coloured view."""
 
+import re
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from mini_ism import encode_dialogue, show_dialogue
 from mini_ism.batching import collate, pack
 from mini_ism.dialogue import EncodedDialogue
 from mini_ism.views import TokenizedDialogue, tokenized
-from mini_ism.views.styles import LIGHT
+from mini_ism.views.styles import EITHER
 from tests.views.drawn import TOKENIZER, messages_of, segmented
 
 
@@ -62,4 +63,12 @@ def test_a_coloured_view_says_all_and_escapes_it(texts: list[str]) -> None:
     html = view._repr_html_()
     assert html.count("<") == html.count(">") == 2 * (len(encoded) + 1)  # the page's own tags only
     assert str(view).count("\x1b[0m") == len(encoded)
-    assert all(LIGHT[message["role"]] in html for message in messages)  # the same colours as in all pictures
+    assert all(EITHER[message["role"]] in html for message in messages)
+
+
+def test_a_dialogue_steers_no_terminal() -> None:
+    messages = [{"role": "user", "content": "\x1b[2Jhi\x07\r there"}]
+    view = show_dialogue(encode_dialogue(messages, TOKENIZER), TOKENIZER)
+    assert r"\x1b[2Jhi\x07\r there" in repr(view)
+    for shown in (repr(view), re.sub(r"\x1b\[[\d;]*m", "", str(view))):  # without the colours of its own
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f]", shown)

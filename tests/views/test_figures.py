@@ -1,21 +1,44 @@
 """Figures for paper: in words as well, and the same bytes twice."""
 
 import base64
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
 from io import BytesIO
 
+import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib import style
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from mini_ism import get_mask
+from mini_ism import get_mask, views
 from mini_ism.cost import plan
+from mini_ism.evaluation import Score
+from mini_ism.exercises.training import _schedule
+from mini_ism.gallery import GALLERY
 from mini_ism.trace import turn_costs
 from mini_ism.views import Figure, mask_figure, png_bytes, turn_cost_figure
+from mini_ism.views.attention_figures import (
+    attention_figure,
+    difference_figure,
+    head_bars_figure,
+    heads_figure,
+    stages_figure,
+    swap_figure,
+)
+from mini_ism.views.curves import curve_figure, progress_figure
 from mini_ism.views.figures import cache_figure
+from mini_ism.views.gallery import gallery_figure
+from mini_ism.views.regression import error_figure, path_figure
+from mini_ism.views.scores import score_figure
+from mini_ism.views.seed_dots import seed_dots_figure
+from mini_ism.views.sweep_figures import interval_figure, seeds_figure
 from mini_ism.views.timeline import frames
 from tests.strategies import segments_of
-from tests.views.drawn import LAYOUT, one_query, segmented
+from tests.views.drawn import LAYOUT, film, one_query, segmented
 
 
 @pytest.mark.slow
@@ -66,3 +89,70 @@ def test_a_mask_that_does_not_fit_its_dialogue_is_refused() -> None:
         mask_figure({"ism": np.eye(3)}, one_query(["a", "b"]))
     with pytest.raises(ValueError, match="row 2 is not a position"):
         mask_figure(np.eye(2), one_query(["a", "b"]), row=2)
+
+
+# -- in any style ----------------------------------------------------------------------------------
+
+SCORE, QUALITY = Score(3, 4), {"ism": (0.5, 0.4, 0.6), "causal": (0.7, 0.6, 0.8)}
+EXACT = {"recall": [1, 2], "ack": [1, 2]}
+METRICS = {"ism": [{"step": n, "tokens": n, "seen": n, "loss": 1 / n, "exact": EXACT} for n in (100, 200)]}
+DIALOGUE = one_query(["a", "$b_0", "c"])
+SEEN = np.tri(3, dtype=bool)
+HEAD, OTHER = (SEEN / 3.0, SEEN), (np.eye(3), SEEN)
+TITLES = ("ism", "causal")
+HEADS = np.stack([[HEAD[0], OTHER[0]]])  # [layers, H, T, T]
+DRAWN: dict[str, Callable[[], Figure]] = {
+    "attention_figure": lambda: attention_figure({"a": HEAD, "b": OTHER}, DIALOGUE, row=1),
+    "cache_figure": lambda: cache_figure(film()[0][-1], film()[1]),
+    "curve_figure": lambda: curve_figure(METRICS),
+    "difference_figure": lambda: difference_figure(HEAD, OTHER, DIALOGUE, titles=TITLES, row=1),
+    "error_figure": lambda: error_figure({"ism": np.ones((2, 2))}, [0, 1], x_label="layers"),
+    "gallery_figure": lambda: gallery_figure(GALLERY[:2]),
+    "head_bars_figure": lambda: head_bars_figure({"ism": np.ones((1, 2)) / 2}, ylabel="ahead"),
+    "heads_figure": lambda: heads_figure(HEADS, SEEN, [["a", "b"]], title="Heads"),
+    "interval_figure": lambda: interval_figure({"one": QUALITY, "two": QUALITY}, x_label="right"),
+    "mask_figure": lambda: mask_figure({"a": SEEN, "b": ~SEEN}, DIALOGUE, row=1, staircase=True),
+    "path_figure": lambda: path_figure({"ism": np.eye(2)}, np.eye(2), [1.0, 2.0], [1.0, 1.0]),
+    "progress_figure": lambda: progress_figure(METRICS),
+    "score_figure": lambda: score_figure({"ism": {"recall": SCORE}}),
+    "seed_dots_figure": lambda: seed_dots_figure({"one": {"ism": [0.5, 0.6]}}, y_label="right"),
+    "seeds_figure": lambda: seeds_figure({"ism": [[(1, 0.5), (2, 0.6)]]}, x_label="steps", y_label="right"),
+    "stages_figure": lambda: stages_figure(np.ones(3), SEEN[1], HEAD[0][1], DIALOGUE, 1),
+    "swap_figure": lambda: swap_figure(HEAD, OTHER, DIALOGUE, titles=TITLES, heading="Swap"),
+    "turn_cost_figure": lambda: turn_cost_figure({"ism": turn_costs(plan("ism", segments_of(LAYOUT)))}),
+    "the exercises' _schedule": lambda: _schedule([0.1, 0.2], "yours"),
+}
+"""Every figure of the package, with little in it."""
+
+
+def test_every_figure_is_among_them() -> None:
+    names = [f"{views.__name__}.{each.name}" for each in pkgutil.iter_modules(views.__path__)]
+    found = {
+        name
+        for module in map(importlib.import_module, names)
+        for name, each in inspect.getmembers(module, inspect.isfunction)
+        if inspect.signature(each).return_annotation == "Figure" and not name.startswith("_")
+    }
+    assert found == {name for name in DRAWN if " " not in name}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_figure_looks_the_same_in_any_style(name: str) -> None:
+    plain = png_bytes(DRAWN[name](), dpi=40)
+    with style.context(["dark_background", {"text.usetex": True, "font.size": 30, "axes.grid": True}]):
+        assert png_bytes(DRAWN[name](), dpi=40) == plain
+        assert mpl.rcParams["font.size"] == 30, "a reader's style is left as it was"
+
+
+def test_a_figure_that_matplotlib_saves_has_its_own_paper() -> None:
+    def corner(**options: bool) -> tuple[int, ...]:
+        file = BytesIO()
+        mask_figure(SEEN, DIALOGUE).savefig(file, **options)
+        with Image.open(file) as picture:
+            pixel = picture.getpixel((0, 0))
+        assert isinstance(pixel, tuple)
+        return pixel
+
+    with style.context("dark_background"):
+        assert corner() == (255, 255, 255, 255)
+        assert corner(transparent=True)[3] == 0

@@ -1,16 +1,28 @@
 """Pictures show themselves, in a notebook and as files of their own."""
 
+import re
 import xml.etree.ElementTree as ET
+from base64 import b64decode
+from html import unescape
 
 import numpy as np
 import pytest
 
 from mini_ism import get_mask
-from mini_ism.views import TokenizedDialogue, mask_map, standalone
-from mini_ism.views.picture import bundle
+from mini_ism.blind_cache import answer_blindly
+from mini_ism.exercises.core import wrong
+from mini_ism.views import TokenizedDialogue, mask_map, row_strip, stale_proof, standalone
+from mini_ism.views.picture import Picture, bundle
 from mini_ism.views.styles import DARK, LIGHT
+from mini_ism.views.svg import captioned
+from mini_ism.widgets.panel import EXAMPLE
+from tests.small_models import small
 from tests.strategies import segments_of
 from tests.views.drawn import one_query
+
+
+def html_of(picture: Picture) -> str:
+    return str(picture._repr_mimebundle_()["text/html"])
 
 
 def test_a_bundle_without_a_widget_has_no_view() -> None:
@@ -20,9 +32,35 @@ def test_a_bundle_without_a_widget_has_no_view() -> None:
 
 
 def test_a_picture_shows_itself() -> None:
-    drawn = mask_map(np.eye(2), one_query(["a", "b"]), title="eye", row=1)
-    assert drawn._repr_mimebundle_() == {"text/plain": drawn.alt, "text/html": str(drawn)}
-    assert drawn.alt == "eye: 2 of 4 pairs are visible, 0 look ahead; b (1) sees 1 (1 of 2)"
+    drawn = mask_map(np.eye(2), one_query(["a", "<b>"]), title="eye", row=1)
+    data = drawn._repr_mimebundle_()
+    assert data["text/plain"] == drawn.alt
+    assert drawn.alt == "eye: 2 of 4 pairs are visible, 0 look ahead; <b> (1) sees 1 (1 of 2)"
+    found = re.fullmatch(r'<img alt="([^"]*)" src="data:image/svg\+xml;base64,([^"]+)" style="[^"]*">', html_of(drawn))
+    assert found is not None
+    assert unescape(found[1]) == drawn.alt
+    assert b64decode(found[2]).decode() == standalone(drawn)
+
+
+def test_a_caption_stands_once() -> None:
+    svg = '<svg xmlns="http://www.w3.org/2000/svg"></svg>'
+    assert html_of(Picture(svg, "what it shows", "1 < 2")).count("1 &lt; 2") == 1
+    assert "caption" not in html_of(Picture(svg, "what it shows"))
+
+
+def test_an_output_holds_nothing_that_a_sanitiser_takes_out() -> None:
+    turn = answer_blindly(*small("prefix", 1), EXAMPLE, longest=6)[1]
+    dialogue = TokenizedDialogue(["a", "b", "c"], ["system", "user", "assistant"], [0, 1, 2])
+    outputs = [
+        bundle("a caption", captioned("<b>in a widget</b>", "<svg>")),
+        stale_proof(turn, "prefix")._repr_mimebundle_(),
+        row_strip([True, True, False], dialogue, 0)._repr_mimebundle_(),
+        get_mask("ism")._repr_mimebundle_(),
+        wrong("why", yours=mask_map(np.eye(2), one_query(["a", "b"])))._repr_mimebundle_(),
+    ]
+    for data in outputs:
+        html = str(data["text/html"])
+        assert re.search(r"<svg|<style|<script|var\(", html) is None, html
 
 
 @pytest.mark.parametrize("dark", [False, True])

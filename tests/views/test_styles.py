@@ -3,7 +3,7 @@
 import pytest
 
 from mini_ism.views.curves import curves
-from mini_ism.views.styles import DARK, LIGHT, OWN_STYLE, RUN_STYLES, run_styles
+from mini_ism.views.styles import DARK, EITHER, LIGHT, OWN_STYLE, RUN_STYLES, run_styles
 
 
 def luminance(colour: str) -> float:
@@ -23,6 +23,13 @@ def test_colours_have_contrast(colours: dict[str, str], paper: str) -> None:
         assert contrast(colours[role], paper) >= 4.5, role  # text
     for cell in ("back", "ahead"):
         assert contrast(colours[cell], colours["hidden"]) >= 3, cell
+
+
+@pytest.mark.parametrize("paper", ["#ffffff", "#111111"])
+def test_accents_for_any_page_have_contrast(paper: str) -> None:
+    assert set(EITHER) == set(LIGHT) == set(DARK)
+    for name, colour in EITHER.items():
+        assert contrast(colour, paper) >= 3.8, name  # no colour has 4.5 on both
 
 
 def test_a_mask_looks_the_same_whoever_is_beside_it() -> None:

@@ -41,3 +41,7 @@ def test_seconds_are_shown_on_demand_only() -> None:
     trace = plan("causal", segments(2, 1))
     assert "ms" not in str(cost_table(trace))
     assert "first token, ms" in str(cost_table(trace, seconds=True))
+
+
+def test_a_cell_steers_no_terminal() -> None:
+    assert str(Table(["name"], [["\x1b[31mred"]])) == "name\n\\x1b[31mred"

@@ -46,6 +46,24 @@ def test_a_conversation_that_went_back_is_refused() -> None:
         frames({})
 
 
+@pytest.mark.parametrize("at_once", [1, 3, 50])
+def test_more_to_read_takes_more_steps(at_once: int) -> None:
+    segments = segments_of(LAYOUT)
+    traces = {rule: plan(rule, segments) for rule in ("causal", "prefix")}
+    film, whole = frames(traces, at_once=at_once), frames(traces)
+    for name, trace in traces.items():
+        for cost in turn_costs(trace):
+            reads = [step.lanes[name] for step in film if (step.turn, step.action) == (cost.turn, "read")]
+            assert sum(bool(lane.touched) for lane in reads) == -(-cost.prefilled // at_once)
+            assert sum(len(lane.touched) for lane in reads) == cost.prefilled
+    assert film[-1].lanes["prefix"].spent == whole[-1].lanes["prefix"].spent
+    assert film[-1].lanes["prefix"].states == whole[-1].lanes["prefix"].states
+    written = [[step.lanes for step in each if step.action == "write"] for each in (film, whole)]
+    assert written[0] == written[1]
+    with pytest.raises(ValueError, match="at_once must be at least 1 token in a step, or None for all, got 0"):
+        frames(traces, at_once=0)
+
+
 def test_frames_say_what_each_turn_has_cost_so_far() -> None:
     segments = segments_of(LAYOUT)
     traces = {rule: plan(rule, segments) for rule in ("causal", "prefix")}

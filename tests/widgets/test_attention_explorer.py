@@ -10,11 +10,13 @@ from torch import Tensor
 
 from mini_ism import GPT, GPTConfig, encode_dialogue, load_tokenizer
 from mini_ism.attention_stats import read_attention
+from mini_ism.dialogue import ASSISTANT
 from mini_ism.views import describe_attention, tokenized
 from mini_ism.views.descriptions import describe_difference
 from mini_ism.views.picture import WIDGET_VIEW
 from mini_ism.widgets import AttentionExplorer
 from mini_ism.widgets.panel import EXAMPLE
+from mini_ism.widgets.surface import Surface
 
 TOKENIZER = load_tokenizer()
 SCRIPT = "<script>alert(1)</script>"
@@ -59,10 +61,75 @@ def test_the_status_line_tells_the_model_s_own_weights(models: Models) -> None:
                 assert explorer.status == f"{here}, causal instead of ism: {moved}"
 
 
-def test_without_a_look_ahead_the_last_row_is_shown(models: Models) -> None:
-    explorer = AttentionExplorer({"causal": models["causal"]})
+@pytest.mark.parametrize("turns", [1, 2])
+def test_it_opens_where_the_answer_begins_on_the_head_that_quotes_it(turns: int, models: Models) -> None:
+    encoded = encode_dialogue(EXAMPLE[: 2 * turns], TOKENIZER)
+    tokens = encoded.tokens.tolist()
+    marker = max(i for i, token in enumerate(tokens) if token == TOKENIZER.encode_single_token(ASSISTANT))
+    explorer = AttentionExplorer(models, EXAMPLE[: 2 * turns])
+    assert explorer.row.value == marker
+    assert f"‹assistant› ({marker}) looks at" in explorer.status
+    weights = read_attention(models["ism"][0], encoded).weights[:, :, marker].tolist()
+    quoted = [i for i in range(marker) if tokens[i] in tokens[marker + 1 :]] or list(range(marker))
+    shares = {(n, h): max(head[i] for i in quoted) for n, layer in enumerate(weights) for h, head in enumerate(layer)}
+    assert max(shares, key=lambda at: shares[at]) == (explorer.layer.value - 1, explorer.head.value - 1)
+
+
+def test_an_open_question_is_opened_at_its_end(models: Models) -> None:
+    explorer = AttentionExplorer(models, [{"role": "user", "content": "Where?"}])
     assert explorer.row.value == explorer.row.max
-    assert f"({explorer.row.max}) looks at" in explorer.status
+
+
+def send(surface: Surface, **pick: Any) -> None:
+    """What the page does when something is clicked."""
+    surface.event = {**pick, "count": surface.event.get("count", 0) + 1}
+
+
+def test_a_thumbnail_chooses_its_head_and_a_click_its_token(models: Models) -> None:
+    explorer = AttentionExplorer(models)
+    drawn: list[Any] = []
+    explorer.picture.observe(drawn.append, "value")
+    for layer, head in ((0, 1), (1, 0)):
+        send(explorer.heads, pick="head", layer=layer, head=head)
+        assert (explorer.layer.value, explorer.head.value) == (layer + 1, head + 1)
+        assert f"layer {layer + 1}, head {head + 1}," in explorer.status
+    assert len(drawn) == 2  # not once for the layer and once for the head
+    send(explorer.picture, pick="grid", row=3, column=1)
+    assert explorer.row.value == 3
+    send(explorer.picture, pick="grid", row=None, column=5)
+    assert explorer.row.value == 5
+    send(explorer.stages, pick="token", token=6)
+    assert explorer.row.value == 6
+    assert "(6) looks at" in explorer.status
+
+
+@pytest.mark.parametrize(
+    "pick",
+    [
+        {"pick": "head", "layer": 2, "head": 0},
+        {"pick": "head", "layer": 0},
+        {"pick": "token", "token": 999},
+        {"pick": "token", "token": "1"},
+        {"pick": "grid", "row": -1, "column": None},
+        {"pick": "nonsense"},
+    ],
+)
+def test_a_pick_of_another_picture_changes_nothing(pick: dict[str, Any], models: Models) -> None:
+    explorer = AttentionExplorer(models)
+    before = explorer.status
+    send(explorer.picture, **pick)
+    assert explorer.status == before
+
+
+def test_the_lines_are_drawn_for_each_view(models: Models) -> None:
+    explorer = AttentionExplorer(models)
+    explorer.form.value = "lines"
+    for view in ("own", "swapped", "difference"):
+        explorer.view.value = view
+        assert "mi-line" in explorer.picture.value
+        assert html.escape(explorer.status) in explorer.picture.value  # its text alternative
+    explorer.form.value = "map"
+    assert "data-grid" in explorer.picture.value
 
 
 def test_another_model_brings_its_own_mask_and_shape(models: Models) -> None:

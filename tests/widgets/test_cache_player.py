@@ -8,6 +8,7 @@ from mini_ism import ChatSession, encode_dialogue, load_tokenizer
 from mini_ism.dialogue import encode_message
 from mini_ism.trace import turn_costs
 from mini_ism.widgets import CachePlayer
+from mini_ism.widgets.cache_player import AT_ONCE
 from mini_ism.widgets.panel import EXAMPLE
 from tests.small_models import Models, three_models
 
@@ -34,6 +35,28 @@ def test_the_player_counts_what_the_rules_say() -> None:
     player.step.value = 0
     player.back.click()
     assert player.step.value == 0
+
+
+def test_picking_a_moment_goes_there() -> None:
+    player = CachePlayer()
+    for surface in (player.picture, player.scrubber):
+        surface.event = {"pick": "step", "step": 5, "count": 1}
+        assert player.step.value == 5
+        assert 'data-step="5" aria-current="true"' in player.scrubber.value
+        for wrong in ({"pick": "step", "step": len(player.film)}, {"pick": "step", "step": "x"}, {"pick": "step"}):
+            surface.event = {**wrong, "count": 2}
+            assert player.step.value == 5
+        player.step.value = 0
+
+
+def test_time_in_the_film_is_work() -> None:
+    player = CachePlayer()
+    steps = {
+        turn: sum(bool(frame.lanes["prefix"].touched) for frame in player.film if frame.turn == turn) for turn in (1, 2)
+    }
+    read, again = LENGTHS[0], STARTS[3]  # tokens of the first question, and all there are when the second is read
+    assert steps[1] == -(-read // AT_ONCE) + LENGTHS[1]
+    assert steps[2] == 1 + -(-again // AT_ONCE) + LENGTHS[3]  # throw away, read, write
 
 
 @pytest.fixture
@@ -83,7 +106,7 @@ def test_any_text_can_be_played_and_stays_text(text: str, models: Models) -> Non
     for step in range(player.step.max + 1):
         player.step.value = step
         assert player.error == ""
-        for part in (player.picture, player.bars, player.proof, player._status):
+        for part in (player.picture, player.scrubber, player.bars, player.proof, player._status):
             assert "<script" not in part.value
             assert "\x00" not in part.value
     assert player.figure().alt.startswith("Cache player, last step.")

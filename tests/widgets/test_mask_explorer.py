@@ -16,6 +16,7 @@ from mini_ism.masks import MASKS
 from mini_ism.widgets import MaskExplorer
 from mini_ism.widgets.panel import EXAMPLE
 from mini_ism.widgets.rule_text import turned
+from mini_ism.widgets.surface import Surface
 from tests.strategies import segments_of
 
 TOKENIZER = load_tokenizer()
@@ -175,6 +176,31 @@ def test_nothing_is_sent_that_did_not_change() -> None:
         part.observe(changes.append, "value")
     explorer.row.value = 7
     assert changes == []
+
+
+def test_a_click_chooses_the_token() -> None:
+    explorer = MaskExplorer()
+    picks: list[tuple[Surface, dict[str, Any], int]] = [
+        (explorer.picture, {"pick": "grid", "row": 7, "column": 2}, 7),
+        (explorer.picture, {"pick": "grid", "row": None, "column": 3}, 3),
+        (explorer.picture, {"pick": "grid", "row": 5, "column": None}, 5),
+        (explorer.strip, {"pick": "token", "token": 0}, 0),
+        (explorer.strip, {"pick": "token", "token": 999}, 0),
+        (explorer.strip, {"pick": "token", "token": "8"}, 0),
+        (explorer.picture, {"row": 9}, 0),
+    ]
+    for count, (surface, pick, token) in enumerate(picks):
+        surface.event = {**pick, "count": count}
+        assert explorer.row.value == token
+        assert f"({token}) sees" in explorer.status
+
+
+def test_what_was_clicked_may_be_gone_by_now() -> None:
+    explorer = MaskExplorer()
+    last = explorer.row.max
+    explorer.turn.value = 1
+    explorer.picture.event = {"pick": "grid", "row": last, "column": 0, "count": 1}
+    assert explorer.row.value <= explorer.row.max
 
 
 # -- directions -----------------------------------------------------------------------------------
@@ -364,3 +390,14 @@ def test_what_is_shown_can_be_taken_away() -> None:
     assert explorer.status in str(root.get("aria-label"))
     explorer.row.value = 1
     assert explorer.files.value == ""  # of another picture
+
+
+@pytest.mark.parametrize("rule", ["(kv <= q) | (s.id[q] == s.id[kv])", "causal | same_query"])
+def test_the_rule_box_takes_what_it_says_it_takes(rule: str) -> None:
+    explorer = MaskExplorer()
+    assert rule in html.unescape(explorer.rules.hint.value)
+    explorer.rule.value = rule
+    assert explorer.error == ""
+    explorer.rule.value = explorer.rule.placeholder
+    assert explorer.error == ""
+    assert explorer.preset.value == "your own rule"

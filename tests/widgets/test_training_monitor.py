@@ -11,13 +11,16 @@ from typing import Any
 import pytest
 import torch
 
-from mini_ism import load_model
+from mini_ism import ChatSession, load_model
+from mini_ism.corpus import Dialogue
+from mini_ism.corpus.registry import ACK
 from mini_ism.training import Run, TrainingConfig
 from mini_ism.views.picture import WIDGET_VIEW
-from mini_ism.widgets import TrainingMonitor
+from mini_ism.widgets import TrainingMonitor, training_worker
+from mini_ism.widgets.sample_answers import Question, answers_html, answers_table, ask, pick_questions
 from mini_ism.widgets.training_worker import TrainingWorker
 
-TINY: dict[str, Any] = {"steps": 6, "dialogues": 2, "validate": 3, "validation": 3, "easy": 0.9}
+TINY: dict[str, Any] = {"steps": 6, "dialogues": 2, "validate": 3, "validation_size": 3, "easy": 0.9}
 SECONDS = 600.0  # more than ever needed; a machine may be very busy
 
 
@@ -120,7 +123,7 @@ def test_an_interrupt_while_waiting_pauses_and_is_passed_on(
 
     monitor.start()
     with monkeypatch.context() as patch:
-        patch.setattr("mini_ism.widgets.training_worker.time.sleep", interrupted)
+        patch.setattr(time, "sleep", interrupted)
         with pytest.raises(KeyboardInterrupt):
             monitor.wait()
     until(lambda: monitor.state in ("paused", "done"))
@@ -213,15 +216,30 @@ def test_what_goes_wrong_in_the_thread_is_told_in_place(monitor: TrainingMonitor
         ({}, 1, "nothing to train"),
         ({"a/b": TrainingConfig()}, 1, "a/b"),
         ({"..": TrainingConfig()}, 1, "name is a folder's"),
-        ({"ism": TrainingConfig()}, 0, "at least 1 step"),
+        ({"ism": TrainingConfig()}, 0, "turn must be at least 1, got 0"),
         ({"ism": TrainingConfig(mask="imz")}, 1, "unknown mask 'imz'"),
         ({"ism": TrainingConfig(mask="ism &")}, 1, "cannot read mask 'ism &'"),
-        ({"ism": TrainingConfig(mask="same_query", steps=2)}, 1, "'same_query' leaves position .* nothing to attend"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(tmp_path: Path, given: Any, turn: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         TrainingMonitor(given, tmp_path, turn=turn)
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        ("same_query", "'same_query' leaves position .* nothing to attend"),
+        ("bidirectional", "'bidirectional' cannot be trained: position .* Let answers read backwards only"),
+    ],
+)
+def test_a_mask_that_cannot_be_trained_is_told_in_place(tmp_path: Path, mask: str, message: str) -> None:
+    monitor = TrainingMonitor({mask: TrainingConfig(mask=mask, steps=2)}, tmp_path)
+    assert re.search(message, monitor.error)
+    assert monitor.status == "Stopped by an error."
+    monitor.start()
+    until(lambda: monitor.state == "failed")
+    assert list(tmp_path.iterdir()) == []
 
 
 # -- what it shows ----------------------------------------------------------------------------------
@@ -239,3 +257,59 @@ def test_the_view_can_be_chosen(monitor: TrainingMonitor) -> None:
     assert "against tokens computed" in monitor.picture.value
     monitor.answers.value = "all skills"
     assert "answers exactly right, all skills" in monitor.picture.value
+
+
+# -- sample answers ---------------------------------------------------------------------------------
+
+
+def test_the_same_questions_are_asked_before_the_first_step_and_at_each_validation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, int]] = []
+
+    def answer(run: Run, questions: list[Question]) -> list[str]:
+        asked.append((run.folder.name, run.progress.step))
+        return [f"step {run.progress.step}"] * len(questions)
+
+    monkeypatch.setattr(training_worker, "ask", answer)
+    monitor = TrainingMonitor(configs(), tmp_path, turn=2)
+    assert monitor.sample_answers.rows[0][2:] == ("✗ step 0", "✗ step 0")
+    monitor.start()
+    monitor.wait(SECONDS)
+    assert asked == [(name, step) for step in (0, 3, 6) for name in configs()]
+    assert monitor.sample_answers.rows[0][2:] == ("✗ step 6", "✗ step 6")
+    assert "✗ step 6" in monitor.samples.value
+
+
+def test_a_sample_answer_is_what_the_model_says_in_a_chat(tmp_path: Path) -> None:
+    run = Run(TrainingConfig(mask="prefix", **TINY), tmp_path)
+    questions = pick_questions(run.source.scored(run.config))
+    assert len(questions) == 3
+    for question, answer in zip(questions, ask(run, questions), strict=True):
+        chat = ChatSession(run.model, run.tokenizer, messages=question.messages[:-1])
+        reply = chat.send(question.messages[-1]["content"], max_new_tokens=40)
+        assert str(reply).startswith(answer.removesuffix(" …"))
+
+
+def test_what_a_question_shows_is_escaped_short_and_no_statement() -> None:
+    messages = [
+        {"role": "user", "content": "The <b>cup</b> is in the jar."},
+        {"role": "assistant", "content": "Okay."},
+        {"role": "user", "content": f"{'very ' * 60}where is the cup?"},
+        {"role": "assistant", "content": "In the jar."},
+    ]
+    (question,) = pick_questions([Dialogue(messages, [ACK, "recall"])])
+    assert question.wanted == "In the jar."
+    assert str(question).endswith("where is the cup?")
+    assert len(str(question)) < 170
+    (short,) = pick_questions([Dialogue(messages[:2], ["recall"])])
+    html = answers_html(answers_table([short], {"<ism>": ["<script>"], "right": ["Okay."]}))
+    assert "✗ &lt;script&gt;" in html
+    assert "&lt;ism&gt;" in html
+    assert "✓ Okay." in html
+    assert "<b>" not in html
+
+
+def test_runs_on_skills_of_their_own_have_no_control_skills_to_choose(tmp_path: Path) -> None:
+    monitor = TrainingMonitor(configs(skills="recall", weights=""), tmp_path, turn=2)
+    assert monitor.answers.options == ("all skills",)

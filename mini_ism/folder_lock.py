@@ -1,0 +1,105 @@
+"""A folder that one process has to itself, by a lock of the operating system, which ends when its process does."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+LOCK = ".lock"
+"""The file that is locked. Only while the folder is in use is there one, or after a kill: then it locks nothing."""
+
+
+class FolderInUseError(ValueError):
+    """Somebody else has the folder to themselves; the message says who."""
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """A block during which nobody else can hold this folder, not even another caller in this process.
+
+    A lock whose process has died is taken over. Where the file system knows no locks, as on some network drives,
+    nothing is locked.
+
+    Args:
+        folder: made if it is missing.
+
+    Raises:
+        FolderInUseError: it is held already.
+        OSError: the lock's file cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = _take(folder / LOCK)
+    try:
+        yield
+    finally:
+        if sys.platform != "win32":  # while it is held, so that nobody's new lock is deleted
+            (folder / LOCK).unlink(missing_ok=True)
+        file.close()
+        if sys.platform == "win32":  # which deletes no open file, so none that another process has taken by now
+            with contextlib.suppress(OSError):
+                (folder / LOCK).unlink()
+
+
+def _take(path: Path) -> BinaryIO:
+    while True:
+        file = path.open("a+b")
+        try:
+            if not _lock(file):
+                file.seek(0)
+                holder = file.read(200).decode("utf-8", "replace") or "another process"
+                raise FolderInUseError(
+                    f"{path.parent} is in use by {holder}, which trains there; wait for it, stop it, or choose another "
+                    "folder"
+                )
+            if _is_at(path, file):
+                file.truncate(0)
+                file.write(f"process {os.getpid()} on {platform.node()}".encode())
+                file.flush()
+                return file
+        except BaseException:
+            file.close()
+            raise
+        file.close()  # its holder has deleted it in between: it is nobody's lock
+
+
+def _is_at(path: Path, file: BinaryIO) -> bool:
+    """Whether an open file is still the one of this name."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    FAR = 2**30  # a byte that is never written: what is locked, others cannot read
+
+    def _lock(file: BinaryIO) -> bool:
+        os.lseek(file.fileno(), FAR, os.SEEK_SET)
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        finally:
+            os.lseek(file.fileno(), 0, os.SEEK_SET)
+        return True
+
+else:
+    import fcntl
+
+    def _lock(file: BinaryIO) -> bool:
+        """Lock an open file until it is closed; False if somebody else has."""
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:  # this file system knows no locks
+            return True
+        return True

@@ -1,0 +1,163 @@
+"""Fine-tuning a Hugging Face chat model: batches for ``Trainer`` under a rule, and adapters that record it.
+
+All turns of a dialogue are learned in one forward where the rule allows it, as causal and ISM do; under prefix each
+turn becomes a sequence of its own. Only what the model writes is a target.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from mini_ism.batching import expand_turns, pack_with
+from mini_ism.checks import whole_number
+from mini_ism.dialogue import EncodedDialogue, Message
+from mini_ism.hf.chat import DEFAULT_MASK
+from mini_ism.hf.loading import require, unwrapped
+from mini_ism.hf.masks import attention_mask, check_follows
+from mini_ism.hf.template import ChatTemplate, labels
+from mini_ism.mask import Mask
+from mini_ism.masks import get_mask
+from mini_ism.reuse import borders, reusable
+
+RECORD = "mini_ism_mask.json"
+"""The file in an adapter's folder that names its rule."""
+
+
+class ChatCollator:
+    """Makes batches of chats for ``transformers.Trainer``, which needs ``remove_unused_columns=False``.
+
+    Args:
+        model: which is trained; its attention must follow masks.
+        tokenizer: with a chat template, or a :class:`ChatTemplate`.
+        mask: the rule.
+        length: pack several chats into rows of so many tokens, none of which sees another's; default, one a row.
+
+    Raises:
+        TypeError, ValueError: an argument does not fit.
+    """
+
+    def __init__(
+        self, model: Any, tokenizer: Any, mask: str | Mask = DEFAULT_MASK, *, length: int | None = None
+    ) -> None:
+        self.model, self.mask = unwrapped(model), get_mask(mask)
+        self.template = tokenizer if isinstance(tokenizer, ChatTemplate) else ChatTemplate(tokenizer)
+        self.length = None if length is None else whole_number("length", length, 2)
+        check_follows(self.model)
+
+    def __call__(self, examples: Sequence[Mapping[str, Any]]) -> dict[str, object]:
+        """A batch ``[B, T]`` of examples, each with its ``messages``.
+
+        Raises:
+            KeyError: an example has no messages.
+            ValueError: a chat is too long, holds no answer, or the rule would show a target to those who predict it.
+        """
+        sequences = [each for example in examples for each in self.sequences(example["messages"])]
+        longest_first = sorted(sequences, key=len, reverse=True)
+        padding = self.template.tokenizer.pad_token_id
+        batch = pack_with(
+            longest_first,
+            self.template.end_ids[0] if padding is None else padding,
+            self.length or len(longest_first[0]),
+            one_a_row=self.length is None,
+        )
+        return {
+            "input_ids": batch.tokens,
+            "attention_mask": attention_mask(self.model, self.mask.dense(batch.segments), 0),
+            "position_ids": torch.stack([row.position for row in batch.segments.rows()]),
+            "labels": labels(batch),
+        }
+
+    def sequences(self, messages: Sequence[Message]) -> list[EncodedDialogue]:
+        """The sequences that hold each answer of a chat as a target once: the chat itself, or one for each turn."""
+        whole = self.template.encode(messages)
+        s = whole.segments
+        turns = ((~s.is_query[:-1] & s.is_query[1:]).nonzero()[:, 0] + 1).tolist()  # where an answer has ended
+        if all(reusable(self.mask, s[:end], s) == end for end in turns):
+            found = [whole]
+        else:
+            found = [_last_answer(self.template.encode(turn)) for turn in expand_turns(messages)]
+        for sequence in found:
+            self._check(sequence)
+        return found
+
+    def _check(self, sequence: EncodedDialogue) -> None:
+        targets = sequence.loss_mask.nonzero()[:, 0]
+        if not len(targets):
+            raise ValueError("a chat holds no answer, so there is nothing to learn from it; end it with the assistant")
+        dense = self.mask.dense(sequence.segments)
+        if not bool(borders(dense)[targets].all()):
+            raise ValueError(
+                f"under mask {self.mask.name!r} a position sees an answer's token before it is written: training would "
+                "show the model its targets"
+            )
+
+
+def _last_answer(encoded: EncodedDialogue) -> EncodedDialogue:
+    """The same sequence with its last answer as the only target."""
+    s = encoded.segments
+    return EncodedDialogue(encoded.tokens, s, encoded.loss_mask & (s.id == s.id[-1]))
+
+
+class OtherMaskWarning(UserWarning):
+    """An adapter is used under another rule than it was trained with."""
+
+
+def save_adapter(model: Any, folder: str | Path, mask: str | Mask) -> None:
+    """Save peft's adapter with the rule it was trained under, which peft does not record."""
+    model.save_pretrained(folder)
+    record = json.dumps({"mask": get_mask(mask).name}, indent=1)
+    (Path(folder) / RECORD).write_text(record + "\n", encoding="utf-8")
+
+
+def load_adapter(model: Any, folder: str | Path, mask: str | Mask | None = None) -> tuple[nn.Module, Mask]:
+    """Put an adapter on a model, and take the rule it was trained under.
+
+    An adapter changes keys and values, so a cache that the base model filled is of no use to it.
+
+    Args:
+        model: the base model.
+        folder: from :func:`save_adapter`.
+        mask: another rule; default, the recorded one.
+
+    Returns:
+        The model with its adapter, and the rule.
+
+    Raises:
+        ModuleNotFoundError: peft is not installed.
+        FileNotFoundError: the folder holds no adapter.
+        ValueError: no rule is recorded and none is given, or the record is damaged.
+    """
+    require("peft")
+    from peft import PeftModel
+
+    place = Path(folder)
+    if not (place / "adapter_config.json").is_file():
+        raise FileNotFoundError(f"{place} holds no adapter: there is no adapter_config.json in it")
+    recorded = _recorded(place)
+    if mask is None and recorded is None:
+        raise ValueError(f"the adapter in {place} does not say which mask it was trained under; name it with mask=")
+    rule = get_mask(recorded or "" if mask is None else mask)
+    if recorded != rule.name:
+        trained = "an unknown mask" if recorded is None else f"mask {recorded!r}"
+        message = f"the adapter in {place} was trained under {trained} and is used under {rule.name!r}"
+        warnings.warn(message, OtherMaskWarning, stacklevel=2)
+    adapted: nn.Module = PeftModel.from_pretrained(model, str(place)).eval()
+    return adapted, rule
+
+
+def _recorded(folder: Path) -> str | None:
+    file = folder / RECORD
+    if not file.is_file():
+        return None
+    try:
+        name = json.loads(file.read_text(encoding="utf-8"))["mask"]
+        return get_mask(name).name
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{file} does not name a mask that is known here: {error}") from error

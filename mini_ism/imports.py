@@ -1,0 +1,52 @@
+"""Masks and skills from a file of one's own: it is run, and what it registers is there."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import traceback
+from pathlib import Path
+
+
+def import_file(path: str | Path) -> None:
+    """Run a Python file as a module, so that the masks and skills it registers are known by their names.
+
+    Args:
+        path: the file. Its module is called like the file, ``my_masks`` for ``my_masks.py``.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not called ``NAME.py``, or is called like a module that is loaded already; or it cannot be
+            run, where the message names the line.
+    """
+    path = Path(path)
+    name = path.stem
+    if not path.is_file():
+        raise FileNotFoundError(f"no file at {path} to import masks and skills from")
+    if path.suffix != ".py" or not name.isidentifier():
+        raise ValueError(f"{path} cannot be imported: call it NAME.py, with letters, digits and _ in its name")
+    if name in sys.modules:
+        if getattr(sys.modules[name], "__file__", None) == str(path.resolve()):
+            return  # given twice
+        raise ValueError(f"{path} cannot be imported: another module is called {name!r}; give the file another name")
+    spec = importlib.util.spec_from_file_location(name, path.resolve())
+    assert spec is not None
+    assert spec.loader is not None  # as for every .py file
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException as error:
+        del sys.modules[name]
+        if not isinstance(error, Exception):
+            raise
+        raise ValueError(f"{path}{_line(error, path)}: {type(error).__name__}: {error}") from error
+
+
+def _line(error: Exception, path: Path) -> str:
+    """Where in the file it happened, if that can be told."""
+    if isinstance(error, SyntaxError):
+        return f", line {error.lineno}" if error.filename == str(path.resolve()) else ""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(path.resolve())]
+    return f", line {lines[-1]}" if lines else ""

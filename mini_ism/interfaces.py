@@ -1,0 +1,107 @@
+"""What the chat engine asks of a model, of its cache and of its tokenizer, so that others than this package's may chat.
+
+:class:`~mini_ism.model.GPT`, :class:`~mini_ism.cache.KVCache` and ``tiktoken.Encoding`` fit as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+CacheT = TypeVar("CacheT")
+
+
+def weights_version(model: nn.Module) -> tuple[object, ...]:
+    """Where a model's weights lie and how often they were written to, as PyTorch counts it for autograd."""
+    return tuple((p.data_ptr(), 0 if p.is_inference() else p._version) for p in model.parameters())
+
+
+class ChatConfig(Protocol):
+    """A model's shape, as far as a conversation needs it."""
+
+    @property
+    def vocab_size(self) -> int:
+        """Tokens the model knows."""
+
+    @property
+    def context(self) -> int:
+        """Positions a conversation may have."""
+
+    @property
+    def mask(self) -> str:
+        """The rule the model was trained with, for the record."""
+
+
+class ChatCache(Protocol):
+    """Keys and values of the positions that were read; see :class:`~mini_ism.cache.KVCache`."""
+
+    length: int
+    tokens: Tensor
+
+    def truncate(self, length: int) -> None:
+        """Keep only the first ``length`` positions."""
+
+    def clone(self: CacheT) -> CacheT:
+        """An independent copy."""
+
+
+class ChatModel(Protocol):
+    """A model that reads a chunk of tokens under some rows of a mask; see :class:`~mini_ism.model.GPT`."""
+
+    @property
+    def config(self) -> ChatConfig:
+        """Its shape."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+
+    def eval(self) -> object:
+        """Switch to inference."""
+
+    def version(self) -> object:
+        """Something that changes whenever the model would compute other keys and values."""
+
+    def new_cache(self) -> ChatCache:
+        """An empty cache for this model."""
+
+    def compute(self, tokens: Tensor, mask: Tensor | None, cache: Any, logits_at: slice) -> Tensor:
+        """Read ``[1, T]`` tokens behind the cache, under rows ``[T, S]``, None = all is seen; logits ``[1, N, V]``."""
+
+    def flops(self, tokens: int, pairs: int) -> int:
+        """Floating-point operations of a forward."""
+
+    def kv_bytes(self, positions: int) -> int:
+        """Bytes of so many positions' keys and values."""
+
+
+class Decoder(Protocol):
+    """Tokens to text; see ``tiktoken.Encoding``."""
+
+    @property
+    def n_vocab(self) -> int:
+        """Tokens in the vocabulary."""
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text that tokens spell."""
+
+    def decode_single_token_bytes(self, token: int) -> bytes:
+        """The bytes of one token, which may be a part of a character."""
+
+
+class ChatFormat(Decoder, Protocol):
+    """How a conversation is written, message by message; see :class:`~mini_ism.dialogue.DialogueFormat`."""
+
+    @property
+    def end_ids(self) -> Sequence[int]:
+        """Tokens that end an answer; the first one is written behind it."""
+
+    @property
+    def forbidden_ids(self) -> Sequence[int]:
+        """Tokens that no answer holds."""
+
+    def encode_message(self, role: str, text: str, before: Sequence[tuple[str, str]]) -> list[int]:
+        """The tokens of a message behind others, which are given as (role, text)."""

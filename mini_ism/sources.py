@@ -1,0 +1,140 @@
+"""Where a training run's dialogues, tokenizer and first weights come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import Field, dataclass, field, fields, replace
+from itertools import islice
+from typing import Any, ClassVar, Protocol
+
+import tiktoken
+
+from mini_ism.config import GPTConfig
+from mini_ism.corpus import Dialogue, generate, load_split, own_dialogues
+from mini_ism.corpus.own import draw_own, fit
+from mini_ism.corpus.splits import SEED, to_jsonl
+from mini_ism.dialogue import is_target
+from mini_ism.files import fingerprint, sha256
+from mini_ism.model import GPT
+from mini_ism.tokenizer import load_tokenizer, tokenizer_hash
+
+CORPUS_OPTIONS = ("skills", "weights", "coined", "corpus", "easy")
+"""The options of a training that say which dialogues the generated corpus gives."""
+
+
+class _Recipe(Protocol):
+    """What a source asks of a :class:`~mini_ism.training.TrainingConfig`."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    @property
+    def seed(self) -> int: ...
+    @property
+    def preset(self) -> str: ...
+    @property
+    def dialogues(self) -> int: ...
+    @property
+    def validation_size(self) -> int: ...
+    @property
+    def skill_names(self) -> list[str] | None: ...
+    @property
+    def skill_weights(self) -> dict[str, float]: ...
+    def draw(self, step: int) -> list[Dialogue]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """What a training run is given; by default the generated corpus, the package's tokenizer, and random weights.
+
+    Args:
+        dialogues: of one's own, to train on instead of the corpus.
+        validation: of one's own, to be scored on. A run with dialogues of its own has no other scores.
+        tokenizer: the run's; it is saved with the model.
+        model: to go on from. It brings its shape with it, and the tokenizer must be its own.
+
+    Raises:
+        ValueError: there is a dialogue without an answer to learn, or the tokenizer has another number of tokens than
+            the model.
+    """
+
+    dialogues: Sequence[Dialogue] = ()
+    validation: Sequence[Dialogue] = ()
+    tokenizer: tiktoken.Encoding = field(default_factory=load_tokenizer)
+    model: GPT | None = None
+
+    def __post_init__(self) -> None:
+        for name, dialogues in self._own.items():
+            for number, dialogue in enumerate(dialogues):
+                if not any(map(is_target, dialogue.messages)):
+                    raise ValueError(f"dialogue {number} of {name} has no answer to learn")
+        if self.model is not None and self.model.config.vocab_size != self.tokenizer.n_vocab:
+            raise ValueError(
+                f"the model knows {self.model.config.vocab_size} tokens, but the tokenizer has "
+                f"{self.tokenizer.n_vocab}; give the model's own tokenizer: load_model returns both"
+            )
+
+    @property
+    def _own(self) -> dict[str, Sequence[Dialogue]]:
+        """The dialogues that are no part of the corpus, by what they are for."""
+        given = {"data": self.dialogues, "validation": self.validation}
+        return {name: dialogues for name, dialogues in given.items() if dialogues}
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What is not the default, in a form that is kept with the run and tells whether it has changed since."""
+        facts = {
+            name: f"{len(dialogues)} dialogues, sha256 {sha256(to_jsonl(dialogues))[:16]}"
+            for name, dialogues in self._own.items()
+        }
+        if (found := tokenizer_hash(self.tokenizer)) != tokenizer_hash():
+            facts["tokenizer"] = f"{self.tokenizer.n_vocab} tokens, sha256 {found[:16]}"
+        if self.model is not None:
+            count, found = self.model.parameter_count(), fingerprint(self.model.state_dict())
+            facts |= {"start": f"{count} parameters, sha256 {found[:16]}", "preset": "that of the start"}
+        return facts
+
+    def new_model(self, config: _Recipe, mask: str) -> GPT:
+        """The model as the run begins; made by the default generator where it is not one to go on from.
+
+        Args:
+            config: the run's :class:`~mini_ism.training.TrainingConfig`.
+            mask: the rule that it will be trained with, for the record.
+
+        Raises:
+            ValueError: the configuration says something that has no meaning with this source; a dialogue is too long
+                for the model.
+        """
+        unused = list(CORPUS_OPTIONS if self.dialogues else ()) + (["preset"] if self.model is not None else [])
+        if changed := [f.name for f in fields(config) if f.name in unused and getattr(config, f.name) != f.default]:
+            taken = "the dialogues given" if changed[0] in CORPUS_OPTIONS else "the shape of the model to go on from"
+            raise ValueError(f"{', '.join(changed)} would change nothing, as the run has {taken}; leave it out")
+        if self.model is None:
+            model = GPT(GPTConfig.preset(config.preset, vocab_size=self.tokenizer.n_vocab, mask=mask))
+        else:
+            model = GPT(replace(self.model.config, mask=mask))
+            model.load_state_dict(self.model.state_dict())
+        for name, dialogues in self._own.items():
+            numbered = {f"dialogue {number}": dialogue for number, dialogue in enumerate(dialogues)}
+            fit(numbered, name, self.tokenizer, model.config.context)
+        return model
+
+    def draw(self, config: _Recipe, step: int) -> list[Dialogue]:
+        """The dialogues of a step; a function of the step alone, so that a run can resume."""
+        if not self.dialogues:
+            return config.draw(step)
+        return draw_own(self.dialogues, config.seed, step * config.dialogues, config.dialogues)
+
+    def scored(self, config: _Recipe) -> list[Dialogue]:
+        """What the run is scored on, at most ``validation_size`` dialogues of each kind, the same for every seed.
+
+        A run on dialogues of one's own is scored on those that came for it. One on the whole corpus is scored on the
+        frozen split's first ones, and on some that ask for skills of one's own. One on some skills is scored on as
+        many that are drawn about them: the frozen ones may hardly ask for them.
+        """
+        count = config.validation_size
+        if self._own:
+            return list(self.validation[:count])
+        if config.skill_names is not None:
+            drawn = generate(SEED, "validation", config.skill_names, config.skill_weights)
+            return list(islice(drawn, count))
+        return load_split("validation")[:count] + own_dialogues("validation", count, None, config.skill_weights)

@@ -1,0 +1,123 @@
+"""Slips that can be made in any exercise: each solution of the course, spoiled in one way after another."""
+
+import ast
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from mini_ism.exercises import check, exercises
+from tests.exercises.test_solutions import FENCE, imports, is_check, notebook_of, tagged
+from tests.exercises.verdicts import assert_todo, assert_wrong
+
+
+def solution(name: str) -> Any:
+    """The answer that a notebook's solution gives."""
+    notebook = notebook_of(name)
+    stub = ast.parse(tagged(notebook, "exercise", name).source)
+    (call,) = [statement for statement in stub.body if is_check(statement, name)]
+    assert isinstance(call, ast.Expr)
+    assert isinstance(call.value, ast.Call)
+    (code,) = FENCE.findall(tagged(notebook, "solution", name).source)
+    body = [each for each in ast.parse(code).body if not is_check(each, name)]
+    space: dict[str, Any] = {}
+    for part in (imports(notebook), body):
+        exec(compile(ast.Module(part, []), name, "exec"), space)
+    return eval(compile(ast.Expression(call.value.args[1]), name, "eval"), space)
+
+
+FUNCTIONS = [name for name in (each.name for each in exercises()) if callable(solution(name))]
+EVERY_FUNCTION = pytest.mark.parametrize("name", FUNCTIONS)
+
+
+def spoiled(name: str, spoil: Callable[[Any], Any]) -> Callable[..., Any]:
+    """The solution, with something done to what it returns."""
+    right = solution(name)
+
+    def answer(*values: Any) -> Any:
+        return spoil(right(*values))
+
+    return answer
+
+
+def changed(value: Any) -> bool:
+    """Change an argument in place, if that can be done."""
+    if isinstance(value, Tensor) and value.numel():
+        with torch.no_grad():
+            value.view(-1)[0] = ~value.view(-1)[0] if value.dtype == torch.bool else value.view(-1)[0] + 1
+        return True
+    if isinstance(value, list) and value:
+        value.append(value[0])
+        return True
+    return False
+
+
+def shifted(value: Any) -> Any:
+    """Off by one: numbers one too large, flags and lists one place further on, words with a letter too many."""
+    if isinstance(value, Tensor):
+        return value.roll(1, -1) if value.dtype == torch.bool else value + 1
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, tuple):
+        return tuple(map(shifted, value))
+    if isinstance(value, list):
+        return [v + 1 if type(v) is int else v for v in value] if type(value[0]) is int else value[1:]
+    return value + "s" if isinstance(value, str) else value + 1
+
+
+def shorter(value: Any) -> Any:
+    """A wrong shape: one entry missing, or a number in a list."""
+    if isinstance(value, Tensor):
+        return value[..., :-1] if value.ndim else value.repeat(2)
+    return value[:-1] if isinstance(value, list | tuple | str) else [value]
+
+
+def halved(value: Any) -> Any:
+    """The wrong kind: numbers with a fraction, or text where flags or lists should be."""
+    if isinstance(value, Tensor):
+        return value + 0.5
+    return value + 0.5 if type(value) in (int, float) else "yes"
+
+
+@EVERY_FUNCTION
+def test_a_missing_return_is_named(name: str) -> None:
+    assert_wrong(name, spoiled(name, lambda value: None), r"^answer returned None: is a `return` missing\?$")
+
+
+@EVERY_FUNCTION
+def test_an_answer_that_is_begun_is_not_done(name: str) -> None:
+    assert_todo(name, spoiled(name, lambda value: ...))
+
+
+@EVERY_FUNCTION
+def test_a_changed_argument_is_named(name: str) -> None:
+    right, seen = solution(name), []
+
+    def answer(*values: Any) -> Any:
+        result = copy.deepcopy(right(*values))
+        seen.extend([changed(value) for value in values])  # all of them
+        return result
+
+    verdict = check(name, answer)
+    if any(seen):
+        assert verdict.state == "wrong"
+        assert "belongs to its caller" in verdict.message
+    else:
+        assert verdict.state == "right", verdict  # it is given nothing that it could change
+
+
+@EVERY_FUNCTION
+@pytest.mark.parametrize("spoil", [shifted, shorter, halved])
+def test_a_spoiled_result_is_refused_in_a_sentence(name: str, spoil: Callable[[Any], Any]) -> None:
+    message = check(name, spoiled(name, spoil))
+    assert message.state == "wrong"
+    assert len(message.message) > 30
+    assert "does not fit the task" not in message.message, "the judge itself stumbled"
+
+
+@EVERY_FUNCTION
+def test_other_arguments_are_named(name: str) -> None:
+    assert_wrong(name, lambda: 0, r"takes \(\)")

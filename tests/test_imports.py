@@ -1,0 +1,85 @@
+"""Files of one's own, run for what they register."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mini_ism import get_mask
+from mini_ism.corpus import registry, skill_names
+from mini_ism.imports import import_file
+from mini_ism.masks import MASKS
+
+OWN = '''
+"""A mask and a skill of one's own."""
+from mini_ism import register_mask
+from mini_ism.corpus import Turn, register_skill
+
+
+@register_mask
+def four_back(q, kv, s):
+    """Four tokens back."""
+    return (kv <= q) & (q - kv < 4)
+
+
+@register_skill
+def zoo(rng, world, size):
+    """Pia is a penguin. What is Pia? -> A penguin."""
+    name = world.name()
+    animal = ("penguin", "lion", "zebra", "bear")[int(rng.random() * 4)]
+    return [Turn(f"{name} is a {animal}. What is {name}?", f"A {animal}.", "zoo")]
+'''
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A file whose registrations, and whose module, are gone after the test."""
+    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
+    file = tmp_path / "own_rules.py"
+    file.write_text(OWN, encoding="utf-8")
+    yield file
+    MASKS.pop("four_back", None)
+    sys.modules.pop("own_rules", None)
+
+
+def test_masks_and_skills_are_known_afterwards(own: Path) -> None:
+    import_file(own)
+    assert get_mask("four_back").name == "four_back"
+    assert "zoo" in skill_names()
+    import_file(str(own))  # a second time changes nothing
+
+
+def test_names_that_cannot_be(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no file at .*none\.py to import"):
+        import_file(tmp_path / "none.py")
+    for name, message in (("my-rules.py", "call it NAME.py"), ("rules.txt", "call it NAME.py"), ("json.py", "'json'")):
+        (tmp_path / name).touch()
+        with pytest.raises(ValueError, match=rf"{name} cannot be imported: .*{message}"):
+            import_file(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("\ndef rule(q, kv, s)\n", r"broken\.py, line 2: SyntaxError: expected ':'"),
+        ("import no_such_module\n", r"broken\.py, line 1: ModuleNotFoundError: No module named 'no_such_module'"),
+        ("x = 1\ny = x / 0\n", r"broken\.py, line 2: ZeroDivisionError"),
+        (
+            "from mini_ism import register_mask\n\n@register_mask\ndef ism(q, kv, s):\n    return kv <= q\n",
+            r"broken\.py, line \d: ValueError: the name 'ism' is taken by mini_ism\.masks",
+        ),
+    ],
+)
+def test_what_fails_in_the_file_is_told_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "broken.py").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=message):
+        import_file(tmp_path / "broken.py")
+    assert "broken" not in sys.modules
+
+
+def test_ctrl_c_in_the_file_is_ctrl_c(tmp_path: Path) -> None:
+    (tmp_path / "stops.py").write_text("raise KeyboardInterrupt\n", encoding="utf-8")
+    with pytest.raises(KeyboardInterrupt):
+        import_file(tmp_path / "stops.py")
+    assert "stops" not in sys.modules
