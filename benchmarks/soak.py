@@ -111,7 +111,7 @@ def interrupts(count: int, seed: int) -> Outcome:
 def kills(count: int, seed: int) -> Outcome:
     """A training that is killed, against one that is not."""
     steps = 20 * count + 40
-    config = {"steps": steps, "dialogues": 2, "validate": steps // 2, "validation": 4, "save": 1}
+    config = {"steps": steps, "dialogues": 2, "validate": steps // 2, "validation_size": 4, "save": 1}
     with TemporaryDirectory() as aside:
         whole = train_whole(config, Path(aside) / "whole")
         pieces = train_in_pieces(config, Path(aside) / "pieces", count, Random(seed))

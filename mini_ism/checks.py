@@ -8,6 +8,8 @@ from dataclasses import Field, field, fields
 from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
@@ -20,10 +22,10 @@ def whole_number(name: str, value: object, least: int, most: int | None = None) 
         ValueError: it is out of range.
     """
     try:
-        number = operator.index(value)  # type: ignore[arg-type]  # what has no index is the error
-    except TypeError:
+        number = None if isinstance(value, bool | np.bool_) else operator.index(value)  # type: ignore[arg-type]
+    except TypeError:  # it has no index
         number = None
-    if number is None or isinstance(value, bool):
+    if number is None:
         raise TypeError(f"{name} must be a whole number, got {value!r}")
     if number < least or (most is not None and number > most):
         allowed = f"at least {least}" if most is None else f"from {least} to {most}"

@@ -12,8 +12,8 @@ import ipywidgets as w
 from mini_ism.widgets.panel import heading
 
 STYLE = (
-    "<style>.mi-explorer{container-type:inline-size}"
-    ".mi-explorer>.mi-parts.widget-box{display:grid;grid-template-columns:minmax(0,1fr);gap:4px 20px;overflow:visible}"
+    "<style>.mi-explorer>.mi-parts.widget-box{display:grid;grid-template-columns:minmax(0,1fr);gap:4px 20px;"
+    "overflow:visible}"
     "@container (min-width:820px){.mi-explorer>.mi-parts.widget-box{grid-template-columns:340px minmax(0,1fr);"
     'grid-template-areas:"controls view" "sources view";grid-template-rows:auto 1fr}'
     ".mi-parts>.mi-controls{grid-area:controls}.mi-parts>.mi-view{grid-area:view}"

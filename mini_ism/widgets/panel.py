@@ -34,7 +34,7 @@ class Panel(ABC):
     def __init__(self, kind: str) -> None:
         self._status = w.HTML()
         self._error = w.HTML()
-        self._style = w.HTML(STYLE, layout=w.Layout(display="none"))
+        self._style = w.HTML(f"{STYLE}{_WIDTH}", layout=w.Layout(display="none"))
         self.box = w.VBox(layout=w.Layout(padding="12px", width="100%", overflow="visible"))
         self.box.add_class("mi-widget")
         self.box.add_class(kind)
@@ -71,6 +71,9 @@ class Panel(ABC):
         shown = f'<div role="alert" style="{_ALERT}">⚠ {escape(text)}</div>' if text else ""
         put(self._error, shown)
 
+
+_WIDTH = "<style>.mi-widget{container-type:inline-size}</style>"
+"""As wide as the page leaves room for, however wide its pictures are: they scroll, and the page does not grow."""
 
 _ALERT = (
     f"{FONT};font-size:14px;line-height:1.5;color:{INK};border-left:4px solid {colour('discarded')};"
