@@ -30,7 +30,7 @@ help:
 	@echo "make notebooks  execute the notebooks and write their outputs back"
 	@echo "make colab      pack the wheel and the notebooks for Colab"
 	@echo "make colab-test execute the notebooks, and drive the widgets, among Colab's versions"
-	@echo "make checkpoints train the shipped models again (an hour or two)"
+	@echo "make checkpoints train the shipped models again (most of a night)"
 	@echo "make bench      the engine against its peers, into benchmarks/RESULTS.md (a quarter of an hour)"
 	@echo "make soak       try to lose something, and write docs/reliability.md (a quarter of an hour)"
 	@echo "make lint       ruff and mypy"

@@ -214,7 +214,7 @@ def _shape(random: Random) -> bool:
 
 
 def _draw(random: Random) -> bool:
-    options = _some(random, ("seed", "split", "skills", "weights", "start", "coined"))
+    options = _some(random, ("seed", "split", "skills", "weights", "start", "coined", "version"))
     return misfit(lambda: next(generate(**{"seed": 0} | options)))
 
 

@@ -17,11 +17,12 @@ from mini_ism import __version__
 from mini_ism.chat import ChatSession, ContextFullError
 from mini_ism.checkpoints import load_model
 from mini_ism.checks import whole_number
-from mini_ism.command_line import open_closed_streams, run_command
+from mini_ism.command_line import empty_argument, open_closed_streams, run_command
 from mini_ism.config import PRESETS, GPTConfig
 from mini_ism.corpus import SIZES, SPLITS, generate, load_split
 from mini_ism.corpus.build import build
 from mini_ism.corpus.splits import SEED
+from mini_ism.corpus.topics import ABOUT, EXAMPLES
 from mini_ism.devices import DEVICES, get_device
 from mini_ism.dialogue import encode_dialogue
 from mini_ism.distributed import join
@@ -42,6 +43,7 @@ from mini_ism.terminal import visible
 from mini_ism.tokenizer import load_tokenizer
 from mini_ism.trace import Event, turn_costs
 from mini_ism.training import Run, TrainingConfig
+from mini_ism.views.descriptions import WHY_IT_STOPPED
 from mini_ism.views.dialogue_view import show_dialogue
 from mini_ism.views.picture import standalone
 from mini_ism.views.tables import cost_table
@@ -50,6 +52,8 @@ COMPILE = (
     "Compile the model's blocks; on a CPU it hardly pays: a step took 0.143 s instead of 0.157 (tiny) and 2.42 s "
     "instead of 2.53 (small), after half a minute or more of compiling; `python -m tools.time_options` measures yours."
 )
+LEAVE = ("", "exit", "quit")
+"""What ends a chat, typed alone."""
 BENCH_TURNS = 8
 BENCH_TEXT = "The key is in the box. The lamp is in the jar. The cup is in the oven. Where is the lamp?"
 
@@ -59,7 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     open_closed_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a model may write what the terminal cannot show
-    options = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = _parser()
+    if empty := empty_argument(arguments):
+        parser.error(empty)
+    options = parser.parse_args(arguments)
 
     def run() -> None:
         for file in options.imports:
@@ -272,19 +280,21 @@ def _chat(options: argparse.Namespace) -> None:
         rule = mask if options.model else None  # each shipped model has its own
         Sampler(tokenizer, options.temperature, seed=options.seed)  # refuses options before anybody has typed
         chats[mask or options.model or "ism"] = ChatSession(model, tokenizer, rule, system=options.system)
-    print("Say something; an empty line or Ctrl-D ends. Ctrl-C stops an answer.", file=sys.stderr)
+    if shared is None:  # the shipped models, or ones of their kind
+        print(f"{ABOUT}\nFor example: {EXAMPLES[0]}", file=sys.stderr)
+    print("Say something; exit, an empty line or Ctrl-D ends. Ctrl-C stops an answer.", file=sys.stderr)
     while True:
         try:
             text = input("you> ")
         except EOFError:
             print()
             return
-        if not text.strip():
+        if text.strip().lower() in LEAVE:
             return
         for name, chat in chats.items():
             print(f"{visible(name)}> ", end="", flush=True)
             try:
-                for piece in chat.stream(text, temperature=options.temperature, seed=options.seed):
+                for piece in chat.stream(text, temperature=options.temperature, seed=options.seed, stop_loops=True):
                     print(visible(piece), end="", flush=True)
             except ContextFullError as error:  # the conversation is as before
                 print(f"({error})")
@@ -293,6 +303,8 @@ def _chat(options: argparse.Namespace) -> None:
                 print(" (stopped)")
                 continue
             turn = turn_costs(chat.trace)[-1]
+            if chat.reply is not None and chat.reply.stopped in WHY_IT_STOPPED:
+                print(f" ({WHY_IT_STOPPED[chat.reply.stopped]})", end="")
             print(
                 f"\n    reused {turn.reused}, read {turn.prefilled}, wrote {turn.decoded} tokens, "
                 f"first token after {turn.first_token * 1e3:.1f} ms"

@@ -170,6 +170,8 @@ class ChatSession:
         top_p: float | None = None,
         seed: int | None = None,
         stop: str | Sequence[str] = (),
+        stop_loops: bool = False,
+        on_token: Callable[[int, Tensor], object] | None = None,
     ) -> Iterator[str]:
         """Say something and get the reply piece by piece; :attr:`reply` has it whole afterwards.
 
@@ -184,6 +186,8 @@ class ChatSession:
             top_p: sample among the fewest tokens that hold this share of the probability (1904.09751).
             seed: for the same answer again.
             stop: texts that end the answer, which goes without them.
+            stop_loops: end the answer when it repeats itself; what was repeated stays in the conversation.
+            on_token: called with each token and the scores ``[V]`` it was picked from, before its piece comes.
 
         Raises:
             TypeError, ValueError: the text is no string or empty, or an option is out of its range.
@@ -202,14 +206,15 @@ class ChatSession:
                 f"{self._engine.config.context} are left after {self._said.length}; "
                 "truncate() the conversation or start a new one"
             )
-        answer = self._answer(text, longest, sampler, stops)
+        writer = AnswerWriter(self.style, stops, longest, stop_loops)
+        answer = self._answer(text, sampler, writer, on_token or (lambda *_: None))
         self._writing = weakref.ref(answer)
         return answer
 
-    def _answer(self, text: str, longest: int, sampler: Sampler, stops: tuple[str, ...]) -> Generator[str]:
-        writer = AnswerWriter(self.style, stops)
+    def _answer(
+        self, text: str, sampler: Sampler, writer: AnswerWriter, on_token: Callable[[int, Tensor], object]
+    ) -> Generator[str]:
         stopped: Stopped = "interrupted"
-        finished = False
         try:
             said = self._talk.with_message("user", text)
             self._talk.open_answer(said)
@@ -217,21 +222,20 @@ class ChatSession:
             while (token := sampler.pick(writer.logits[-1])) not in self.style.end_ids:
                 piece = writer.add(token)
                 self._talk.add_token(token)
+                on_token(token, writer.logits[-1])
                 yield piece
-                full = self._said.written == longest or self.room == 1
-                if writer.stopped_at is not None or full:
-                    stopped = "stop" if writer.stopped_at is not None else "context" if self.room == 1 else "length"
+                if (full := writer.full(self.room)) is not None:
+                    stopped = full
                     break
                 writer.logits.append(self._compute("decode"))
             else:
                 stopped = "end"
             if tail := writer.tail():
                 yield tail
-            finished = True
         finally:
             if sys.is_finalizing():  # the program is over, and PyTorch can compute no more
                 pass
-            elif writer.tokens or finished:
+            elif writer.tokens or stopped == "end":
                 self._talk.close(writer.reply(stopped))
                 self._compute("decode")  # the end is read at once, so that the next turn starts with its query
             else:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from mini_ism.terminal import visible
@@ -23,6 +24,14 @@ def open_closed_streams() -> None:
             except OSError:
                 os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
             setattr(sys, name, open(os.devnull, "r" if number == 0 else "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+
+
+def empty_argument(arguments: Sequence[str]) -> str:
+    """What to say of the first argument that is an empty text, ``""`` if none is: mostly it was ``"$NAME"``, unset."""
+    for before, argument in zip(("", *arguments), arguments, strict=False):
+        if found := re.fullmatch(r"(?:(--[\w-]+)=)?\s*", argument):
+            return f"{found[1] or before or 'a command'} is given an empty text; give it a value, or leave it out"
+    return ""
 
 
 def run_command(command: Callable[[], object], program: str, *errors: type[Exception]) -> int:

@@ -70,7 +70,7 @@ def answer_all(
                 f"context of {context}; leave out its first turns"
             )
     end, sampler = marker_id(tokenizer, END), Sampler(tokenizer)
-    writers = [AnswerWriter(tokenizer, ()) for _ in prompts]
+    writers = [AnswerWriter(tokenizer, longest=longest) for _ in prompts]
     stopped: dict[int, Stopped] = {}
 
     def pick(number: int, logits: Tensor) -> int | None:
@@ -80,9 +80,9 @@ def answer_all(
             stopped[number] = "end"
             return None
         writer.add(token)
-        full = len(prompts[number]) + len(writer.tokens) == context - 1
-        if full or len(writer.tokens) == longest:
-            stopped[number] = "context" if full else "length"
+        full = writer.full(context - len(prompts[number]) - len(writer.tokens))
+        if full is not None:
+            stopped[number] = full
             return None
         return token
 

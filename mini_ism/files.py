@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import secrets
+import time
 from collections.abc import Mapping
 from glob import escape
 from pathlib import Path
@@ -12,11 +14,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+DAY = 24 * 3600.0  # seconds
+
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file, and make its folder if it is missing, so that nobody ever sees half of the file.
 
-    It is written to a neighbour first, which takes its place when all of it is on the disk.
+    It is written to a neighbour first, which takes its place when all of it is on the disk. Neighbours that killed
+    processes left are deleted once they are a day old: nobody is writing them any more.
 
     Raises:
         OSError: it could not be written (disk full, no permission); what was there before is untouched.
@@ -24,6 +29,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(path.parent, path.name, older_than=DAY)
         with part.open("xb") as file:
             file.write(data)
             file.flush()
@@ -40,11 +46,19 @@ def write_atomically(path: Path, data: bytes) -> None:
         part.unlink(missing_ok=True)
 
 
-def remove_leftovers(folder: Path, *names: str) -> None:
-    """Delete what a process that was killed while it wrote these files has left. Nobody else must be writing them."""
+def remove_leftovers(folder: Path, *names: str, older_than: float = 0.0) -> None:
+    """Delete what a process that was killed while it wrote these files has left.
+
+    Args:
+        folder: where the files are; it may be missing.
+        names: of the files.
+        older_than: seconds; 0 only where nobody else can be writing them.
+    """
     for name in names:
         for part in folder.glob(f".{escape(name)}.*.part"):
-            part.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # somebody else has deleted it, or may and we may not
+                if not older_than or time.time() - part.stat().st_mtime > older_than:
+                    part.unlink()
 
 
 LARGEST = 2**30

@@ -1,4 +1,4 @@
-"""A folder that one process has to itself, by a lock of the operating system, which ends when its process does."""
+"""A folder, or one file's work in it, that one process has to itself, by a lock that ends when its process does."""
 
 from __future__ import annotations
 
@@ -20,30 +20,32 @@ class FolderInUseError(ValueError):
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """A block during which nobody else can hold this folder, not even another caller in this process.
+def locked(folder: Path, lock: str = LOCK) -> Iterator[None]:
+    """A block during which nobody else can hold this lock of a folder, not even another caller in this process.
 
     A lock whose process has died is taken over. Where the file system knows no locks, as on some network drives,
     nothing is locked.
 
     Args:
         folder: made if it is missing.
+        lock: the name of the file that is locked; callers who share a folder peacefully take different ones.
 
     Raises:
         FolderInUseError: it is held already.
         OSError: the lock's file cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    file = _take(folder / LOCK)
+    path = folder / lock
+    file = _take(path)
     try:
         yield
     finally:
         if sys.platform != "win32":  # while it is held, so that nobody's new lock is deleted
-            (folder / LOCK).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
         file.close()
         if sys.platform == "win32":  # which deletes no open file, so none that another process has taken by now
             with contextlib.suppress(OSError):
-                (folder / LOCK).unlink()
+                path.unlink()
 
 
 def _take(path: Path) -> BinaryIO:
@@ -54,8 +56,8 @@ def _take(path: Path) -> BinaryIO:
                 file.seek(0)
                 holder = file.read(200).decode("utf-8", "replace") or "another process"
                 raise FolderInUseError(
-                    f"{path.parent} is in use by {holder}, which trains there; wait for it, stop it, or choose another "
-                    "folder"
+                    f"{path.parent} is in use by {holder}, which does the same there; wait for it, stop it, or choose "
+                    "another folder"
                 )
             if _is_at(path, file):
                 file.truncate(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,8 +11,9 @@ import torch
 from torch import Tensor
 
 from mini_ism.interfaces import Decoder
+from mini_ism.sampling import loop_start
 
-Stopped = Literal["end", "length", "context", "stop", "interrupted"]
+Stopped = Literal["end", "length", "context", "stop", "loop", "interrupted"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +25,8 @@ class Reply:
         tokens: LongTensor ``[N]``, its tokens without the end marker.
         logits: ``[N or N + 1, V]`` on the CPU, the scores each token (and the end marker) was picked from.
         stopped: why it ended: ``"end"`` the model said so, ``"length"`` after ``max_new_tokens``, ``"context"`` no
-            room was left, ``"stop"`` it wrote a stop string, ``"interrupted"`` nobody wanted to hear more.
+            room was left, ``"stop"`` it wrote a stop string, ``"loop"`` it wrote the same again and again,
+            ``"interrupted"`` nobody wanted to hear more.
     """
 
     text: str
@@ -36,15 +39,19 @@ class Reply:
 
 
 class AnswerWriter:
-    """An answer as it is written: its tokens, the scores they were picked from, and what may be shown of its text."""
+    """An answer as it is written: its tokens, the scores they were picked from, and what may be shown of its text.
 
-    def __init__(self, tokenizer: Decoder, stops: tuple[str, ...]) -> None:
-        self.tokenizer, self.stops = tokenizer, stops
+    It ends at any of the texts in ``stops``, after ``longest`` tokens, and with ``stop_loops`` when it repeats itself.
+    """
+
+    def __init__(
+        self, tokenizer: Decoder, stops: Sequence[str] = (), longest: int = 10**9, stop_loops: bool = False
+    ) -> None:
+        self.tokenizer, self.stops, self.longest, self.stop_loops = tokenizer, stops, longest, stop_loops
         self.tokens: list[int] = []
         self.logits: list[Tensor] = []
-        self.text = ""
         self.stopped_at: int | None = None  # where a stop string begins
-        self._shown = 0
+        self.text, self._shown = "", 0
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")  # a character may be several tokens
 
     def add(self, token: int) -> str:
@@ -55,6 +62,16 @@ class AnswerWriter:
         found = [place for stop in self.stops if (place := self.text.find(stop)) >= 0]
         self.stopped_at = min(found, default=None)
         return self._show(len(self.text) - self._held_back() if self.stopped_at is None else self.stopped_at)
+
+    def full(self, room: int) -> Stopped | None:
+        """Why the answer must not go on, if it must not, with so many positions of the context left."""
+        if self.stopped_at is not None:
+            return "stop"
+        if self.stop_loops and loop_start(self.tokens) is not None:
+            return "loop"
+        if room == 1:  # for the end marker
+            return "context"
+        return "length" if len(self.tokens) >= self.longest else None
 
     def tail(self) -> str:
         """What is left to be shown when the answer is over."""

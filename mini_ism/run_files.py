@@ -28,7 +28,7 @@ STATE, METRICS = "state.safetensors", "metrics.jsonl"
 FILES = (STATE, METRICS, MODEL)
 """What a run leaves in its folder."""
 Facts = Mapping[str, int | float | str]
-LATER: Facts = {"precision": "float32"}
+LATER: Facts = {"precision": "float32", "corpus": 1}
 """What a configuration has learned to say since runs were first saved, with what a run that does not say it did."""
 RENAMED = {"validation": "validation_size"}
 """What a configuration called otherwise when runs were first saved."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import tiktoken
 import torch
@@ -65,3 +66,20 @@ class Sampler:
             ranked, order = odds.sort(descending=True)
             odds[order[ranked.cumsum(0) - ranked >= self.top_p]] = 0.0  # those after the share is reached
         return int(torch.multinomial(odds, 1, generator=self.generator))
+
+
+LONGEST_PERIOD, COPIES = 8, 4  # tokens; 999 is a number, and Lulu a name
+
+
+def loop_start(tokens: Sequence[int]) -> int | None:
+    """Where the second copy begins, if the tokens end in copies of the same few; ``None`` if they do not.
+
+    A small model that does not know how to go on may write "Mararararara" until no room is left.
+    """
+    for period in range(1, LONGEST_PERIOD + 1):
+        start = len(tokens) - COPIES * period
+        if start < 0:
+            return None
+        if all(tokens[place] == tokens[place + period] for place in range(start, len(tokens) - period)):
+            return start + period
+    return None

@@ -36,6 +36,10 @@ class _Recipe(Protocol):
     @property
     def validation_size(self) -> int: ...
     @property
+    def coined(self) -> float: ...
+    @property
+    def corpus(self) -> int: ...
+    @property
     def skill_names(self) -> list[str] | None: ...
     @property
     def skill_weights(self) -> dict[str, float]: ...
@@ -131,10 +135,12 @@ class Source:
         frozen split's first ones, and on some that ask for skills of one's own. One on some skills is scored on as
         many that are drawn about them: the frozen ones may hardly ask for them.
         """
-        count = config.validation_size
+        count, version = config.validation_size, config.corpus
+        names, weights = config.skill_names, config.skill_weights
         if self._own:
             return list(self.validation[:count])
-        if config.skill_names is not None:
-            drawn = generate(SEED, "validation", config.skill_names, config.skill_weights)
+        if names is not None:
+            drawn = generate(SEED, "validation", names, weights, coined=config.coined, version=version)
             return list(islice(drawn, count))
-        return load_split("validation")[:count] + own_dialogues("validation", count, None, config.skill_weights)
+        frozen = load_split("validation", version=version)[:count]
+        return frozen + own_dialogues("validation", count, None, weights, version=version)

@@ -24,11 +24,11 @@ from torch import Tensor, nn
 from mini_ism.batching import make_batch, turns_independent
 from mini_ism.checkpoints import save_model
 from mini_ism.checks import ABOVE_0, COUNT, FROM_0, SHARE, check_fields, option
-from mini_ism.corpus import Dialogue, generate
+from mini_ism.corpus import LATEST, Dialogue, generate
 from mini_ism.devices import get_device
 from mini_ism.dialogue import EncodedDialogue
 from mini_ism.distributed import ALONE, Team, unsynced
-from mini_ism.evaluation import CONTROL_SKILLS, Score, evaluate
+from mini_ism.evaluation import Score, evaluate
 from mini_ism.interrupts import uninterrupted
 from mini_ism.masks import get_mask
 from mini_ism.metrics import Measurement
@@ -38,7 +38,8 @@ from mini_ism.sources import Source
 from mini_ism.speed import PRECISIONS, autocast, compile_blocks
 from mini_ism.trainable import check_trainable
 
-EASY_WEIGHTS = {"recall": 4.0, "persona": 1.0, "queue": 1.0}
+EASY_1 = {"recall": 4.0, "persona": 1.0, "queue": 1.0}
+EASY_WEIGHTS = {1: EASY_1, 2: {**EASY_1, "about_me": 1.0, "whereabouts": 1.0}}  # by version of the corpus
 EASY_DRAWS = 3
 
 # -- configuration and schedule --------------------------------------------------------------------
@@ -49,9 +50,9 @@ class TrainingConfig:
     """All that decides a run: the same configuration on the same machine gives the same weights.
 
     Of the control skills the queue is learned last, and recall fails last where something was swapped before, hence
-    the default weights. To copy a made-up word piece by piece is learned late, hence twice the frozen splits' share of
-    them. The easy steps teach first, where it is cheap, what everything else stands on; without them the plateau before
-    recall is several times longer.
+    the default weights. To say again a name that it never saw, a model must copy piece by piece, hence as many made-up
+    words as known ones, twice the frozen splits' share. The easy steps teach first, where it is cheap, what everything
+    else stands on; without them the plateau before recall is several times longer.
 
     Raises:
         TypeError: a value is of another type than its default; a whole number, or NumPy's, may stand for a float.
@@ -68,7 +69,8 @@ class TrainingConfig:
         "recall=4.5,persona=3.5,queue=8,revision=3",
         'how often skills are drawn where that differs from the corpus, as "name=weight" joined by commas',
     )
-    coined: float = option(0.16, "share of made-up words", **SHARE)
+    coined: float = option(0.5, "share of made-up words", **SHARE)
+    corpus: int = option(LATEST, "the version of the corpus: 1 for a small world of common words", least=1, most=LATEST)
     easy: float = option(
         0.2,
         "share of the steps, at the start, that sees short dialogues of the control skills only: the shortest of "
@@ -91,7 +93,7 @@ class TrainingConfig:
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision is one of {', '.join(PRECISIONS)}, got {self.precision!r}")
         # Raises for an unknown skill, or a bad weight or share.
-        generate(self.seed, "train", self.skill_names, self.skill_weights, coined=self.coined)
+        generate(self.seed, "train", self.skill_names, self.skill_weights, coined=self.coined, version=self.corpus)
 
     def rate(self, step: int) -> float:
         """The learning rate of a step: linear warm-up, then cosine (1608.03983)."""
@@ -126,12 +128,15 @@ class TrainingConfig:
         """The dialogues of a step, the same for every mask; a function of the step alone, so that a run can resume."""
 
         def drawn(skills: Iterable[str] | None, weights: Mapping[str, float], count: int) -> list[Dialogue]:
-            endless = generate(self.seed, "train", skills, weights, start=step * count, coined=self.coined)
+            endless = generate(
+                self.seed, "train", skills, weights, step * count, coined=self.coined, version=self.corpus
+            )
             return list(islice(endless, count))
 
         if not self.is_easy(step):
             return drawn(self.skill_names, self.skill_weights, self.dialogues)
-        short = drawn(CONTROL_SKILLS, EASY_WEIGHTS, EASY_DRAWS * self.dialogues)
+        easy = EASY_WEIGHTS[self.corpus]
+        short = drawn(easy, easy, EASY_DRAWS * self.dialogues)
         return sorted(short, key=lambda d: sum(len(m["content"]) for m in d.messages))[: self.dialogues]
 
 

@@ -126,7 +126,7 @@ class _Lane:
 
 def with_turns(turns: int, count: int) -> list[Dialogue]:
     """The first dialogues of the corpus that have this many user turns."""
-    return list(islice((d for d in generate(0) if len(d.skills) == turns), count))
+    return list(islice((d for d in generate(0, version=1) if len(d.skills) == turns), count))
 
 
 # -- a chat ----------------------------------------------------------------------------------------

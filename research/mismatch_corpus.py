@@ -76,6 +76,8 @@ def five_minutes(mask: str, seed: int, steps: int, weights: str) -> TrainingConf
         steps=steps,
         skills=",".join(CONTROL_SKILLS),
         weights=weights,
+        coined=0.16,
+        corpus=1,
         validate=steps,
         validation_size=1,
         save=steps,
@@ -98,7 +100,9 @@ def fine_tune(recipe: TrainingConfig, mask: str, steps: int) -> TrainingConfig:
 
 def questions(count: int) -> list[Dialogue]:
     """Those of the first dialogues of the test split that ask for a control skill."""
-    return [dialogue for dialogue in load_split("test")[:count] if set(CONTROL_SKILLS) & set(dialogue.skills)]
+    return [
+        dialogue for dialogue in load_split("test", version=1)[:count] if set(CONTROL_SKILLS) & set(dialogue.skills)
+    ]
 
 
 def shares(stage: str, mask: str, model: GPT, test: list[Dialogue]) -> dict[str, float]:

@@ -73,6 +73,7 @@ def _recipe(config: Config) -> TrainingConfig:
         skills=",".join(WEIGHTS),
         weights=",".join(f"{skill}={weight}" for skill, weight in WEIGHTS.items()),
         coined=0.0,
+        corpus=1,
         lr=config["lr"],
     )
 
@@ -100,7 +101,7 @@ def dialogues(recipe: TrainingConfig, drawn: int | None) -> Callable[[int], list
 
 def held_out(split: str) -> list[Dialogue]:
     """Dialogues of a split on the control skills, the same for every run."""
-    return list(islice(generate(0, split, WEIGHTS, WEIGHTS, coined=0.0), ASKED[split]))
+    return list(islice(generate(0, split, WEIGHTS, WEIGHTS, coined=0.0, version=1), ASKED[split]))
 
 
 def shares(scores: Scores) -> dict[str, float]:

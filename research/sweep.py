@@ -30,7 +30,8 @@ import torch
 from tqdm.auto import tqdm
 
 from mini_ism.checks import whole_number
-from mini_ism.files import write_atomically
+from mini_ism.files import remove_leftovers, write_atomically
+from mini_ism.folder_lock import locked
 from mini_ism.results import Claim, Row, read_rows
 from mini_ism.results.rows import Config, Result, whole_lines
 from mini_ism.strict_json import to_json
@@ -143,11 +144,16 @@ def run_sweep(sweep: Sweep, folder: Path, *, jobs: int = 2, cut: bool = False) -
 
     Raises:
         ValueError: the file is damaged or of another sweep; or ``jobs`` is less than 1.
+        FolderInUseError: another process runs this sweep there.
         RunError: a run raised an error, or its process died.
     """
     jobs = whole_number("jobs", jobs, 1, 1024)
-    wanted = list(sweep.cut if cut else sweep.configs)
-    path = folder / f"{sweep.name}.jsonl"
+    with locked(folder, f".{sweep.name}.lock"):
+        return _run(sweep, folder / f"{sweep.name}.jsonl", jobs, list(sweep.cut if cut else sweep.configs))
+
+
+def _run(sweep: Sweep, path: Path, jobs: int, wanted: list[Config]) -> list[Row]:
+    remove_leftovers(path.parent, path.name)
     rows = _finished(sweep, path)
     whole = b"".join(whole_lines(path))
     if path.exists() and path.stat().st_size != len(whole):

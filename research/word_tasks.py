@@ -24,7 +24,7 @@ def codebook(rng: Random, stage: int, *, before: bool = False, later: bool = Fal
         before: the book comes before the facts instead of after them.
         later: the second of the two comes one turn after the first.
     """
-    world = World(rng, coined=0)
+    world = World(rng, coined=0, version=1)
     coded = rng.choice((("nothing",), ("thing", "place"), ("thing", "place", "both", "both"))[stage])
     pairs = [(world.thing(), world.place()) for _ in range(CHAINS)]
     facts, means = [], []

@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from mini_ism import GPT, ChatSession, Mask, encode_dialogue, get_mask
 from mini_ism.chat import ContextFullError
@@ -176,6 +177,18 @@ def test_why_a_reply_stopped() -> None:
     assert reply.stopped == "context"
     assert len(chat.tokens) == chat.cached == CONTEXT
     assert_exact(chat, prompt_length(chat, reply), reply)
+
+
+def test_each_token_is_shown_with_the_scores_it_was_picked_from() -> None:
+    chat = ChatSession(MODELS[0], TOKENIZER, "ism")
+    seen: list[tuple[int, Tensor]] = []
+    with saying(30, 31, 32):
+        for number, _ in enumerate(chat.stream("Hi.", on_token=lambda token, logits: seen.append((token, logits)))):
+            assert len(seen) == number + 1  # before its piece comes
+    assert chat.reply is not None
+    assert [token for token, _ in seen] == [30, 31, 32]
+    for (_, logits), kept in zip(seen, chat.reply.logits, strict=False):
+        assert torch.equal(logits, kept)
 
 
 # -- a full context ---------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mini_ism.command_line import open_closed_streams, run_command
+from mini_ism.command_line import empty_argument, open_closed_streams, run_command
 
 
 def test_a_stream_that_the_shell_closed_becomes_the_null_device(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,6 +28,22 @@ def test_a_stream_that_is_open_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", text)
     open_closed_streams()
     assert sys.stdout is text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["chat", "--model", ""], "--model"),
+        (["chat", "--model", " "], "--model"),
+        (["train", "--mask=", "--steps", "9"], "--mask"),
+        (["eval", ""], "eval"),
+        ([""], "a command"),
+        (["chat", "--model", "a=b", "--system", "= ="], ""),
+    ],
+)
+def test_an_empty_text_is_named_by_its_option(arguments: list[str], named: str) -> None:
+    told = f"{named} is given an empty text; give it a value, or leave it out" if named else ""
+    assert empty_argument(arguments) == told
 
 
 def test_a_warning_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,15 @@ def test_leftovers_of_a_killed_process(tmp_path: Path) -> None:
     remove_leftovers(tmp_path, "a[1].bin", "c")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
     remove_leftovers(tmp_path / "none", "a")
+
+
+def test_the_next_writer_of_a_file_deletes_what_was_left_a_day_ago(tmp_path: Path) -> None:
+    old, young = tmp_path / ".file.bin.00ff00ff.part", tmp_path / ".file.bin.11ff11ff.part"
+    for part, hours in ((old, 25), (young, 23)):
+        part.touch()
+        os.utime(part, (time.time() - hours * 3600,) * 2)
+    write_atomically(tmp_path / "file.bin", b"new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [young.name, "file.bin"]
 
 
 def test_a_file_too_large_to_be_the_right_one(tmp_path: Path) -> None:

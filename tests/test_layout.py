@@ -9,6 +9,7 @@ ROOT = TESTS.parent
 NOT_OF_ONE_MODULE = {
     "exercises/test_solutions.py",
     "test_claims.py",
+    "test_chat_check.py",  # of tools
     "test_course.py",  # of tools
     "test_floors.py",
     "test_guide.py",

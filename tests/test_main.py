@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from mini_ism import load_tokenizer
 from mini_ism.__main__ import main
 from mini_ism.checkpoints import save_model
 from mini_ism.corpus import SIZES, load_split
+from mini_ism.corpus.topics import ABOUT, EXAMPLES
 from mini_ism.paths import data_dir
 from mini_ism.sampling import Sampler
 from tests.faults import FULL, fail
@@ -90,6 +92,26 @@ def test_ctrl_c_stops_an_answer_and_the_chat_goes_on(
     assert "Ada.\n" in turns[2]
 
 
+@pytest.mark.parametrize("last", ["exit", " Quit ", "", EOFError])
+def test_a_chat_says_what_to_say_and_is_left_by_exit_quit_nothing_or_ctrl_d(
+    last: str | type[EOFError], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed: Iterator[str | type[EOFError]] = iter(["Hello. exit", last])
+
+    def read(prompt: str) -> str:
+        if isinstance(text := next(typed), str):
+            return text
+        raise text
+
+    monkeypatch.setattr("builtins.input", read)
+    monkeypatch.setattr(Sampler, "pick", lambda *_: load_tokenizer().encode_single_token("ar"))
+    assert main(["chat"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"{ABOUT}\nFor example: {EXAMPLES[0]}\n")
+    assert printed.out.count("first token after") == 1
+    assert "ism> arararar (stopped: it was repeating itself)\n" in printed.out
+
+
 def test_chat_ends_with_its_input(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("Hello."))
     assert main(["chat"]) == 0
@@ -138,9 +160,9 @@ def test_a_full_disk_while_the_corpus_is_built(
     monkeypatch.setattr("mini_ism.corpus.build.draw_split", lambda name: frozen[name][:30])
     assert main(["corpus", "build", "--out", str(tmp_path)]) == 0
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    assert len(before) == len(capsys.readouterr().out.splitlines()) == 8
+    assert len(before) == len(capsys.readouterr().out.splitlines()) == 9
     monkeypatch.setattr("mini_ism.corpus.build.draw_split", lambda name: frozen[name][30:60])
-    for nth in range(1, 9):  # whichever file it is that does not fit
+    for nth in range(1, 10):  # whichever file it is that does not fit
         with monkeypatch.context() as patched:
             patched.setattr("mini_ism.files.os.fsync", fail(nth, FULL))
             assert main(["corpus", "build", "--out", str(tmp_path)]) == 1
@@ -152,7 +174,15 @@ def test_a_full_disk_while_the_corpus_is_built(
     assert main(["corpus", "build", "--out", str(tmp_path)]) == 0
     after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     changed = {path.name for path in after if after[path] != before[path]}
-    assert changed == {"train.jsonl", "validation.jsonl", "test.jsonl", "long.jsonl", "manifest.json", "README.md"}
+    assert changed == {
+        "train.jsonl",
+        "validation.jsonl",
+        "test.jsonl",
+        "long.jsonl",
+        "held_out.jsonl",
+        "manifest.json",
+        "README.md",
+    }
     assert all(here[path] in (before[path], after[path]) for path in here)
 
 
@@ -284,6 +314,7 @@ def test_a_stream_that_is_closed_is_no_error(command: str, status: int, tmp_path
         ),
         (["train", "--device", "abacus"], "invalid choice: 'abacus'"),
         (["eval", "ism", "--split", "dev"], "invalid choice: 'dev'"),
+        (["chat", "--model", ""], "--model is given an empty text; give it a value, or leave it out"),
     ],
 )
 def test_usage_errors(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -43,11 +43,25 @@ def test_a_run_from_before_validation_named_a_file_goes_on(tmp_path: Path) -> No
         old.train(stop_at(1))
     config = asdict(old.config)
     config["validation"] = config.pop("validation_size")
+    assert config["corpus"] == 2
     kept: dict[str, Any] = {"progress": asdict(old.progress), "metrics": old.metrics}
     RunFiles(tmp_path).save(old.model, old.optimizer, config=config, **kept)
     assert Run(TrainingConfig(**TINY), tmp_path).progress.step == 1
     with pytest.raises(CheckpointError, match="validation_size=4 there, 5 now"):
         Run(TrainingConfig(**{**TINY, "validation_size": 5}), tmp_path)
+
+
+def test_a_run_from_before_the_corpus_had_versions_goes_on_with_the_first(tmp_path: Path) -> None:
+    old = Run(TrainingConfig(corpus=1, **TINY), tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        old.train(stop_at(1))
+    config = asdict(old.config)
+    del config["corpus"]
+    kept: dict[str, Any] = {"progress": asdict(old.progress), "metrics": old.metrics}
+    RunFiles(tmp_path).save(old.model, old.optimizer, config=config, **kept)
+    assert Run(TrainingConfig(corpus=1, **TINY), tmp_path).progress.step == 1
+    with pytest.raises(CheckpointError, match="corpus=1 there, 2 now"):
+        Run(TrainingConfig(**TINY), tmp_path)
 
 
 DAMAGES: list[tuple[str, Any]] = [

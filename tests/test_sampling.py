@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mini_ism import ChatSession
-from mini_ism.sampling import Sampler
+from mini_ism.corpus import SIZES, load_split
+from mini_ism.corpus.lexicon import read_words
+from mini_ism.sampling import Sampler, loop_start
 from tests.sessions import END, MODELS, VOCAB
 from tests.strategies import TOKENIZER
 
@@ -101,6 +103,33 @@ def test_greedy_is_the_default_and_needs_no_seed() -> None:
 def test_a_tiny_temperature_is_greedy(temperature: float) -> None:
     row = torch.randn(VOCAB, generator=torch.Generator().manual_seed(2))
     assert Sampler(TOKENIZER, temperature, seed=0).pick(row) == Sampler(TOKENIZER).pick(row)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "start"),
+    [
+        ([], None),
+        ([7, 7, 7], None),
+        ([7, 7, 7, 7], 1),
+        ([1, 2, 3, 7, 7, 7, 7], 4),
+        ([1, 8, 9, 8, 9, 8, 9], None),
+        ([1, 8, 9, 8, 9, 8, 9, 8, 9], 3),
+        ([1, 8, 9, 8, 9, 8, 9, 8, 9, 1], None),
+        (list(range(8)) * 4, 8),
+        (list(range(9)) * 4, None),
+    ],
+)
+def test_a_loop_is_four_copies_at_the_end(tokens: list[int], start: int | None) -> None:
+    assert loop_start(tokens) == start
+
+
+def test_no_answer_of_the_corpus_looks_like_a_loop() -> None:
+    answers = [
+        m["content"] for split in SIZES for d in load_split(split) for m in d.messages if m["role"] == "assistant"
+    ]
+    for answer in {*answers, *(f"Your name is {name}." for name in read_words("names"))}:
+        tokens = TOKENIZER.encode_ordinary(f" {answer}")
+        assert all(loop_start(tokens[:stop]) is None for stop in range(len(tokens) + 1)), answer
 
 
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf])

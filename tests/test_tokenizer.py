@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mini_ism.corpus import load_split
-from mini_ism.corpus.world import POOLS
+from mini_ism.corpus.version_1 import POOLS
 from mini_ism.files import sha256
 from mini_ism.paths import data_dir
 from mini_ism.tokenizer import build_tokenizer, load_tokenizer, tokenizer_hash, tokenizer_ranks

@@ -14,7 +14,7 @@ from mini_ism.masks import MASKS
 from mini_ism.trainable import NotTrainableError, check_trainable
 
 TOKENIZER = load_tokenizer()
-DIALOGUES = list(islice(generate(3), 6))
+DIALOGUES = list(islice(generate(2), 6))
 assert any(dialogue.messages[0]["role"] == "system" for dialogue in DIALOGUES)
 
 

@@ -6,6 +6,7 @@ import operator
 import os
 import random
 import signal
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from benchmarks.killed import mismatches, train_in_pieces, train_whole
 from mini_ism import GPT, GPTConfig, encode_dialogue, get_mask, load_model, load_tokenizer, training
 from mini_ism.batching import collate, make_batch, turns_independent
 from mini_ism.checkpoints import CheckpointError
-from mini_ism.corpus import Dialogue, Turn, World, load_split, register_skill, registry
+from mini_ism.corpus import Dialogue, Turn, World, generate, load_split, register_skill, registry
 from mini_ism.corpus.dialogues import bucket, split_spec
+from mini_ism.corpus.splits import SEED
 from mini_ism.folder_lock import FolderInUseError
 from mini_ism.metrics import Measurement
 from mini_ism.run_files import DivergedError
@@ -203,7 +205,7 @@ def test_a_step_in_parts_is_the_step(tmp_path: Path, mask: str, parts: int) -> N
     whole.train()
     divided.train()
     for name, value in whole.model.state_dict().items():
-        torch.testing.assert_close(divided.model.state_dict()[name], value, atol=1e-4, rtol=0)
+        torch.testing.assert_close(divided.model.state_dict()[name], value, atol=3e-4, rtol=0)  # AdamW's step is 3e-3
     for one, two in zip(whole.metrics, divided.metrics, strict=True):
         assert two["loss"] == pytest.approx(one["loss"], abs=1e-5)
         assert two["tokens"] == one["tokens"]
@@ -263,7 +265,7 @@ def test_a_loss_over_nothing_is_an_error() -> None:
 
 
 def test_training_lowers_the_loss(tmp_path: Path) -> None:
-    run = Run(TrainingConfig(steps=30, dialogues=4, validate=30, validation_size=2, save=30), tmp_path)
+    run = Run(TrainingConfig(steps=30, dialogues=4, corpus=1, validate=30, validation_size=2, save=30), tmp_path)
     run.train()
     losses = [line["loss"] for line in run.metrics]
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
@@ -410,3 +412,12 @@ def test_a_run_on_some_skills_is_scored_on_them_and_one_on_all_on_the_frozen_dia
     assert dialogues == scored(TrainingConfig(skills="queue", weights="", validation_size=5, seed=4))
     assert all(bucket(dialogue.messages) in split_spec("validation").buckets for dialogue in dialogues)
     assert scored(TrainingConfig(validation_size=5)) == load_split("validation")[:5]
+
+
+def test_a_run_is_scored_on_the_version_that_it_learns() -> None:
+    scored = Source().scored
+    assert scored(TrainingConfig(validation_size=5, corpus=1)) == load_split("validation", version=1)[:5]
+    queue: dict[str, Any] = {"skills": "queue", "weights": "", "validation_size": 5}
+    drawn = [list(islice(generate(SEED, "validation", ["queue"], coined=0.3, version=n), 5)) for n in (1, 2)]
+    assert [scored(TrainingConfig(corpus=n, coined=0.3, **queue)) for n in (1, 2)] == drawn
+    assert drawn[0] != drawn[1]

@@ -21,15 +21,27 @@ from mini_ism.metrics import Measurement, write_metrics
 from mini_ism.paths import data_dir
 from mini_ism.progress import train_with_progress
 from mini_ism.training import Run, TrainingConfig
+from tools.chat_check import check_messages, check_names, name_lists
 
-# Where a mask's recipe is not the default. Prefix masters the control skills in half of the steps, each of which costs
-# it three times the tokens, a sample a turn.
-RECIPES: dict[str, dict[str, Any]] = {"prefix": {"steps": 14_000, "weights": "recall=3.5,persona=3.5,queue=8"}}
+RECIPE: dict[str, Any] = {
+    "preset": "mini",
+    "steps": 14_000,
+    "lr": 2e-3,
+    "easy": 0.1,
+    "weights": "recall=6,persona=3.5,queue=8,revision=2",
+}
+"""What differs from the defaults, the same for every mask. The larger shape has room for thousands of words."""
+TITLES = {
+    "test": "Test split",
+    "long": "Long split: longer lists and more turns than in training",
+    "held_out": "Held-out split: words and wordings that no training dialogue has",
+}
+"""The splits that the card tells of."""
 COMMAND = "python -m tools.train_checkpoints"
 
 
 def main() -> None:
-    """Train each mask with the default recipe, score it on the frozen splits, and write models and card."""
+    """Train each mask with the same recipe, score it on the frozen splits, and write models and card."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the runs are kept (default: runs)")
     parser.add_argument("--jobs", type=int, default=2, help="masks trained side by side (default: 2)")
@@ -41,18 +53,25 @@ def main() -> None:
             mask: pool.submit(train, mask, options.runs / f"{mask}-seed0") for mask in ("prefix", "causal", "ism")
         }
         about = {mask: started[mask].result() for mask in COURSE_MASKS}
-    scores: dict[str, dict[str, dict[str, Score]]] = {"test": {}, "long": {}}
+    scores: dict[str, dict[str, dict[str, Score]]] = {split: {} for split in TITLES}
+    names: dict[str, dict[str, dict[str, Score]]] = {title: {} for title in name_lists()}
+    sensible: dict[str, Score] = {}
     for mask in COURSE_MASKS:
         model, tokenizer = load_model(folder / mask)  # as shipped, rounding included
         for split in scores:
             scores[split][mask] = evaluate(model, tokenizer, load_split(split))
-    write_atomically(folder / "README.md", card(about, scores).encode())
+        for title, listed in name_lists().items():
+            names[title][mask] = check_names(model, tokenizer, listed)
+        checked = check_messages(model, tokenizer)
+        sensible[mask] = Score(sum(ok for _, _, ok in checked), len(checked))
+    text = card(about, scores) + new_to_it(names, sensible)
+    write_atomically(folder / "README.md", text.encode())
 
 
 def train(mask: str, runs: Path) -> dict[str, Any]:
-    """Train a mask with the default recipe, or the rest of it, and write the model; what the card says of it."""
+    """Train a mask with the recipe, or the rest of it, and write the model; what the card says of it."""
     torch.set_num_threads(1)  # more pay little at this size, and masks can be trained side by side
-    run = Run(TrainingConfig(mask=mask, **RECIPES.get(mask, {})), runs)
+    run = Run(TrainingConfig(mask=mask, **RECIPE), runs)
     trained = train_with_progress(run)
     folder = data_dir() / "checkpoints" / mask
     save_model(trained, folder, training=run.about, half=True)
@@ -91,8 +110,8 @@ def card(about: dict[str, dict[str, Any]], scores: dict[str, dict[str, dict[str,
         "",
         f"Made by one command, `{COMMAND}` (`make checkpoints`), from seed {recipe['seed']}: steps of "
         f"{recipe['dialogues']} dialogues, AdamW at {recipe['lr']:g}, loss on answers only, stored as float16. Prefix "
-        "needs one sample a turn, so that a step costs it three times the tokens; it is given half of the steps. "
-        "One seed, one learning rate and a recipe that is not the same: **these figures do not compare the masks**; "
+        "needs one sample a turn, so that a step costs it three times the tokens; all take the same steps on the same "
+        "dialogues. One seed, one learning rate, not the best of each: **these figures do not compare the masks**; "
         "for that, see [RESULTS.md](../../RESULTS.md).",
         "",
         "| mask | steps | dialogues | skills drawn more often | tokens computed | seconds | CPU threads |",
@@ -114,15 +133,11 @@ def card(about: dict[str, dict[str, Any]], scores: dict[str, dict[str, dict[str,
         "Two smaller models beside them, `chains-causal` and `chains-ism`, know one task only: they are runs of the "
         "sweep `words`, told of in [RESULTS.md](../../RESULTS.md), made again by `python -m tools.train_chains`.",
     ]
-    titles = {
-        "test": "Test split",
-        "long": "Long split: longer lists and more turns than in training",
-    }
     for split, by_mask in scores.items():
         skills = sorted(by_mask[COURSE_MASKS[0]], key=lambda name: (name not in CONTROL_SKILLS, name))
         lines += [
             "",
-            f"## {titles[split]}",
+            f"## {TITLES[split]}",
             "",
             "Exact match of the whole answer, greedy, true history; in brackets Wilson's 95% interval over the "
             f"answers. Control skills in bold. `python -m mini_ism eval causal prefix ism --split {split}`",
@@ -138,6 +153,32 @@ def card(about: dict[str, dict[str, Any]], scores: dict[str, dict[str, dict[str,
                 cells.append(f"{score.share:.1%} ({low:.1%} to {high:.1%})")
             name = f"**{skill}**" if skill in CONTROL_SKILLS else skill
             lines.append(f"| {name} | {by_mask[COURSE_MASKS[0]][skill].total} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def new_to_it(names: dict[str, dict[str, dict[str, Score]]], sensible: dict[str, Score]) -> str:
+    """The card's last section: what no training dialogue held.
+
+    Args:
+        names: scores by list of names, mask and phrasing.
+        sensible: natural messages with a sensible reply, by mask.
+    """
+    lines = [
+        "",
+        "## What it never saw",
+        "",
+        "Names that no training dialogue uses, said back as they are typed; and sixty messages in a newcomer's words, "
+        "written down before the corpus. `python -m tools.chat_check`",
+        "",
+        "| names | how they are told | " + " | ".join(COURSE_MASKS) + " |",
+        "|---|---|" + "---:|" * len(COURSE_MASKS),
+    ]
+    for title, by_mask in names.items():
+        for phrasing, first in by_mask[COURSE_MASKS[0]].items():
+            cells = " | ".join(f"{by_mask[mask][phrasing].share:.1%}" for mask in COURSE_MASKS)
+            lines.append(f"| {title} ({first.total}) | {phrasing} | {cells} |")
+    cells = " | ".join(f"{sensible[mask].right} of {sensible[mask].total}" for mask in COURSE_MASKS)
+    lines.append(f"| natural messages | sensible replies | {cells} |")
     return "\n".join(lines) + "\n"
 
 

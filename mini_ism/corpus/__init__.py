@@ -7,9 +7,10 @@ from mini_ism.corpus.dialogues import SPLITS, Dialogue, bucket, generate
 from mini_ism.corpus.own import read_dialogues
 from mini_ism.corpus.registry import Turn, register_skill, skill_names
 from mini_ism.corpus.splits import SIZES, load_split, own_dialogues
-from mini_ism.corpus.world import World
+from mini_ism.corpus.world import LATEST, World
 
 __all__ = [
+    "LATEST",
     "SIZES",
     "SPLITS",
     "Dialogue",

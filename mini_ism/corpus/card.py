@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 
 import tiktoken
 
-from mini_ism.corpus.dialogues import NOISE_SHARE, SPLITS, SYSTEM_SHARE, Dialogue
+from mini_ism.corpus.dialogues import SPLITS, SYSTEM_SHARE, Dialogue
+from mini_ism.corpus.lexicon import read_words
 from mini_ism.corpus.registry import ACK
 from mini_ism.corpus.skills.compare import LARGEST
-from mini_ism.corpus.world import COINED
+from mini_ism.corpus.version_2 import KINDS, VERSION_2
 from mini_ism.dialogue import encode_dialogue
 
 _WORD = re.compile(r"[A-Za-z]+")
@@ -42,9 +43,14 @@ optional system message comes first ({system:.0%} of the dialogues), then user a
 - A split is decided by a hash of the dialogue's text (SHA-256 modulo 100; case and punctuation do
   not count), so no dialogue can be in two. The endless generator that training draws from skips
   whatever belongs to another split, so the frozen test dialogues never come up in training.
-- The splits share their words, templates and skills: `test` asks for new combinations of them, not
-  for new language. `long` goes beyond training: threads are drawn with a size of {long_low} to {long_high} facts
+- `train`, `validation`, `test` and `long` share their words, wordings and skills: `test` asks for new
+  combinations of them, not for new language. `held_out` does: its words (one in five of each list, by a
+  hash of the word), its coined words and many of its wordings are in no other split.
+- `long` goes beyond training: threads are drawn with a size of {long_low} to {long_high} facts
   ({train_low} to {train_high} elsewhere), and dialogues have up to {long_turns} user turns ({train_turns} elsewhere).
+- The sweeps in [RESULTS.md](../../RESULTS.md) use version 1 of the corpus, a small world of 98 common words
+  (`generate(0, version=1)`, `draw_split("test", version=1)`), which is drawn today as it was then. These
+  files are version {version}.
 - `train` is a sample to look at and to count; training itself uses `generate(seed)` without end.
 
 ## Labels
@@ -69,23 +75,32 @@ fact that no update touched is plain `recall`.
 | `codebook_after` | the same with the book after the facts, in the same query |
 | `codebook_later` | the same with the book one or more turns after the facts |
 | `revision` | a later turn corrects a fact or a queue, or swaps two things |
-| `smalltalk` | greetings and the like |
+| `smalltalk` | greetings and the like; "what can you do?" |
+| `about_me` | what people tell of themselves in a chat: name, home, origin, age, job, pets, family |
+| `whereabouts` | people, animals and things in, on, under and near all kinds of places; "where is it now?" |
+| `people` | where others live and come from, what they like and do, and who got what |
+| `yes_no` | "is the dog in the kitchen?" |
+| `wish` | say what it cannot do: sums, poems, knowledge of the world |
 
 ## Words and tokens
 
+- {names:,} first names from all over the world and {others:,} things, places, foods, cities and the like, in
+  `mini_ism/corpus/words/`; {held_out:,} of them are held out. A hundred common first names are in no split at
+  all: the model card reports on them.
 - {words} different words (capitals aside) come up at least {common} times in `train`, which no coined
   word does. {single:.1%} of their spellings, and {running:.1%} of their occurrences, are single tokens of the
-  {vocab}-token vocabulary.
+  {vocab}-token vocabulary, which was trained on version 1.
 - {coined:.0%} of the names, things, places, foods and code words are coined ("Zolta", "brimok"), so that a
-  model has to copy words that it never saw, as it must with whatever a reader types.
-- About {noise:.0%} of the user turns lack the first capital, the last mark, or both.
+  model has to copy words that it never saw, as it must with whatever a reader types. Training coins half.
+- {lower:.0%} of the dialogues are typed in small letters only, and answers repeat a name as it was typed. In
+  the others, about {noise:.0%} of the user turns lack the first capital, the last mark, or both.
 
 ## Known limits
 
 - A few templates a skill: a model that does well here understands these sentences, not English.
 - One right answer a question, scored by exact match.
 - Nobody is served from an empty queue, and nobody is asked who stands behind the last.
-- Numbers are 1 to {largest}; names are short and mostly European in form.
+- Where numbers are compared, they are 1 to {largest}. Names are in Latin letters.
 """
 
 
@@ -109,8 +124,13 @@ def write_card(splits: Mapping[str, Sequence[Dialogue]], tokenizer: tiktoken.Enc
         single=len(single) / len(counts),
         running=sum(counts[word] for word in single) / sum(counts.values()),
         vocab=tokenizer.n_vocab,
-        coined=COINED,
-        noise=NOISE_SHARE,
+        coined=VERSION_2.coined,
+        noise=VERSION_2.careless,
+        lower=VERSION_2.lower,
+        version=VERSION_2.version,
+        names=len(read_words(KINDS["name"])),
+        others=sum(len(read_words(file)) for kind, file in KINDS.items() if kind != "name"),
+        held_out=sum(map(len, VERSION_2.held_out.values())),
         largest=LARGEST,
     )
 

@@ -15,7 +15,8 @@ from itertools import chain, pairwise
 from random import Random
 
 from mini_ism.corpus.dialogues import Dialogue
-from mini_ism.corpus.world import ROOMS, World
+from mini_ism.corpus.version_1 import ROOMS
+from mini_ism.corpus.world import World
 
 STAGES = 3
 CHAINS = 3  # in a dialogue, so that a guess among their ends is right one time in three
@@ -42,7 +43,7 @@ def chains(rng: Random, stage: int, *, later: bool = False, back: bool = False) 
         back: half of the questions ask for a single link, and every other one of these by its end, "what is in tin?". A
             reader who learns that finds, from the later of two links, the earlier.
     """
-    world = World(rng, coined=0)
+    world = World(rng, coined=0, version=1)
     paths = [[world.thing(), *(world.place() for _ in range(stage)), world.room()] for _ in range(CHAINS)]
     links = [(inner, outer, depth) for path in paths for depth, (inner, outer) in enumerate(pairwise(path))]
     rng.shuffle(links)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, NamedTuple
 
 from mini_ism.checks import real_number, whole_number
 from mini_ism.corpus.portable_random import below, between, chance, pick, pick_weighted
 from mini_ism.corpus.registry import ACK, Entry, Turn, check_turns, get_entry, skill_names
-from mini_ism.corpus.world import COINED, JOBS, MANNERS, Guide, World
+from mini_ism.corpus.version_1 import JOBS, MANNERS
+from mini_ism.corpus.world import LATEST, Guide, World, get_lexicon
 
 Message = dict[str, Any]
 
@@ -24,7 +25,8 @@ class SplitSpec(NamedTuple):
     threads: tuple[int, int]
     sizes: tuple[int, int]  # facts a thread
     turns: int  # user turns at most; at least two
-    words: int  # words and punctuation marks at most, a stand-in for tokens
+    length: int  # at most, about the text's tokens: see `_length`
+    held_out: bool = False  # words and wordings that no other split has
 
 
 SPLITS: dict[str, SplitSpec] = {
@@ -32,9 +34,10 @@ SPLITS: dict[str, SplitSpec] = {
     "validation": SplitSpec(range(85, 90), (1, 4), (2, 6), 8, 165),
     "test": SplitSpec(range(90, 95), (1, 4), (2, 6), 8, 165),
     "long": SplitSpec(range(95, 100), (2, 6), (8, 12), 12, 300),
+    # In the test's buckets, since a dialogue without names and things could be in both.
+    "held_out": SplitSpec(range(90, 95), (1, 4), (2, 6), 8, 165, held_out=True),
 }
 SYSTEM_SHARE = 0.25
-NOISE_SHARE = 0.05
 MERGE_SHARE = 0.6
 ATTEMPTS = 5000  # dialogues drawn in search of one that belongs to the split
 THREAD_ATTEMPTS = 12  # threads drawn for one dialogue
@@ -44,6 +47,8 @@ THREAD_ATTEMPTS = 12  # threads drawn for one dialogue
 _OPENERS = frozenset((
     "The", "I", "My", "Where", "Where's", "Do", "What", "What's", "Who", "How", "Which", "Swap",
     "In", "Call", "Hello", "Hi", "Good", "Thank", "Thanks", "Goodbye", "Bye",
+    "I'm", "You", "Tell", "Say", "There", "Can", "Could", "Please", "Are", "Is", "Does", "People", "Hey", "See", "Help",
+    "Write", "Sing", "Play", "Draw", "Give", "Show", "Make", "Explain", "When", "Why", "Translate", "Nice", "At", "On",
 ))
 # fmt: on
 _FIRST_PERSON = re.compile(r"\b(I|My|Call me)\b")
@@ -97,33 +102,45 @@ def generate(
     skills: Iterable[str] | None = None,
     weights: Mapping[str, float] | None = None,
     start: int = 0,
-    coined: float = COINED,
+    coined: float | None = None,
+    version: int = LATEST,
 ) -> Iterator[Dialogue]:
     """Endless dialogues of a split.
 
     Args:
         seed: same seed, same dialogues, on every platform and Python version.
-        split: "train", "validation", "test" or "long". No dialogue is in two splits.
-        skills: names of the skills to draw from; all of them by default.
+        split: "train", "validation", "test", "long" or "held_out". No dialogue is in two splits, and the words and
+            wordings of "held_out" are in no other.
+        skills: names of the skills to draw from; all of the version by default.
         weights: how often a skill is taken, relative to the others, where it should differ from what the skill was
             registered with.
         start: index of the first dialogue. Each is drawn on its own, so a training run can resume at any index without
             drawing those before it.
-        coined: share of names, things, places, foods and code words that are made up.
+        coined: share of names, things and the like that are made up; by default the version's own.
+        version: of the corpus: 1 is a small world of common words, in which the research sweeps train and ask.
 
     Returns:
         An iterator to take some of: ``list`` of it, or whatever else needs an end, is a ``ValueError``.
 
     Raises:
-        ValueError: no such split or skill, a negative weight or start, a share outside 0 to 1, nothing to draw from, or
-            skills that make no dialogue of this split.
+        ValueError: no such split, version or skill, a negative weight or start, a share outside 0 to 1, nothing to draw
+            from, or skills that make no dialogue of this split.
         TypeError: a number is none, or a skill returned something other than a list of turns.
     """
     spec = split_spec(split)
-    entries = _choose(skills, weights)
+    lexicon = get_lexicon(version)
+    if spec.held_out and not lexicon.held_out:
+        raise ValueError(f"version {version} of the corpus holds no words out; draw {split!r} from version {LATEST}")
+    entries = _choose(skill_names(version) if skills is None else skills, weights)
     seed, start = whole_number("seed", seed, -(2**63), 2**64 - 1), whole_number("start", start, 0)
-    coined = real_number("coined", coined, 0, 1)
-    return Endless(_draw_all(f"mini-ism/{split}/{seed}", spec, entries, start, coined))
+    coined = lexicon.coined if coined is None else real_number("coined", coined, 0, 1)
+
+    def world(rng: Random) -> World:
+        # Version 1 asks the dice nothing here.
+        lower = lexicon.lower > 0 and chance(rng, lexicon.lower)
+        return World(rng, coined, version=version, held_out=spec.held_out, lower=lower)
+
+    return Endless(_draw_all(f"mini-ism/{split}/{seed}", spec, entries, start, world))
 
 
 def split_spec(split: str) -> SplitSpec:
@@ -138,10 +155,10 @@ def split_spec(split: str) -> SplitSpec:
         raise ValueError(f"no split named {split!r}; there are: {', '.join(SPLITS)}") from None
 
 
-def _choose(skills: Iterable[str] | None, weights: Mapping[str, float] | None) -> list[Entry]:
+def _choose(skills: Iterable[str], weights: Mapping[str, float] | None) -> list[Entry]:
     if isinstance(skills, str):
         raise ValueError(f"skills is the text {skills!r}; give a list of names")
-    names = list(skill_names() if skills is None else skills)
+    names = list(skills)
     if len(set(names)) < len(names):
         raise ValueError(f"a skill is named twice in {names}; give weights to take it more often")
     weights = dict({} if weights is None else weights)
@@ -149,7 +166,7 @@ def _choose(skills: Iterable[str] | None, weights: Mapping[str, float] | None) -
         get_entry(name)
         weights[name] = real_number(f"the weight of skill {name!r}", weights[name], 0)
     entries = [
-        Entry(name, entry.skill, weights.get(name, entry.weight))
+        replace(entry, weight=weights.get(name, entry.weight))
         for name, entry in ((name, get_entry(name)) for name in names)
     ]
     entries = [entry for entry in entries if entry.weight > 0]
@@ -158,36 +175,41 @@ def _choose(skills: Iterable[str] | None, weights: Mapping[str, float] | None) -
     return entries
 
 
-def _draw_all(seed: str, spec: SplitSpec, entries: list[Entry], start: int, coined: float) -> Iterator[Dialogue]:
+def _draw_all(
+    seed: str, spec: SplitSpec, entries: list[Entry], start: int, new_world: Callable[[Random], World]
+) -> Iterator[Dialogue]:
     index = start
     while True:
         rng = Random(f"{seed}/{index}")
         for _ in range(ATTEMPTS):
-            messages, labels = _draw(rng, World(rng, coined), spec, entries)
+            world = new_world(rng)
+            messages, labels = _draw(rng, world, spec, entries)
             if len(labels) >= 2 and bucket(messages) in spec.buckets:
                 break
         else:
             names = ", ".join(entry.name for entry in entries)
             raise ValueError(
                 f"{ATTEMPTS} draws of {names} made no dialogue of this split with 2 to "
-                f"{spec.turns} user turns and at most {spec.words} words; add a skill, make its "
+                f"{spec.turns} user turns and at most {spec.length} tokens or so; add a skill, make its "
                 "turns shorter, or let it vary more"
             )
-        yield Dialogue(_add_noise(rng, messages), labels)
+        careless = 0.0 if world.lower else world.lexicon.careless
+        yield Dialogue(_type_carelessly(rng, messages, careless), labels)
         index += 1
 
 
 def _draw(rng: Random, world: World, spec: SplitSpec, entries: list[Entry]) -> tuple[list[Message], list[str]]:
     """One dialogue, of whichever split its hash will say."""
     system = _system(rng, world) if chance(rng, SYSTEM_SHARE) else ""
-    turns = _interleave(rng, _threads(rng, world, spec, entries, _length(system)))
+    turns = _interleave(rng, _threads(rng, world, spec, entries, _length(world, system)))
     opens_with_facts = len(turns) > 2 and turns[0].skill == ACK
     # A system prompt has no "I" and no "my".
     if system and opens_with_facts and not _FIRST_PERSON.search(turns[0].user) and chance(rng, 0.5):
         system = f"{system} {turns.pop(0).user}"
     messages = [{"role": "system", "content": system}] if system else []
     for turn in turns:
-        messages.append({"role": "user", "content": turn.user})
+        typed = _type_lower(rng, turn.user) if world.lower else turn.user
+        messages.append({"role": "user", "content": typed})
         messages.append({"role": "assistant", "content": turn.assistant})
     return messages, [turn.skill for turn in turns]
 
@@ -208,8 +230,8 @@ def _threads(rng: Random, world: World, spec: SplitSpec, entries: list[Entry], u
     for _ in range(THREAD_ATTEMPTS):
         entry = pick_weighted(rng, entries, weights)
         thread = check_turns(entry.name, entry.skill(rng, world, between(rng, *spec.sizes)))
-        length = sum(_length(turn.user) + _length(turn.assistant) for turn in thread)
-        if thread and turns + len(thread) <= spec.turns and used + length <= spec.words:
+        length = sum(_length(world, turn.user) + _length(world, turn.assistant) for turn in thread)
+        if thread and turns + len(thread) <= spec.turns and used + length <= spec.length:
             threads.append(thread)
             turns += len(thread)
             used += length
@@ -220,9 +242,11 @@ def _threads(rng: Random, world: World, spec: SplitSpec, entries: list[Entry], u
     return threads
 
 
-def _length(text: str) -> int:
-    """Words and punctuation marks: about the text's tokens."""
-    return len(text.split()) + sum(map(text.count, ".,?:"))
+def _length(world: World, text: str) -> int:
+    """About the text's tokens: half of its letters, or in version 1, with its words of one token, words and marks."""
+    if world.lexicon.version == 1:
+        return len(text.split()) + sum(map(text.count, ".,?:"))
+    return len(text) // 2
 
 
 def _interleave(rng: Random, threads: list[list[Turn]]) -> list[Turn]:
@@ -234,6 +258,9 @@ def _interleave(rng: Random, threads: list[list[Turn]]) -> list[Turn]:
     while order:
         chosen = order.pop(below(rng, len(order)))
         mixed.append((chosen, queues[chosen].pop()))
+        while queues[chosen] and queues[chosen][-1].follows:
+            order.remove(chosen)
+            mixed.append((chosen, queues[chosen].pop()))
     mixed.sort(key=lambda item: item[1].placement)  # stable: greetings first, farewells last
     turns: list[Turn] = []
     position = 0
@@ -251,10 +278,18 @@ def _interleave(rng: Random, threads: list[list[Turn]]) -> list[Turn]:
     return turns
 
 
-def _add_noise(rng: Random, messages: list[Message]) -> list[Message]:
-    """In a few user turns, the first capital or the last mark missing, as people type."""
+def _type_lower(rng: Random, text: str) -> str:
+    """Without capitals, and often without the last mark or apostrophes."""
+    text = text.lower()
+    if chance(rng, 0.6) and text[-1] in ".?":
+        text = text[:-1]
+    return text.replace("'", "") if chance(rng, 0.4) else text
+
+
+def _type_carelessly(rng: Random, messages: list[Message], share: float) -> list[Message]:
+    """In a share of the user's turns, the first capital or the last mark missing, as people type."""
     for message in messages:
-        if message["role"] != "user" or not chance(rng, NOISE_SHARE):
+        if message["role"] != "user" or not chance(rng, share):
             continue
         text = message["content"]
         kind = pick(rng, ("case", "mark", "both"))

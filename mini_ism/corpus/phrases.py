@@ -66,3 +66,13 @@ def answer_name(name: str) -> str:
 def and_list(words: list[str]) -> str:
     """["Nora", "Omar", "Pia"] -> "Nora, Omar and Pia"."""
     return ", ".join(words[:-1]) + " and " + words[-1]
+
+
+def a(noun: str) -> str:
+    """The noun with its article: a cat, an owl."""
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
+def sentence(words: str) -> str:
+    """The words as an answer: "on the table" -> "On the table."."""
+    return f"{words[0].upper()}{words[1:]}."

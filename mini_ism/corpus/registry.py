@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import overload
 
-from mini_ism.checks import real_number
-from mini_ism.corpus.world import World
+from mini_ism.checks import real_number, whole_number
+from mini_ism.corpus.world import LATEST, World
 
 ACK = "ack"  # label of the answers to a turn that asks nothing
 ACK_ANSWER = "Okay."
@@ -23,12 +23,14 @@ class Turn:
         assistant: the one right answer.
         skill: the label under which the answer is scored.
         placement: -1 opens the dialogue, 1 closes it, 0 may stand anywhere.
+        follows: it stands right after the turn before it, since it says "it" of what was told there.
     """
 
     user: str
     assistant: str
     skill: str
     placement: int = 0
+    follows: bool = False
 
     @classmethod
     def statement(cls, text: str) -> Turn:
@@ -46,6 +48,7 @@ class Entry:
     name: str
     skill: Skill
     weight: float
+    since: int = 1  # the version of the corpus that has it first
 
     @property
     def is_own(self) -> bool:
@@ -61,18 +64,21 @@ def register_skill(skill: Skill) -> Skill: ...
 
 
 @overload
-def register_skill(*, weight: float = 1.0) -> Callable[[Skill], Skill]: ...
+def register_skill(*, weight: float = 1.0, since: int = 1) -> Callable[[Skill], Skill]: ...
 
 
-def register_skill(skill: Skill | None = None, *, weight: float = 1.0) -> Skill | Callable[[Skill], Skill]:
+def register_skill(
+    skill: Skill | None = None, *, weight: float = 1.0, since: int = 1
+) -> Skill | Callable[[Skill], Skill]:
     """Add `skill(rng, world, size) -> list[Turn]` to the corpus under its function's name.
 
     `size` is how many facts the skill should tell. `weight` is how often `generate` takes the skill, relative to the
-    others. Running the same definition again replaces it.
+    others. `since` is the version of the corpus from which on it does so unasked. Running the same definition again
+    replaces it.
 
     Raises:
-        ValueError: another module's skill has that name, the function has none (a lambda), or the weight is negative or
-            not finite.
+        ValueError: another module's skill has that name, the function has none (a lambda), the weight is negative or
+            not finite, or there is no such version.
     """
 
     def add(function: Skill) -> Skill:
@@ -83,20 +89,21 @@ def register_skill(skill: Skill | None = None, *, weight: float = 1.0) -> Skill 
                 "write it as `def my_skill(rng, world, size): ...`"
             )
         share = real_number(f"the weight of skill {name!r}", weight, 0)
+        first = whole_number(f"the version since which there is a skill {name!r}", since, 1, LATEST)
         known = _REGISTRY.get(name)
         if known is not None and known.skill.__module__ != function.__module__:
             raise ValueError(
                 f"a skill named {name!r} exists already (in {known.skill.__module__}); give the function another name"
             )
-        _REGISTRY[name] = Entry(name, function, share)
+        _REGISTRY[name] = Entry(name, function, share, first)
         return function
 
     return add if skill is None else add(skill)
 
 
-def skill_names() -> tuple[str, ...]:
-    """Every registered skill, in order of registration."""
-    return tuple(_REGISTRY)
+def skill_names(version: int = LATEST) -> tuple[str, ...]:
+    """Every registered skill that a version of the corpus has, in order of registration."""
+    return tuple(name for name, entry in _REGISTRY.items() if entry.since <= version)
 
 
 def get_entry(name: str) -> Entry:

@@ -10,24 +10,25 @@ from typing import Any
 
 from mini_ism.corpus.dialogues import Dialogue, canonical, generate, split_spec
 from mini_ism.corpus.registry import get_entry, skill_names
+from mini_ism.corpus.world import LATEST, get_lexicon
 from mini_ism.files import read_whole, sha256
 from mini_ism.paths import data_dir
 from mini_ism.strict_json import from_json, json_lines
 
 SEED = 0
-SIZES = {"train": 4000, "validation": 500, "test": 1000, "long": 300}  # dialogues
+SIZES = {"train": 4000, "validation": 500, "test": 1000, "long": 300, "held_out": 500}  # dialogues
 MANIFEST = "manifest.json"
 
 
-def draw_split(name: str) -> list[Dialogue]:
-    """The first dialogues of a split's endless stream, without repeats."""
+def draw_split(name: str, version: int = LATEST) -> list[Dialogue]:
+    """The first dialogues of a split's endless stream, without repeats: for the latest version, what the files hold."""
     seen: set[str] = set()
 
     def fresh(dialogue: Dialogue) -> bool:
         text = canonical(dialogue.messages)
         return text not in seen and not seen.add(text)  # type: ignore[func-returns-value]
 
-    return list(islice(filter(fresh, generate(SEED, name)), SIZES[name]))
+    return list(islice(filter(fresh, generate(SEED, name, version=version)), SIZES[name]))
 
 
 def to_jsonl(dialogues: Iterable[Dialogue]) -> bytes:
@@ -43,18 +44,21 @@ def to_jsonl(dialogues: Iterable[Dialogue]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode("utf-8")
 
 
-def load_split(name: str, folder: str | Path | None = None) -> list[Dialogue]:
+def load_split(name: str, folder: str | Path | None = None, *, version: int = LATEST) -> list[Dialogue]:
     """The dialogues of a frozen split.
 
     Args:
-        name: "train", "validation", "test" or "long".
+        name: "train", "validation", "test", "long" or "held_out".
         folder: where the split and its manifest are; the package's own data by default.
+        version: of the corpus. The files hold the latest; an earlier one is drawn again, the same as it ever was.
 
     Raises:
         FileNotFoundError: the split's file or the manifest is missing.
-        ValueError: no such split; or a file is truncated, edited or malformed.
+        TypeError, ValueError: no such split or version; or a file is truncated, edited or malformed.
     """
     split_spec(name)
+    if get_lexicon(version).version != LATEST:
+        return draw_split(name, version)
     folder = data_dir() / "dialogues" if folder is None else Path(folder)
     path = folder / f"{name}.jsonl"
     content = _read(path)
@@ -69,7 +73,12 @@ def load_split(name: str, folder: str | Path | None = None) -> list[Dialogue]:
 
 
 def own_dialogues(
-    name: str, count: int, skills: Iterable[str] | None = None, weights: Mapping[str, float] | None = None
+    name: str,
+    count: int,
+    skills: Iterable[str] | None = None,
+    weights: Mapping[str, float] | None = None,
+    *,
+    version: int = LATEST,
 ) -> list[Dialogue]:
     """Dialogues to score skills of one's own on, of which the frozen split of this name knows nothing.
 
@@ -78,6 +87,7 @@ def own_dialogues(
         count: how many are drawn, from the same mix as :func:`generate` has.
         skills: see :func:`generate`.
         weights: see :func:`generate`.
+        version: of the corpus.
 
     Returns:
         Those that have an answer of one's own skills. The others' answers have the ``"weight"`` 0, since the frozen
@@ -86,10 +96,10 @@ def own_dialogues(
     Raises:
         ValueError: see :func:`generate`.
     """
-    if not any(get_entry(skill).is_own for skill in (skill_names() if skills is None else skills)):
+    if not any(get_entry(skill).is_own for skill in (skill_names(version) if skills is None else skills)):
         return []
-    known = {label for dialogue in load_split(name) for label in dialogue.skills}
-    drawn = islice(generate(SEED, name, skills, weights), count)
+    known = {label for dialogue in load_split(name, version=version) for label in dialogue.skills}
+    drawn = islice(generate(SEED, name, skills, weights, version=version), count)
     return [_only(dialogue, known) for dialogue in drawn if not known.issuperset(dialogue.skills)]
 
 

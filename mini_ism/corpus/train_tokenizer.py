@@ -19,6 +19,6 @@ def train_ranks() -> bytes:
     Trained without coined words: merges spent on their syllables would be missing for the words that the corpus does
     use again and again.
     """
-    dialogues = islice(generate(SEED, "train", coined=0.0), DIALOGUES)
+    dialogues = islice(generate(SEED, "train", coined=0.0, version=1), DIALOGUES)
     texts = (f" {message['content']}" for dialogue in dialogues for message in dialogue.messages)
     return to_ranks(train_bpe(texts, VOCAB_SIZE - len(SPECIALS), PATTERN))

@@ -1,4 +1,4 @@
-"""The words of the corpus, and a `World` that deals them out to one dialogue.
+"""A `World` deals the words of a version of the corpus to one dialogue.
 
 Nothing is dealt twice in a dialogue, so the threads that a dialogue interleaves cannot contradict each other: the key
 of one thread is never the key of another.
@@ -9,44 +9,15 @@ from __future__ import annotations
 from random import Random
 from typing import NamedTuple
 
+from mini_ism.checks import whole_number
+from mini_ism.corpus.lexicon import Lexicon, fold, is_held_out
 from mini_ism.corpus.portable_random import below, chance, pick
+from mini_ism.corpus.version_1 import VERSION_1
+from mini_ism.corpus.version_2 import VERSION_2
 
-# fmt: off
-NAMES = ("Ada", "Ben", "Cora", "Dan", "Ella", "Finn", "Gina", "Hugo", "Iris", "Jack", "Kim",
-         "Lena", "Max", "Mira", "Nora", "Omar", "Pia", "Ravi", "Sam", "Tara", "Uma", "Vera",
-         "Walt", "Zoe")
-THINGS = ("key", "lamp", "cup", "ball", "coin", "pen", "hat", "map", "ring", "phone", "apple",
-          "shoe", "spoon", "watch", "card", "drum", "kite", "doll", "bell", "rope")
-PLACES = ("box", "jar", "bag", "drawer", "basket", "oven", "chest", "tin", "bowl", "case", "tub",
-          "bucket", "crate", "pot", "sack", "cart")
-ROOMS = ("hall", "kitchen", "garden", "attic", "cellar", "office", "garage", "barn")
-FOODS = ("tea", "milk", "soup", "rice", "bread", "cake", "jam", "honey", "fish", "cheese",
-         "corn", "juice")
-PETS = ("cat", "dog", "bird", "horse", "mouse", "goat")
-CODES = ("Red", "Blue", "Green", "White", "Black", "Pink", "Gold", "Grey", "Brown", "Silver",
-         "Violet", "Amber")
-JOBS = ("guide", "teacher", "helper", "friend", "cook", "clerk")
-MANNERS = ("helpful", "kind", "good")
-ONSETS = ("b", "br", "d", "f", "g", "gr", "k", "l", "m", "n", "p", "pl", "r", "s", "st", "t",
-          "tr", "v", "w", "z")
-VOWELS = ("a", "e", "i", "o", "u")
-CODAS = ("", "", "", "k", "l", "m", "n", "r", "x")
-# fmt: on
-
-POOLS = {
-    "name": NAMES,
-    "thing": THINGS,
-    "place": PLACES,
-    "room": ROOMS,
-    "food": FOODS,
-    "pet": PETS,
-    "code": CODES,
-}
-WORDS = frozenset(word.lower() for pool in POOLS.values() for word in pool)
-
-COINED = 0.08  # share of names, things, places, foods and codes that no list holds
-COINABLE = frozenset({"name", "thing", "place", "food", "code"})
-CAPITALISED = frozenset({"name", "code"})
+VERSIONS = {lexicon.version: lexicon for lexicon in (VERSION_1, VERSION_2)}
+LATEST = max(VERSIONS)
+CAPITALISED = frozenset({"name", "code", "city", "country"})
 
 
 class Guide(NamedTuple):
@@ -56,18 +27,48 @@ class Guide(NamedTuple):
     job: str
 
 
+class Wording(NamedTuple):
+    """Ways to say something: those in use, and those that only the split ``held_out`` uses."""
+
+    known: tuple[str, ...]
+    held_out: tuple[str, ...] = ()
+
+
+def get_lexicon(version: int) -> Lexicon:
+    """The words of a version.
+
+    Raises:
+        TypeError, ValueError: there is no such version; the message says which there are.
+    """
+    return VERSIONS[whole_number("the version of the corpus", version, 1, LATEST)]
+
+
 class World:
     """Deals words to one dialogue, each at most once, and keeps what was claimed.
 
     Args:
         rng: the dialogue's randomness.
-        coined: share of coined words, such as "Zolta" or "brimok". A model can only copy them, as it must copy whatever
-            name a reader types. They are endless, and stand in when a list runs out.
+        coined: share of coined words, such as "Zolta" or "brimok"; the version's own by default. A model can only copy
+            them, as it must copy whatever name a reader types. They are endless, and stand in when a list runs out.
+        version: of the corpus.
+        held_out: deal, coin and say only what no other dialogue does.
+        lower: deal names as somebody types them who types no capitals.
     """
 
-    def __init__(self, rng: Random, coined: float = COINED) -> None:
+    def __init__(
+        self,
+        rng: Random,
+        coined: float | None = None,
+        *,
+        version: int = LATEST,
+        held_out: bool = False,
+        lower: bool = False,
+    ) -> None:
         self.rng = rng
-        self.coined = coined
+        self.lexicon = get_lexicon(version)
+        self.coined = self.lexicon.coined if coined is None else coined
+        self.held_out = held_out
+        self.lower = lower
         self.guide: Guide | None = None
         self._left: dict[str, list[str]] = {}
         self._dealt: set[str] = set()
@@ -105,6 +106,14 @@ class World:
         """A code word; always capitalised, so that it is the same token wherever it stands."""
         return self._deal("code")
 
+    def word(self, kind: str) -> str:
+        """A word of a kind that only later versions have, such as "city" or "surface"."""
+        return self._deal(kind)
+
+    def say(self, wording: Wording) -> str:
+        """One of the ways to say it."""
+        return pick(self.rng, (self.held_out and wording.held_out) or wording.known)
+
     def claim(self, slot: str) -> bool:
         """Take a slot that a dialogue has once, such as the user's name; False if it is taken."""
         if slot in self._claimed:
@@ -113,10 +122,15 @@ class World:
         return True
 
     def _deal(self, kind: str) -> str:
+        word = self._draw(kind)
+        return word.lower() if self.lower else word
+
+    def _draw(self, kind: str) -> str:
         left = self._left.get(kind)
         if left is None:
-            left = self._left[kind] = list(POOLS[kind])
-        if not left or (kind in COINABLE and chance(self.rng, self.coined)):
+            pools = self.lexicon.held_out if self.held_out else self.lexicon.known
+            left = self._left[kind] = list(pools[kind])
+        if not left or (kind in self.lexicon.coinable and chance(self.rng, self.coined)):
             return self._coin(kind in CAPITALISED)
         index = below(self.rng, len(left))
         word = left[index]
@@ -126,10 +140,11 @@ class World:
 
     def _coin(self, capitalised: bool) -> str:
         while True:
-            syllables = 3 if chance(self.rng, 0.15) else 2
-            word = "".join(pick(self.rng, ONSETS) + pick(self.rng, VOWELS) for _ in range(syllables)) + pick(
-                self.rng, CODAS
-            )
-            if word not in WORDS and word not in self._dealt:
-                self._dealt.add(word)
-                return word.capitalize() if capitalised else word
+            word = self.lexicon.coin(self.rng)
+            if fold(word) in self.lexicon.taken or word in self._dealt:
+                continue
+            # Version 1 holds nothing out.
+            if self.lexicon.held_out and is_held_out(word) != self.held_out:
+                continue
+            self._dealt.add(word)
+            return "-".join(part.capitalize() for part in word.split("-")) if capitalised else word

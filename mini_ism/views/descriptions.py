@@ -7,12 +7,21 @@ from typing import Any
 
 import numpy as np
 
+from mini_ism.replies import Stopped
 from mini_ism.views.dialogue_view import TokenizedDialogue
 
 NAMED = 3
 """So many tokens are named in a sentence."""
 WORTH_NAMING = 0.005
 """A share (or a difference) below this would be rounded to nothing."""
+
+WHY_IT_STOPPED: dict[Stopped, str] = {
+    "loop": "stopped: it was repeating itself",
+    "length": "stopped: it is as long as an answer may be",
+    "context": "stopped: there is no room left in the model's context",
+    "interrupted": "stopped half-way",
+}
+"""What is said beside an answer that the model has not ended itself."""
 
 
 def ranges(positions: Sequence[int]) -> str:

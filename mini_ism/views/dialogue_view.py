@@ -65,7 +65,7 @@ def tokenized(encoded: EncodedDialogue, tokenizer: tiktoken.Encoding) -> Tokeniz
         raise ValueError(f"a picture needs one dialogue [T], got tokens of shape {shape}; take one row of the batch")
     s = encoded.segments if len(shape) == 1 else encoded.segments.row(0)
     ids = s.id if s.document is None else s.id + (int(s.id.max()) + 1) * s.document
-    labels = [_label(text) for text in _texts(encoded, tokenizer)]
+    labels = [token_label(text) for text in _texts(encoded, tokenizer)]
     return TokenizedDialogue(labels, token_roles(s), ids.tolist())
 
 
@@ -81,7 +81,8 @@ def _texts(encoded: EncodedDialogue, tokenizer: tiktoken.Encoding) -> list[str]:
     return [tokenizer.decode([token]) for token in encoded.tokens.flatten().tolist()]
 
 
-def _label(text: str) -> str:
+def token_label(text: str) -> str:
+    """What to call a token: without the space before it, a marker in angle quotes, and nothing invisible."""
     text = re.sub(r"^<\|(\w+)\|>$", r"‹\1›", text.strip(" ")) or "␣"
     return "".join(letter if letter.isprintable() else "↵" if letter == "\n" else "�" for letter in text)
 

@@ -89,28 +89,44 @@ def mask_figure(
     total, panels = len(dialogue), len(masks)
     side = 5.2 if panels == 1 else 3.3
     figure = Figure(figsize=(side * panels + 1.1, side + 1.5), layout="constrained")
-    colours = ListedColormap([LIGHT["hidden"], LIGHT["back"], LIGHT["ahead"]])
     facts = []
     for number, (title, matrix) in enumerate(masks.items()):
         allowed = np.asarray(matrix, dtype=bool)
         if allowed.shape != (total, total):
             raise ValueError(f"{title!r} has shape {allowed.shape}, but the dialogue has {total} tokens")
-        kinds = np.tril(allowed) + 2 * np.triu(allowed, 1)  # [T, T]: 0 hidden, 1 back, 2 ahead
         axes = figure.add_subplot(1, panels, number + 1)
-        axes.imshow(kinds, cmap=colours, vmin=0, vmax=2, interpolation="nearest")
+        facts.append(draw_mask(axes, title, allowed, fontsize=12))
         label_axes(axes, dialogue, row, cell=side * 72 / total, rows=number == 0)
         if staircase:
             axes.stairs(
                 reach(allowed) - 0.5, np.arange(total + 1) - 0.5, orientation="horizontal", color="#333", lw=1.6
             )
-        axes.set_title(title, fontsize=12)
-        pairs, ahead = int(allowed.sum()), int(np.triu(allowed, 1).sum())
-        facts.append(f"{title}: {pairs} visible pairs, {ahead} of them look ahead")
+    mask_legend(figure)
+    figure.alt = f"Attention masks over {total} tokens. {'; '.join(facts)}."
+    return figure
+
+
+def draw_mask(axes: Axes, title: str, allowed: np.ndarray, *, fontsize: float) -> str:
+    """Draw a mask's cells under its title, and return in words how many pairs it lets see each other.
+
+    Args:
+        axes: empty.
+        title: the mask's name.
+        allowed: bool ``[T, T]``, True = may attend.
+        fontsize: of the title, in points.
+    """
+    kinds = np.tril(allowed) + 2 * np.triu(allowed, 1)  # [T, T]: 0 hidden, 1 back, 2 ahead
+    colours = ListedColormap([LIGHT["hidden"], LIGHT["back"], LIGHT["ahead"]])
+    axes.imshow(kinds, cmap=colours, vmin=0, vmax=2, interpolation="nearest")
+    axes.set_title(title, fontsize=fontsize)
+    return f"{title}: {int(allowed.sum())} visible pairs, {int(np.triu(allowed, 1).sum())} of them look ahead"
+
+
+def mask_legend(figure: MatplotlibFigure) -> None:
+    """Say below the pictures of masks what their colours mean."""
     swatches = {"reads back": "back", "looks ahead": "ahead", "hidden": "hidden"}
     handles = [Patch(facecolor=LIGHT[c], edgecolor="#777", linewidth=0.5, label=t) for t, c in swatches.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=10)
-    figure.alt = f"Attention masks over {total} tokens. {'; '.join(facts)}."
-    return figure
 
 
 def label_axes(axes: Axes, dialogue: TokenizedDialogue, row: int | None, *, cell: float, rows: bool = True) -> None:

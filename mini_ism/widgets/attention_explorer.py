@@ -20,6 +20,7 @@ from mini_ism.attention_stats import (
     uniform_attention,
 )
 from mini_ism.dialogue import ASSISTANT, EncodedDialogue, Message, check_messages, encode_dialogue
+from mini_ism.markers import marker_id
 from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT
@@ -67,7 +68,6 @@ class AttentionExplorer(Panel):
         check_messages(start)
         get_mask(swapped)
         self.models = dict(models)
-        self._quiet = False
         self._make_controls(swapped)
         self.editor.fill(start)
         self._lay_out()
@@ -143,9 +143,8 @@ class AttentionExplorer(Panel):
 
     def _look_at(self, layer: int, head: int, row: int) -> None:
         """Choose head and row at once, both from 0."""
-        self._quiet = True
-        self.layer.value, self.head.value, self.row.value = layer + 1, head + 1, row
-        self._quiet = False
+        with self._quiet:
+            self.layer.value, self.head.value, self.row.value = layer + 1, head + 1, row
         self._draw()
 
     def _open_where_the_answer_begins(self) -> None:
@@ -154,7 +153,7 @@ class AttentionExplorer(Panel):
         That is the one which reads most of a token that the answer will say, or of any token, if there is none such.
         """
         tokens = self._encoded(*self.models[self.model.value]).tokens
-        marker = self.models[self.model.value][1].encode_single_token(ASSISTANT)
+        marker = marker_id(self.models[self.model.value][1], ASSISTANT)
         row = int((tokens == marker).nonzero()[-1])
         weights = self._own.weights[:, :, row, :row]  # (layers, H, row)
         quoted = torch.isin(tokens[:row], tokens[row + 1 :])
@@ -165,27 +164,24 @@ class AttentionExplorer(Panel):
 
     def _read(self) -> None:
         """The dialogue, the model or the rule has changed: let the model read under both masks."""
-        if self._quiet:
-            return
+        if not self._quiet:
+            self._attempt(self._read_anew, f"the rule {self.rule.value!r}")
+
+    def _read_anew(self) -> None:
         model, tokenizer = self.models[self.model.value]
-        try:
-            swapped = get_mask(self.rule.value)
-            encoded = self._encoded(model, tokenizer)
-            own = read_attention(model, encoded)
-            other = read_attention(model, encoded, swapped)
-        except (TypeError, ValueError) as error:
-            self._complain(str(error))
-            return
+        swapped = get_mask(self.rule.value)
+        encoded = self._encoded(model, tokenizer)
+        own = read_attention(model, encoded)
+        other = read_attention(model, encoded, swapped)
         self._complain("")
         self._dialogue = tokenized(encoded, tokenizer)
         self._own, self._other, self._swapped = own, other, swapped
-        self._quiet = True
-        put(self.preset, next((name for name, rule in PRESETS.items() if get_mask(rule).name == swapped.name), OWN))
-        layers, heads = own.weights.shape[:2]
-        for control, last in ((self.layer, layers), (self.head, heads), (self.row, len(encoded) - 1)):
-            put(control, min(control.value, last))
-            control.max = last
-        self._quiet = False
+        with self._quiet:
+            put(self.preset, next((name for name, rule in PRESETS.items() if get_mask(rule).name == swapped.name), OWN))
+            layers, heads = own.weights.shape[:2]
+            for control, last in ((self.layer, layers), (self.head, heads), (self.row, len(encoded) - 1)):
+                put(control, min(control.value, last))
+                control.max = last
         self._draw()
 
     def _encoded(self, model: GPT, tokenizer: tiktoken.Encoding) -> EncodedDialogue:

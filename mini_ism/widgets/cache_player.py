@@ -24,12 +24,12 @@ from mini_ism.views.cache_strip import cache_strip
 from mini_ism.views.figures import cache_figure
 from mini_ism.views.stale_proof import describe_stale
 from mini_ism.views.timeline import Frame, frames
+from mini_ism.widgets.layout import legible
 from mini_ism.widgets.panel import EXAMPLE, Panel, put
 from mini_ism.widgets.surface import Pick, Surface, picked_index
 
 MILLISECONDS = 300  # for each step
 AT_ONCE = 4  # tokens that a lane reads in a step, so that time in the film is work
-LEGIBLE = 560  # pixels; where a page has less, a picture scrolls sideways
 
 
 class CachePlayer(Panel):
@@ -200,7 +200,7 @@ class CachePlayer(Panel):
         scope = f"strip-{self.box.model_id}"
         steps = self._first_read[broken]
         strip = cache_strip(frame, self.dialogue, most=self._most, blind=broken, scope=scope, steps=steps)
-        put(self.picture, _legible(strip))
+        put(self.picture, legible(strip))
         put(self.scrubber, str(cache_scrubber(self.film, self._now)))
         put(self.proof, "".join(proofs))
         lanes = {name: lane.spent for name, lane in frame.lanes.items()}
@@ -212,17 +212,19 @@ class CachePlayer(Panel):
             now=frame.turn or None,
             scope=f"bars-{self.box.model_id}",
         )
-        put(self.bars, _legible(drawn))
+        put(self.bars, legible(drawn))
 
     def _proof(self, name: str, turn: int) -> StaleTurn | None:
         """A turn's question answered both ways; ``None``, with a message in place, where no model can."""
         if name not in self._proofs:
             mask, _, messages = self._sources[name]
-            try:
+
+            def answer() -> None:
                 model, tokenizer = self._model(name)
                 self._proofs[name] = answer_blindly(model, tokenizer, messages, mask)
-            except ValueError as error:  # no such checkpoint, or the dialogue is too long for it
-                self._complain(f"no answers to compare for {name}: {error}")
+
+            if not self._attempt(answer, f"the rule {mask.name!r}"):
+                self._complain(f"no answers to compare for {name}: {self.error}")
                 return None
         return next((each for each in self._proofs[name] if each.turn == turn), None)
 
@@ -238,11 +240,6 @@ class CachePlayer(Panel):
         figure = cache_figure(self.film[-1], self.dialogue)
         figure.alt = f"Cache player, last step. {figure.alt}"
         return figure
-
-
-def _legible(picture: str) -> str:
-    """A picture that does not shrink until nobody can read it."""
-    return f'<div style="min-width:{LEGIBLE}px">{picture}</div>'
 
 
 def _in_common(dialogues: Sequence[TokenizedDialogue]) -> TokenizedDialogue:

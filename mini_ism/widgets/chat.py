@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from html import escape
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import ipywidgets as w
 import tiktoken
 
-from mini_ism.chat import ChatSession
+from mini_ism.chat import ChatSession, ContextFullError
+from mini_ism.corpus.topics import EXAMPLES
 from mini_ism.masks import COURSE_MASKS, get_mask
 from mini_ism.model import GPT
-from mini_ism.trace import TurnCost, turn_costs
 from mini_ism.views import Figure, turn_bars, turn_cost_figure
-from mini_ism.views.svg import FAINT, FONT, INK, STYLE, colour
-from mini_ism.widgets.panel import Panel, put
+from mini_ism.widgets.chat_guide import CHIP_STYLE, about_html, note_html, pieces_note, words_html
+from mini_ism.widgets.chat_lane import Lane
+from mini_ism.widgets.layout import legible
+from mini_ism.widgets.panel import Panel, heading, put
 
-LONGEST_ANSWER = 40
-EXAMPLES: dict[str, tuple[str, ...]] = {
-    "A name and a cup": (
-        "My name is Ada. The cup is in the oven. Where is the cup?",
-        "What is my name?",
-    ),
-    "A queue": (
-        "Nora, Omar and Pia are in the queue in that order. Who is first?",
-        "Nora is served.",
-        "Who is next?",
-    ),
-}
 OWN = "models, each under its own mask"
+START_OVER = "Start over"
 HELLO = "Nobody has said anything yet. Type a message and press Enter, or pick an example."
 
 
@@ -38,22 +28,23 @@ class ChatWidget(Panel):
 
     Args:
         models: a model and its tokenizer by name.
-        examples: users' messages by the name on their button.
+        examples: messages that a click sends.
         masks: what one model's weights can be read under, side by side, as text for :func:`~mini_ism.masks.get_mask`.
         weights: begin with this model under all ``masks``; default, with all models, each under the mask it was trained
             with. A menu changes it.
 
     Attributes:
-        sessions: the conversations by name, as :class:`~mini_ism.chat.ChatSession`.
+        lanes: the conversations by name, as :class:`~mini_ism.widgets.chat_lane.Lane`.
 
     Raises:
-        TypeError, ValueError: no model; a mask that cannot be read; ``weights`` names no model.
+        TypeError, ValueError: no model; a mask that cannot be read; ``weights`` names no model; ``examples`` is one
+            text.
     """
 
     def __init__(
         self,
         models: Mapping[str, tuple[GPT, tiktoken.Encoding]],
-        examples: Mapping[str, Sequence[str]] | None = None,
+        examples: Sequence[str] = EXAMPLES,
         *,
         masks: Sequence[str] = COURSE_MASKS,
         weights: str | None = None,
@@ -63,85 +54,99 @@ class ChatWidget(Panel):
             raise ValueError('no model to chat with; give some by name: {"ism": load_model("ism")}')
         if weights is not None and weights not in models:
             raise ValueError(f"weights={weights!r} names no model; models are {', '.join(models)}")
+        if isinstance(examples, str | Mapping):
+            raise TypeError(f"examples must be messages in a list, got {examples!r}")
         for mask in masks:
             get_mask(mask)
         self.models, self.masks = dict(models), tuple(masks)
-        self._make_controls(EXAMPLES if examples is None else examples, weights)
-        self._line_up()
+        self._make_controls(weights)
+        self._make_examples(examples)
+        self._lay_out()
         self.reset()
 
-    def _make_controls(self, examples: Mapping[str, Sequence[str]], weights: str | None) -> None:
+    # -- what is on it --------------------------------------------------------------------------
+
+    def _make_controls(self, weights: str | None) -> None:
         choices = [(OWN, "")] + [(f"{name}'s weights, under {', '.join(self.masks)}", name) for name in self.models]
         self.line_up = w.Dropdown(
             options=choices if self.masks else choices[:1],
             value=weights or "",
             description="Side by side",
             style={"description_width": "90px"},
-            layout=w.Layout(width="520px", max_width="100%"),
+            layout=w.Layout(width="520px", max_width="calc(100% - 4px)"),
         )
-        self.line_up.observe(lambda _: self._change_line_up(), "value")
         # A text area, because its newline says that Enter was pressed, in order with the letters before it.
         self.text = w.Textarea(
             placeholder="Type a message, and press Enter.",
             rows=2,
-            layout=w.Layout(width="100%", max_width="640px"),
+            layout=w.Layout(width="calc(100% - 4px)", max_width="640px"),
         )
         self.button = w.Button(description="Send", icon="paper-plane", button_style="primary")
-        self.again = w.Button(description="Start over", icon="undo")
-        self.lanes, self.bars = w.HBox(layout=w.Layout(flex_flow="row wrap")), w.HTML()
+        self.again = w.Button(description=START_OVER, icon="undo")
+        self.odds = w.Checkbox(
+            description="show how likely each next word was", indent=False, layout=w.Layout(width="auto")
+        )
+        self.row, self.note = w.HBox(layout=w.Layout(flex_flow="row wrap")), w.HTML()
+        self.bars = w.HTML(layout=w.Layout(overflow="auto"))
+        self.line_up.observe(lambda _: self._change_line_up(), "value")
         self.text.observe(lambda change: self._typed(change["new"]), "value")
+        self.odds.observe(lambda _: self._show_odds(), "value")
         self.button.on_click(lambda _: self._send_typed())
         self.again.on_click(lambda _: self.reset())
-        self.examples = {name: w.Button(description=name) for name in examples}
-        for name, button in self.examples.items():
-            button.on_click(lambda _, texts=tuple(examples[name]): self.play(texts))
-        entry = w.VBox([w.HTML(_label("Message to all of them")), self.text])
-        buttons = w.HBox(
-            [self.button, self.again, *self.examples.values()],
-            layout=w.Layout(flex_flow="row wrap"),
-        )
+
+    def _make_examples(self, examples: Sequence[str]) -> None:
+        self.examples = {text: w.Button(description=text, tooltip=f"Send: {text}") for text in examples}
+        for text, chip in self.examples.items():
+            chip.add_class("mi-chip")
+            chip.on_click(lambda _, text=text: self.send(text))
+
+    def _lay_out(self) -> None:
+        wrap = w.Layout(flex_flow="row wrap")
         self.box.children = [
             self._style,
-            self.line_up,
-            self.lanes,
-            entry,
-            buttons,
+            w.HTML(CHIP_STYLE, layout=w.Layout(display="none")),
+            w.HTML(about_html("Chat")),
+            heading("Pick an example to send it"),
+            w.HBox(list(self.examples.values()), layout=wrap),
+            w.HTML(words_html()),
+            # Above the columns, which grow: where one types stays where it is, in a small window, too.
+            w.VBox([heading("Message to all of them"), self.text]),
+            w.HBox([self.button, self.again, self.odds], layout=wrap),
+            self.note,
             self._error,
+            self.line_up,
+            self.row,
             self._status,
             self.bars,
         ]
 
     # -- who talks ------------------------------------------------------------------------------
 
-    def _line_up(self) -> None:
-        """A column for each conversation that the menu asks for."""
-        names = self.masks if self.line_up.value else self.models
-        self.columns = {
-            name: w.HTML(layout=w.Layout(flex="1 1 260px", max_width="340px", margin="0 12px 0 0")) for name in names
-        }
-        self.lanes.children = list(self.columns.values())
+    @property
+    def sessions(self) -> dict[str, ChatSession]:
+        """The conversations by name."""
+        return {name: lane.session for name, lane in self.lanes.items()}
+
+    def _lane(self, name: str) -> Lane:
+        weights = self.line_up.value
+        model, tokenizer = self.models[weights or name]
+        session = ChatSession(model, tokenizer, name if weights else None)
+        return Lane(name, f"{name}: {weights}'s weights" if weights else name, session, shows_odds=self.odds.value)
 
     def _change_line_up(self) -> None:
         """Others take over, and hear what has been said so far."""
-        texts = [message["content"] for message in self._longest if message["role"] == "user"]
-        self._line_up()
-        self.play(texts)
-
-    @property
-    def _longest(self) -> list[dict[str, str]]:
-        return max((session.messages for session in self.sessions.values()), key=len)
-
-    def _start(self, name: str) -> ChatSession:
-        weights = self.line_up.value
-        model, tokenizer = self.models[weights or name]
-        return ChatSession(model, tokenizer, name if weights else None)
+        longest = max((session.messages for session in self.sessions.values()), key=len)
+        self.play([message["content"] for message in longest if message["role"] == "user"])
 
     # -- talking --------------------------------------------------------------------------------
 
     def reset(self) -> None:
         """Forget everything that was said."""
-        self.sessions = {name: self._start(name) for name in self.columns}
+        names = self.masks if self.line_up.value else self.models
+        self.lanes = {name: self._lane(name) for name in names}
+        self.row.children = [lane.box for lane in self.lanes.values()]
         self._complain("")
+        put(self.note, "")
         self._say(HELLO)
         self._show()
 
@@ -154,39 +159,31 @@ class ChatWidget(Panel):
     def send(self, text: str) -> None:
         """Say something to every model; the replies appear as they are written. Errors appear in place."""
         self._complain("")
-        try:
-            replies = {
-                name: session.stream(text, max_new_tokens=LONGEST_ANSWER) for name, session in self.sessions.items()
-            }  # nothing is computed yet, so a message that is refused by one model changes none
-        except ValueError as error:
-            self._complain(str(error))
-            return
-        try:
-            self._listen(replies)
-        except KeyboardInterrupt:
-            for reply in replies.values():
-                cast(Generator[str, None, None], reply).close()
-            self._complain("Stopped. The conversation goes on from what was written.")
-        except (TypeError, ValueError) as error:  # a mask that leaves a position of this very dialogue with nothing
-            self._complain(str(error))
+        if self._attempt(lambda: self._begin(text)):
+            put(self.note, note_html(self._note(text)))
+            self._attempt(self._listen)
+        for lane in self.lanes.values():
+            self._attempt(lane.end)
         self._show()
         self._report()
 
-    def _listen(self, replies: Mapping[str, Any]) -> None:
+    def _begin(self, text: str) -> None:
+        """Give all models the message. Nothing is computed yet: if one refuses it, none has heard it."""
+        for name, lane in self.lanes.items():
+            try:
+                lane.begin(text)
+            except ContextFullError:
+                room, context = lane.session.room, lane.session.model.config.context
+                raise ContextFullError(
+                    f"the message does not fit: of {name}'s {context} positions {room} are left; make it shorter, or "
+                    f"press “{START_OVER}”"
+                ) from None
+
+    def _listen(self) -> None:
         """Let the models write in turn, a token each, until all have ended."""
-        writing: dict[str, Iterator[str]] = dict(replies)
-        so_far = dict.fromkeys(writing, "")
+        writing = list(self.lanes.values())
         while writing:
-            for name in list(writing):
-                piece = next(writing[name], None)
-                if piece is None:
-                    del writing[name]
-                else:
-                    so_far[name] += piece
-                put(
-                    self.columns[name],
-                    self._column(name, so_far[name] if piece is not None else None),
-                )
+            writing = [lane for lane in writing if lane.write()]
 
     def _typed(self, value: str) -> None:
         if "\n" in value:
@@ -199,77 +196,37 @@ class ChatWidget(Panel):
 
     # -- showing --------------------------------------------------------------------------------
 
+    def _note(self, text: str) -> str:
+        """What makes a message hard to read for one of the tokenizers."""
+        notes = (pieces_note(text, lane.session.tokenizer) for lane in self.lanes.values())
+        return next(filter(None, notes), "")
+
     def _report(self) -> None:
-        sentences = []
-        for name, session in self.sessions.items():
-            costs = turn_costs(session.trace)
-            if costs:
-                cost = costs[-1]
-                sentences.append(f"{name} kept {cost.reused} and read {cost.prefilled} before its first word")
+        sentences = [
+            f"{name} kept {lane.costs[-1].reused} and read {lane.costs[-1].prefilled} before its first word"
+            for name, lane in self.lanes.items()
+            if lane.costs
+        ]
         if sentences:
             turn = max(session.turn for session in self.sessions.values())
-            self._say(f"Turn {turn}: {'; '.join(sentences)}.")
+            stopped = (f" {name} {lane.why}." for name, lane in self.lanes.items() if lane.why)
+            self._say(f"Turn {turn}: {'; '.join(sentences)}.{''.join(stopped)}")
 
     def _show(self) -> None:
-        for name, column in self.columns.items():
-            put(column, self._column(name))
-        costs = {name: turn_costs(session.trace) for name, session in self.sessions.items()}
+        for lane in self.lanes.values():
+            lane.show()
+        costs = {name: lane.costs for name, lane in self.lanes.items()}
         drawn = turn_bars(costs, scope=f"bars-{self.box.model_id}")
-        put(self.bars, str(drawn) if any(costs.values()) else "")
+        put(self.bars, legible(drawn) if any(costs.values()) else "")
 
-    def _column(self, name: str, writing: str | None = None) -> str:
-        """One conversation as HTML; ``writing`` is the answer that is being written."""
-        session = self.sessions[name]
-        whose = f"{name}: {self.line_up.value}'s weights" if self.line_up.value else name
-        costs = {cost.turn: cost for cost in turn_costs(session.trace)}
-        messages = [(message["role"], message["content"]) for message in session.messages]
-        if writing is not None and messages:
-            messages[-1] = ("assistant", writing + "▏")
-        parts, turn = [], 0
-        for number, (role, content) in enumerate(messages):
-            turn += role == "user"
-            parts.append(_bubble(role, content))
-            if role == "assistant" and turn in costs and not (writing is not None and number == len(messages) - 1):
-                parts.append(_bill(costs[turn]))
-        empty = f'<div style="color:{FAINT};padding:8px 0">No messages yet.</div>'
-        # The newest message stays in view: a reversed column scrolls from its end.
-        return (
-            f'<div class="mi" style="{FONT};font-size:14px;color:{INK}">{STYLE}'
-            f'<div style="font-weight:700;padding-bottom:6px">{escape(whose)}</div>'
-            f'<div tabindex="0" role="log" aria-label="Conversation with {escape(name)}" style="{_LOG}">'
-            f"<div>{''.join(parts) or empty}</div></div></div>"
-        )
+    def _show_odds(self) -> None:
+        for lane in self.lanes.values():
+            lane.show_odds(self.odds.value)
 
     def figure(self) -> Figure:
         """Tokens computed in each turn so far, as a still picture; before the first turn, an empty one."""
-        lanes = {name: turn_costs(session.trace) for name, session in self.sessions.items()}
+        lanes: dict[str, Any] = {name: lane.costs for name, lane in self.lanes.items()}
         figure = turn_cost_figure(lanes)
         whose = f"{self.line_up.value}'s weights under " if self.line_up.value else ""
         figure.alt = f"Chat with {whose}{', '.join(lanes)}. {self.status}"
         return figure
-
-
-_LOG = (
-    "display:flex;flex-direction:column-reverse;height:300px;overflow-y:auto;padding:8px 12px;box-sizing:border-box;"
-    "border:1px solid var(--jp-border-color1,#bdbdbd);border-radius:8px"
-)
-
-
-def _label(text: str) -> str:
-    return f'<div style="{FONT};font-size:13px;font-weight:600;color:{FAINT};margin-top:10px">{escape(text)}</div>'
-
-
-def _bubble(role: str, content: str) -> str:
-    style = f"border-left:3px solid {colour(role)};padding:2px 8px;margin:6px 0 2px;line-height:1.45"
-    who = f'<div style="font-size:12px;color:{colour(role)}">{role}</div>'
-    return f'<div style="{style};overflow-wrap:anywhere">{who}{escape(content)}</div>'
-
-
-def _bill(cost: TurnCost) -> str:
-    wait = f"first token {cost.first_token * 1e3:.1f} ms"
-    parts = (wait, f"kept {cost.reused}", f"read {cost.prefilled}", f"wrote {cost.decoded}")
-    bill = " · ".join(f'<span style="white-space:nowrap">{part}</span>' for part in parts)
-    return f'<div style="{_BILL};color:{FAINT}">{bill}</div>'
-
-
-_BILL = "font-size:12px;line-height:1.4;padding-left:11px"

@@ -22,7 +22,7 @@ from mini_ism.widgets.edits import (
     with_system,
 )
 from mini_ism.widgets.icons import icon_button, rename
-from mini_ism.widgets.panel import put
+from mini_ism.widgets.panel import Quiet, put
 from mini_ism.widgets.rule_text import Direction
 
 WIDE = "330px"
@@ -77,7 +77,7 @@ class DialogueEditor:
     """
 
     def __init__(self, changed: Callable[[], None], turned: Callable[[int, bool], None] | None = None) -> None:
-        self._changed, self._turned, self._quiet = changed, turned, False
+        self._changed, self._turned, self._quiet = changed, turned, Quiet()
         self._made: dict[tuple[str, int], MessageRow] = {}
         self.rows: list[MessageRow] = []
         self._list = w.VBox(layout=w.Layout(overflow="visible"))
@@ -100,21 +100,20 @@ class DialogueEditor:
     def fill(self, messages: Sequence[Message]) -> None:
         """Show another dialogue, in valid order. ``changed`` is not called."""
         shown = copied(messages)
-        self._quiet = True
-        first = int(shown[0]["role"] == "system")
-        rows = [
-            self._row(message["role"], 0 if number < first else 1 + (number - first) // 2)
-            for number, message in enumerate(shown)
-        ]
-        for number, row in enumerate(rows):
-            row.show(shown, number)
-        if rows != self.rows:
-            self.rows = rows
-            self._list.children = [row.box for row in rows]
-        turns = sum(message["role"] == "user" for message in shown)
-        put(self.system, bool(first))
-        self.remove_turn.disabled = turns < 2
-        self._quiet = False
+        with self._quiet:
+            first = int(shown[0]["role"] == "system")
+            rows = [
+                self._row(message["role"], 0 if number < first else 1 + (number - first) // 2)
+                for number, message in enumerate(shown)
+            ]
+            for number, row in enumerate(rows):
+                row.show(shown, number)
+            if rows != self.rows:
+                self.rows = rows
+                self._list.children = [row.box for row in rows]
+            turns = sum(message["role"] == "user" for message in shown)
+            put(self.system, bool(first))
+            self.remove_turn.disabled = turns < 2
 
     def _row(self, role: str, turn: int) -> MessageRow:
         """The row in this place; made when it is first needed."""
@@ -149,12 +148,11 @@ class DialogueEditor:
 
     def show_directions(self, found: Sequence[Direction]) -> None:
         """Let the switches of the first messages say how they read; those that are not shown have no direction."""
-        self._quiet = True
-        for number, row in enumerate(self.rows):
-            known = number < len(found)
-            row.direction.disabled = not known
-            direction = found[number] if known else "backwards"
-            put(row.direction, direction == "both ways")
-            row.direction.description = SIGNS[direction] if known else "later turn"
-            row.direction.tooltip = f"Message {number} reads {direction} inside itself" if known else ""
-        self._quiet = False
+        with self._quiet:
+            for number, row in enumerate(self.rows):
+                known = number < len(found)
+                row.direction.disabled = not known
+                direction = found[number] if known else "backwards"
+                put(row.direction, direction == "both ways")
+                row.direction.description = SIGNS[direction] if known else "later turn"
+                row.direction.tooltip = f"Message {number} reads {direction} inside itself" if known else ""

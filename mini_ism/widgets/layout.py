@@ -22,6 +22,14 @@ STYLE = (
 """Two columns where the page has room for them, else one; the tab key goes through the parts in the same order."""
 
 
+LEGIBLE = 560  # pixels
+
+
+def legible(picture: str) -> str:
+    """A picture that does not shrink until nobody can read it; its box is to scroll where a page has no such room."""
+    return f'<div style="min-width:{LEGIBLE}px">{picture}</div>'
+
+
 def group(title: str, *parts: w.Widget) -> w.VBox:
     """Controls that belong together, under a heading."""
     return w.VBox([heading(title), *parts], layout=w.Layout(overflow="visible"))

@@ -85,7 +85,6 @@ class MaskExplorer(Panel):
             raise ValueError(f"{error}{remedy if isinstance(mask, Mask) else ''}") from None
         self.tokenizer = load_tokenizer() if tokenizer is None else tokenizer
         self._shape = as_model(None)
-        self._quiet = False
         self._made: tuple[tuple[list[dict[str, str]], int], _Shown] | None = None  # from these messages, this turn
         self.editor = DialogueEditor(self._edited, self._turn_segment)
         self.rules = RulePanel(rule, self._redraw)
@@ -149,25 +148,28 @@ class MaskExplorer(Panel):
         """The dialogue has changed: if it has more or fewer turns, show them all."""
         turns = sum(message["role"] == "user" for message in self.messages)
         if turns != self.turn.max:
-            self._quiet = True
-            self.turn.max = turns
-            put(self.turn, turns)
-            self._quiet = False
+            with self._quiet:
+                self.turn.max = turns
+                put(self.turn, turns)
         self._redraw()
 
     def _turn_segment(self, segment: int, both_ways: bool) -> None:
         """A message's direction was switched: write that into the rule."""
         shown = self._now[1]
-        try:
+
+        def turn() -> None:
             later = self._encoded(grown(grown(self.messages))).segments  # so that a rule is told from its look-alikes
             rule = turned(self.rule.value, segment, both_ways, [shown.encoded.segments, shown.coming, later])
-        except ValueError as error:
-            self._complain(str(error))
+            if rule == self.rule.value:
+                self._redraw()
+            self.rule.value = rule
+
+        if not self._attempt(turn, self._whose):
             self.editor.show_directions(directions(self._now[2], shown.encoded.segments))
-            return
-        if rule == self.rule.value:
-            self._redraw()
-        self.rule.value = rule
+
+    @property
+    def _whose(self) -> str:
+        return f"the rule {self.rule.value!r}"
 
     def _choose(self, pick: Pick) -> None:
         """A token was clicked: in the map a row or, where there is none, a column."""
@@ -178,29 +180,24 @@ class MaskExplorer(Panel):
                 return
 
     def _redraw(self) -> None:
-        if self._quiet:
-            return
-        try:
-            mask = get_mask(self.rule.value)
-            shown = self._shown()
-            dense = mask.dense(shown.encoded.segments)
-            kept = unchanged_prefix(dense, mask.dense(shown.coming))
-        except (TypeError, ValueError) as error:
-            self._complain(str(error))
-            return
-        except Exception as error:  # a reader's own rule may raise anything; the widget goes on
-            self._complain(f"the rule {self.rule.value!r} raised {type(error).__name__}: {error}")
-            return
+        if not self._quiet:
+            self._attempt(self._read, self._whose)
+
+    def _read(self) -> None:
+        """Ask the rule about the dialogue, and draw."""
+        mask = get_mask(self.rule.value)
+        shown = self._shown()
+        dense = mask.dense(shown.encoded.segments)
+        kept = unchanged_prefix(dense, mask.dense(shown.coming))
         self._complain("")
         self._now = (mask, shown, dense)
         self.rules.mirror()
         self.editor.show_directions(directions(dense, shown.encoded.segments))
         total = len(shown.encoded)
         alike = [rule for rule, other in shown.presets.items() if rule != self.rule.value and other.equal(dense)]
-        self._quiet = True
-        put(self.row, min(self.row.value, total - 1))
-        self.row.max = total - 1
-        self._quiet = False
+        with self._quiet:
+            put(self.row, min(self.row.value, total - 1))
+            self.row.max = total - 1
         put(self.counters, self._counted(int(dense.sum()), total, kept, len(shown.coming), alike))
         self._draw()
 

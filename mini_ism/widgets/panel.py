@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
@@ -21,6 +22,25 @@ EXAMPLE = (
 """The dialogue that a widget shows when it is given none."""
 
 
+class Quiet:
+    """True inside ``with quiet:``, where a widget sets its own controls: what listens to them then does nothing.
+
+    However the block ends, its end is noticed; a widget that stayed quiet after an error would be dead.
+    """
+
+    def __init__(self) -> None:
+        self._depth = 0
+
+    def __bool__(self) -> bool:
+        return self._depth > 0
+
+    def __enter__(self) -> None:
+        self._depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._depth -= 1
+
+
 class Panel(ABC):
     """A widget on a page. Show it by naming it on a cell's last line.
 
@@ -34,6 +54,7 @@ class Panel(ABC):
     def __init__(self, kind: str) -> None:
         self._status = w.HTML()
         self._error = w.HTML()
+        self._quiet = Quiet()
         self._style = w.HTML(f"{STYLE}{_WIDTH}", layout=w.Layout(display="none"))
         self.box = w.VBox(layout=w.Layout(padding="12px", width="100%", overflow="visible"))
         self.box.add_class("mi-widget")
@@ -64,6 +85,28 @@ class Panel(ABC):
             f'<div role="status" style="{FONT};font-size:14px;line-height:1.5;color:{INK};font-weight:600">'
             f"{escape(text)}</div>",
         )
+
+    def _attempt(self, action: Callable[[], object], whose: str = "the mask") -> bool:
+        """Do something that a rule, a model or a user can spoil; whether it went well.
+
+        Whatever goes wrong is told in place, and the widget goes on: what the package refuses, in the package's words;
+        what a rule of the reader's own raises, under its name; and Ctrl-C, which ends what takes too long.
+
+        Args:
+            action: leaves all as it was until it is sure of itself.
+            whose: what raised an error that is not the package's own.
+        """
+        try:
+            action()
+        except (TypeError, ValueError) as error:
+            self._complain(str(error))
+        except Exception as error:
+            self._complain(f"{whose} raised {type(error).__name__}: {error}")
+        except KeyboardInterrupt:
+            self._complain("Stopped. What is shown stays; go on when you like.")
+        else:
+            return True
+        return False
 
     def _complain(self, text: str) -> None:
         """Show an error in place; ``""`` takes it away."""

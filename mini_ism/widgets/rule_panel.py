@@ -11,7 +11,7 @@ import ipywidgets as w
 from mini_ism.masks import MASKS, get_mask
 from mini_ism.views.svg import FAINT, FONT
 from mini_ism.widgets.icons import icon_button
-from mini_ism.widgets.panel import put
+from mini_ism.widgets.panel import Quiet, put
 from mini_ism.widgets.rule_text import ism_options, with_ism_options
 
 PRESETS = {
@@ -46,7 +46,7 @@ class RulePanel:
 
     def __init__(self, rule: str, changed: Callable[[], None]) -> None:
         wide, label = w.Layout(width="330px"), {"description_width": "76px"}
-        self._quiet = False
+        self._quiet = Quiet()
         self._names = {get_mask(text).name: preset for preset, text in PRESETS.items()}
         self.preset = w.Dropdown(options=[*PRESETS, OWN], description="Preset", layout=wide, style=label)
         self.rule = w.Text(value=rule, description="Rule", placeholder="kv <= q", layout=wide, style=label)
@@ -86,11 +86,10 @@ class RulePanel:
 
     def mirror(self) -> None:
         """Let preset and boxes show what the rule says; it can be read."""
-        self._quiet = True
-        put(self.preset, self._names.get(get_mask(self.rule.value).name, OWN))
         options = ism_options(self.rule.value)
-        for control, option in ((self.sink, "sink"), (self.system_as_query, "system_as_query")):
-            control.disabled = option not in options
-            if option in options:
-                put(control, options[option])
-        self._quiet = False
+        with self._quiet:
+            put(self.preset, self._names.get(get_mask(self.rule.value).name, OWN))
+            for control, option in ((self.sink, "sink"), (self.system_as_query, "system_as_query")):
+                control.disabled = option not in options
+                if option in options:
+                    put(control, options[option])

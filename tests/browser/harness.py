@@ -14,12 +14,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+import nbformat
+from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import (
     Browser,
     ConsoleMessage,
@@ -43,6 +45,7 @@ __all__ = [
     "sliders",
     "tab_stops",
     "until",
+    "write_notebooks",
 ]
 
 CHROMIUM_ARGUMENTS = [
@@ -88,6 +91,15 @@ def find_chromium() -> str | None:
     """The browser's path: ``MINI_ISM_CHROMIUM`` if set, else the first usual name on ``PATH``."""
     chosen = os.environ.get("MINI_ISM_CHROMIUM")
     return chosen or next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+
+
+def write_notebooks(folder: Path, sources: Mapping[str, str]) -> Path:
+    """Notebooks of one cell each, by name; returns the folder."""
+    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+    for name, source in sources.items():
+        notebook = new_notebook(cells=[new_code_cell(source)], metadata={"kernelspec": kernel})
+        nbformat.write(notebook, folder / f"{name}.ipynb")
+    return folder
 
 
 def _free_port() -> int:
@@ -251,6 +263,10 @@ class LabPage:
             if time.monotonic() > deadline:
                 raise AssertionError(f"{self.name} still runs after {seconds:.0f} s: {prompts}")
             self.page.wait_for_timeout(200)
+
+    def interrupt(self) -> None:
+        """Kernel > Interrupt Kernel, by mouse."""
+        self._menu("Kernel", "Interrupt Kernel")
 
     def set_theme(self, theme: Literal["dark", "light"]) -> None:
         """Settings > Theme > JupyterLab Dark or JupyterLab Light."""

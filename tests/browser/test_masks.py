@@ -6,11 +6,21 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Browser, Locator, expect
 
-from tests.browser.harness import LabPage, map_cell, sliders, tab_stops
+from tests.browser.harness import LabPage, LabServer, map_cell, sliders, tab_stops, write_notebooks
 
 NAME = "01_masks"
+ENDLESS = """\
+from mini_ism import register_mask
+from mini_ism.widgets import MaskExplorer
+
+@register_mask
+def endless(q, kv, s):
+    while True:
+        pass
+
+MaskExplorer()"""
 
 
 @pytest.fixture
@@ -159,6 +169,27 @@ def test_both_themes_paint_the_same_cells_in_their_own_colours(lab: LabPage, exp
         seen[theme] = explorer.locator("svg[aria-label^=Mask]").screenshot()
     assert seen["light"] != seen["dark"]
     assert clean(lab)
+
+
+def test_a_rule_without_end_can_be_interrupted(browser: Browser, tmp_path: Path, offline: Path) -> None:
+    for name in ("notebooks", "server"):
+        (tmp_path / name).mkdir()
+    notebooks = write_notebooks(tmp_path / "notebooks", {"endless": ENDLESS})
+    with LabServer(notebooks, tmp_path / "server", offline) as server:
+        lab = LabPage(browser, server, tmp_path)
+        explorer = lab.run_to_widget("endless", "mi-mask")
+        rule, state = explorer.get_by_label("Rule", exact=True), lab.page.locator("#jp-main-statusbar")
+        rule.fill("endless")
+        rule.press("Enter")
+        expect(state).to_contain_text("| Busy")
+        lab.interrupt()
+        expect(explorer.get_by_role("alert")).to_contain_text("Stopped.")
+        rule.fill("causal")
+        rule.press("Enter")
+        expect(explorer.locator("svg[aria-label^='Mask causal']")).to_have_count(1)
+        expect(explorer.get_by_role("alert")).to_have_count(0)
+        assert lab.errors == []
+        lab.close()
 
 
 @pytest.mark.colab

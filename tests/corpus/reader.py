@@ -43,9 +43,9 @@ class Reader:
         return answer
 
     def tell_system(self, s: str) -> bool:
-        if m := re.fullmatch(r"You are (\w+), a \w+ (\w+)", s):
+        if m := re.fullmatch(r"You are ([\w-]+), a \w+ (\w+)", s):
             self.guide = {"name": m[1], "job": m[2]}
-        elif m := re.fullmatch(r"Your name is (\w+)", s):
+        elif m := re.fullmatch(r"Your name is ([\w-]+)", s):
             self.guide["name"] = m[1]
         elif m := re.fullmatch(r"You are a (\w+)", s):
             self.guide["job"] = m[1]

@@ -23,6 +23,7 @@ LABELS = {
         "hops",
     ),
     *("codebook_before", "codebook_after", "codebook_later", "revision", "smalltalk"),
+    *("about_me", "people", "whereabouts", "wish", "yes_no"),
 }
 
 

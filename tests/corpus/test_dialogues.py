@@ -40,7 +40,9 @@ def test_another_process_draws_the_same() -> None:
 
 
 def test_buckets_part_the_hundred() -> None:
-    assert sorted(number for shape in SPLITS.values() for number in shape.buckets) == list(range(100))
+    parted = [number for spec in SPLITS.values() if not spec.held_out for number in spec.buckets]
+    assert sorted(parted) == list(range(100))
+    assert SPLITS["held_out"].buckets == SPLITS["test"].buckets
 
 
 def test_careless_typing_does_not_change_the_split() -> None:
@@ -77,6 +79,11 @@ def test_every_skill_can_be_drawn_alone(skill: str) -> None:
         ({"weights": {"recall": math.nan}}, "weight of skill 'recall' must be at least 0, and finite, got nan"),
         ({"skills": ["recall"], "weights": {"recall": 0}}, "no skill to draw from"),
         ({"start": -1}, "start must be at least 0, got -1"),
+        ({"version": 3}, "the version of the corpus must be from 1 to 2, got 3"),
+        (
+            {"split": "held_out", "version": 1},
+            "version 1 of the corpus holds no words out; draw 'held_out' from version 2",
+        ),
         ({"coined": 2}, "coined must be from 0 to 1, got 2"),
         ({"coined": math.nan}, "coined must be from 0 to 1, got nan"),
     ],
@@ -86,10 +93,10 @@ def test_bad_requests_are_named(arguments: dict[str, object], message: str) -> N
         generate(0, **arguments)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("arguments", [{"seed": 1.0}, {"seed": True}, {"seed": "1"}, {"seed": 1, "start": 2.0}])
+@pytest.mark.parametrize("arguments", [{"seed": 1.0}, {"seed": True}, {"seed": "1"}, {"start": 2.0}, {"version": True}])
 def test_numbers_of_another_type_are_no_other_corpus(arguments: dict[str, Any]) -> None:
     with pytest.raises(TypeError, match="must be a whole number"):
-        generate(**arguments)
+        generate(**{"seed": 1} | arguments)
     assert next(generate(np.int64(1))) == next(generate(1))  # type: ignore[arg-type]
 
 

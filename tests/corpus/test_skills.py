@@ -9,6 +9,7 @@ from itertools import islice
 import pytest
 
 from mini_ism.corpus import Dialogue, generate, skill_names
+from tests.corpus.chat_reader import ChatReader
 from tests.corpus.reader import Reader
 from tests.corpus.samples import texts
 
@@ -23,21 +24,37 @@ def assert_answers(dialogue: Dialogue) -> None:
         assert (skill == "unknown") == (answer == "I do not know.")
 
 
-@pytest.mark.parametrize("split", ["validation", "test", "long"])
+def assert_chat_answers(dialogue: Dialogue) -> None:
+    reader = ChatReader()
+    for text in texts(dialogue, "system"):
+        assert reader.hear(text, system=True) == "Okay."
+    for user, answer, skill in zip(texts(dialogue, "user"), texts(dialogue, "assistant"), dialogue.skills, strict=True):
+        assert reader.answers(user, answer), (user, dialogue.messages)
+        assert (skill == "ack") == (answer == "Okay.")
+        assert (skill == "unknown") == (answer == "I do not know.")
+
+
+@pytest.mark.parametrize("split", ["validation", "test", "long", "held_out"])
 def test_slow_reader_agrees_with_frozen(split: str, frozen: dict[str, list[Dialogue]]) -> None:
     for dialogue in frozen[split]:
-        assert_answers(dialogue)
+        assert_chat_answers(dialogue)
 
 
 @pytest.mark.parametrize("skill", [name for name in skill_names() if name != "smalltalk"])
 def test_slow_reader_agrees_skill_by_skill(skill: str) -> None:
     for dialogue in islice(generate(11, skills=[skill, "smalltalk"]), 100):
+        assert_chat_answers(dialogue)
+
+
+@pytest.mark.parametrize("skill", [name for name in skill_names(1) if name != "smalltalk"])
+def test_slow_reader_agrees_in_version_1(skill: str) -> None:
+    for dialogue in islice(generate(11, skills=[skill, "smalltalk"], version=1), 100):
         assert_answers(dialogue)
 
 
 def test_slow_reader_agrees_when_every_word_is_coined() -> None:
     for dialogue in islice(generate(12, coined=1.0), 200):
-        assert_answers(dialogue)
+        assert_chat_answers(dialogue)
 
 
 def test_labels_fit_their_questions(frozen: dict[str, list[Dialogue]]) -> None:
@@ -45,11 +62,11 @@ def test_labels_fit_their_questions(frozen: dict[str, list[Dialogue]]) -> None:
         r"which room": {"hops", "unknown"},
         r"how many things": {"count"},
         r"oldest|youngest|the most points|the fewest": {"compare"},
-        r"how old|how many points": {"number"},
+        r"how old (?!am i)|how many points": {"number"},
         r"who is (first|next|last)": {"queue", "unknown"},
         r"who is (behind|in front)": {"neighbour", "revision"},
-        r"my name|who am i": {"persona", "update", "unknown"},
-        r"do i like|pet do i|does \w+ like": {"persona", "unknown"},
+        r"what.* my name|who am i": {"persona", "update", "unknown", "about_me"},
+        r"do i like|pet do i|does \w+ like": {"persona", "unknown", "about_me", "people", "yes_no"},
     }
     for dialogue in frozen["test"]:
         for user, label in zip(texts(dialogue, "user"), dialogue.skills, strict=True):
@@ -64,13 +81,14 @@ def test_reader_catches_a_wrong_answer() -> None:
         {"role": "user", "content": "The key is in the box. Where is the key?"},
         {"role": "assistant", "content": "In the jar."},
     ]
-    with pytest.raises(AssertionError):
-        assert_answers(Dialogue(messages, ["recall"]))
+    for check in (assert_answers, assert_chat_answers):
+        with pytest.raises(AssertionError):
+            check(Dialogue(messages, ["recall"]))
 
 
 def test_unknown_cannot_be_told_from_the_question() -> None:
     seen: dict[str, Counter[bool]] = defaultdict(Counter)
-    for dialogue in islice(generate(13), 3000):
+    for dialogue in islice(generate(13, version=1), 3000):
         for user, label in zip(texts(dialogue, "user"), dialogue.skills, strict=True):
             if label in ("recall", "reverse", "persona", "unknown"):
                 question = re.split(r"(?<=[.?]) ", user)[-1].rstrip("?.").lower()

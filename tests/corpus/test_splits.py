@@ -42,7 +42,7 @@ def test_dialogues_have_the_promised_shape(frozen: dict[str, list[Dialogue]]) ->
             assert roles[roles[0] == "system" :] == ["user", "assistant"] * len(dialogue.skills)
             assert 2 <= len(dialogue.skills) <= SPLITS[name].turns
             assert set(dialogue.skills) <= LABELS
-            assert all(1 <= len(text.split()) <= 8 for text in texts(dialogue, "assistant"))
+            assert all(1 <= len(text.split()) <= 10 for text in texts(dialogue, "assistant"))
             assert all(m["content"] == m["content"].strip() for m in dialogue.messages)
 
 
@@ -58,10 +58,10 @@ def test_dialogues_mix_skills_and_every_label_occurs(frozen: dict[str, list[Dial
     assert mixed > SIZES["train"] / 2
 
 
-def test_control_skills_and_unknown_are_about_half(frozen: dict[str, list[Dialogue]]) -> None:
+def test_control_skills_and_unknown_are_a_third(frozen: dict[str, list[Dialogue]]) -> None:
     labels = Counter(label for dialogue in frozen["train"] for label in dialogue.skills)
     share = sum(labels[name] for name in ("recall", "persona", "queue", "unknown"))
-    assert 0.45 < share / labels.total() < 0.65
+    assert 0.3 < share / labels.total() < 0.65
     assert labels["ack"] / labels.total() < 0.2
 
 
@@ -87,7 +87,7 @@ def test_long_is_longer_than_training(frozen: dict[str, list[Dialogue]]) -> None
 def test_a_few_user_turns_are_typed_carelessly(frozen: dict[str, list[Dialogue]]) -> None:
     users = [text for dialogue in frozen["train"] for text in texts(dialogue, "user")]
     careless = sum(text[0].islower() or text[-1] not in ".?" for text in users) / len(users)
-    assert 0.02 < careless < 0.07
+    assert 0.15 < careless < 0.3
 
 
 # -- determinism ------------------------------------------------------------------------------------------------------
@@ -210,6 +210,7 @@ def test_skills_of_ones_own_are_scored_and_the_others_are_not_scored_twice() -> 
         return [Turn(f"The {thing} is {colour}. What colour is the {thing}?", f"{colour.title()}.", "colours")]
 
     assert own_dialogues("validation", 50, ["recall", "queue"]) == []  # it is not trained on
+    assert own_dialogues("validation", 50, version=1) != own_dialogues("validation", 50)
     found = own_dialogues("validation", 50)
     assert found == own_dialogues("validation", 50)
     assert 0 < len(found) < 50

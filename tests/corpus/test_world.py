@@ -19,9 +19,9 @@ def test_world_deals_nothing_twice() -> None:
 
 @pytest.mark.parametrize("coined", [0.0, 1.0])
 def test_share_of_coined_words(coined: float) -> None:
-    from mini_ism.corpus.world import NAMES
+    from mini_ism.corpus.version_1 import NAMES
 
-    world = World(random.Random(0), coined)
+    world = World(random.Random(0), coined, version=1)
     names = {world.name() for _ in range(len(NAMES))}
     assert names == set(NAMES) if coined == 0 else names.isdisjoint(NAMES)
     assert all(name[0].isupper() for name in names)

@@ -163,6 +163,16 @@ def test_it_streams_and_goes_on_after_an_interrupt() -> None:
     assert worst(session) <= CLOSE
 
 
+def test_it_stops_where_it_repeats_itself_and_tells_of_each_token() -> None:
+    session, heard = chat(), []
+    with patch.object(Sampler, "pick", side_effect=[*ANSWER, *[70] * 9]):
+        reply = session.send(SAID[0], stop_loops=True, on_token=lambda *token: heard.append(token))
+    assert reply.stopped == "loop"
+    assert reply.tokens.tolist() == [*ANSWER, 70, 70, 70, 70] == [token for token, _ in heard]
+    torch.testing.assert_close(torch.stack([scores for _, scores in heard]), reply.logits)
+    assert worst(session) <= CLOSE
+
+
 def test_a_forward_that_breaks_off_leaves_nothing_behind() -> None:
     session = chat("hrm_text")
     say(session, SAID[0])

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mini_ism import get_mask, load_model
 from mini_ism.__main__ import main
+from mini_ism.corpus.topics import ABOUT
 from mini_ism.hf import ChatTemplate, Diagnosis, diagnose
 from mini_ism.hf.chat import WITH_SINK
 from mini_ism.hf.reading import Chunk, by_rows
@@ -274,7 +275,9 @@ def test_chat_on_the_command_line(
     typed = iter(["Where is the key?", "Who am I?", ""])
     monkeypatch.setattr("builtins.input", lambda prompt: next(typed))
     assert main(["chat", "--model", str(tmp_path)]) == 0
-    printed = capsys.readouterr().out
+    printed, told = capsys.readouterr()
+    assert "Say something;" in told
+    assert ABOUT not in told  # the shipped models' limits are not this one's
     assert printed.count("ism(sink=True)> ") == 2
     assert "reused 0, read 17," in printed
     assert printed.count("reused 0,") == 1

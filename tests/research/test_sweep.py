@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from mini_ism.folder_lock import FolderInUseError, locked
 from mini_ism.results import read_rows
 from mini_ism.results.rows import Config
 from research.sweep import RunError, Sweep, row_line, run_sweep
@@ -36,6 +37,14 @@ def test_a_sweep_is_run_once(tmp_path: Path, jobs: int) -> None:
     assert run_sweep(sweep, tmp_path, jobs=jobs) == rows == read_rows(tmp_path / "toy.jsonl")
     assert (tmp_path / "toy.jsonl").read_bytes() == before
     assert sorted((tmp_path / "log").read_text().split()) == ["0", "1", "2", "3"]
+
+
+def test_two_processes_do_not_run_one_sweep(tmp_path: Path) -> None:
+    with locked(tmp_path, ".toy.lock"), pytest.raises(FolderInUseError, match="does the same there; wait for it"):
+        run_sweep(toy_sweep(2), tmp_path, jobs=1)
+    with locked(tmp_path, ".another.lock"):
+        assert len(run_sweep(toy_sweep(2), tmp_path, jobs=1)) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["toy.jsonl"]
 
 
 def test_seconds_are_measured_one_after_the_other(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from mini_ism.attention_stats import read_attention
 from mini_ism.config import GPTConfig
 from mini_ism.corpus import Dialogue
 from mini_ism.corpus.chains import CHAINS, QUESTIONS, STAGES, first_question
-from mini_ism.corpus.world import PLACES, ROOMS
+from mini_ism.corpus.version_1 import PLACES, ROOMS
 from mini_ism.dialogue import encode_dialogue
 from mini_ism.evaluation import Score
 from mini_ism.line_attention import links

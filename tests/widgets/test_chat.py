@@ -8,6 +8,7 @@ import pytest
 
 from mini_ism import GPT, get_mask, load_tokenizer
 from mini_ism.cost import plan
+from mini_ism.sampling import Sampler
 from mini_ism.trace import turn_costs
 from mini_ism.widgets import ChatWidget
 from tests.small_models import Models, three_models
@@ -37,7 +38,7 @@ def test_enter_sends_to_every_model(models: Models) -> None:
         ]
         cost = turn_costs(session.trace)[-1]
         assert f"{name} kept {cost.reused} and read {cost.prefilled}" in chat.status
-        shown = html.unescape(re.sub(r"<style>.*?</style>|<[^>]*>", "", chat.columns[name].value))
+        shown = html.unescape(re.sub(r"<style>.*?</style>|<[^>]*>", "", chat.lanes[name].log.value))
         assert f"kept {cost.reused} · read {cost.prefilled} · wrote {cost.decoded}" in shown
         assert session.messages[-1]["content"] in shown
         assert "▏" not in shown
@@ -47,7 +48,9 @@ def test_enter_sends_to_every_model(models: Models) -> None:
     assert [c.reused for c in turn_costs(expected)] == [c.reused for c in turn_costs(chat.sessions["ism"].trace)]
 
 
-@pytest.mark.parametrize(("text", "complaint"), [("", "empty"), ("  ", "empty"), ("cup " * 1250, "were left|are left")])
+@pytest.mark.parametrize(
+    ("text", "complaint"), [("", "empty"), ("  ", "empty"), ("cup " * 1250, r"are left; .* “Start over”")]
+)
 def test_a_message_that_cannot_be_sent_is_told_in_place(text: str, complaint: str, models: Models) -> None:
     chat = ChatWidget(models)
     chat.text.value = text + "\n"
@@ -63,23 +66,90 @@ def test_replies_and_messages_are_text_and_nothing_else(text: str, models: Model
     chat = ChatWidget(models)
     chat.text.value = f"{text}\n"
     assert chat.error == ""
-    for column in chat.columns.values():
-        assert "<script" not in column.value
-        assert html.escape(text) in column.value
+    for lane in chat.lanes.values():
+        assert "<script" not in lane.log.value
+        assert html.escape(text) in lane.log.value
     chat.send("Why?")
     assert all(session.turn == 2 for session in chat.sessions.values())
 
 
-def test_examples_start_over_and_reset_forgets(
-    models: Models,
-) -> None:
-    chat = ChatWidget(models, examples={"two": ["Hello.", "Why?"]})
-    chat.send("Something else.")
-    chat.examples["two"].click()
-    assert all(session.turn == 2 for session in chat.sessions.values())
+def test_examples_are_sent_and_reset_forgets(models: Models) -> None:
+    chat = ChatWidget(models)
+    assert len(chat.examples) == 8
+    first, second, *_ = chat.examples
+    for turn, text in enumerate((first, second), start=1):
+        chat.examples[text].click()
+        for session in chat.sessions.values():
+            assert session.turn == turn
+            assert session.messages[2 * turn - 2] == {"role": "user", "content": text}
     chat.again.click()
+    assert chat.again.description == "Start over"
     assert all(session.messages == [] for session in chat.sessions.values())
     assert "Nobody has said anything" in chat.status
+    assert list(ChatWidget(models, ["Hello.", "Why?"]).examples) == ["Hello.", "Why?"]
+
+
+def test_a_long_word_is_noted_until_the_next_message(models: Models) -> None:
+    chat = ChatWidget(models)
+    chat.send("My name is Ada.")
+    assert chat.note.value == ""
+    chat.send("My name is Thandiwe<b>.")
+    count = len(TOKENIZER.encode(" Thandiwe<b"))
+    assert f"“Thandiwe&lt;b” is {count} tokens long" in chat.note.value
+    assert chat.error == ""
+    chat.again.click()
+    assert chat.note.value == ""
+
+
+def test_what_no_longer_fits_is_told_with_the_button_to_press(models: Models) -> None:
+    chat = ChatWidget(models)
+    chat.send("cup " * 130)
+    assert chat.error == ""
+    room = chat.sessions["causal"].room
+    chat.send("cup " * 130)
+    assert chat.error == (
+        f"the message does not fit: of causal's 200 positions {room} are left; make it shorter, or press “Start over”"
+    )
+    chat.again.click()
+    chat.send("cup")
+    assert chat.error == ""
+
+
+def test_an_answer_that_repeats_itself_is_stopped_and_that_is_said(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Sampler, "pick", lambda *_: TOKENIZER.encode_single_token("ar"))
+    chat = ChatWidget(models)
+    chat.send("My name is Maria.")
+    for name, lane in chat.lanes.items():
+        assert lane.session.messages[-1]["content"] == "arararar"
+        assert "stopped: it was repeating itself" in lane.log.value
+        assert f"{name} stopped: it was repeating itself." in chat.status
+    monkeypatch.undo()
+    monkeypatch.setattr(Sampler, "pick", lambda *_: TOKENIZER.encode_single_token("<|end|>"))
+    chat.send("Why?")
+    assert "stopped" not in chat.status
+    assert all(lane.log.value.count("stopped: it was repeating itself") == 1 for lane in chat.lanes.values())
+
+
+def test_the_odds_are_shown_where_they_are_asked_for(models: Models) -> None:
+    chat = ChatWidget(models)
+    surfaces = [lane.words.surface for lane in chat.lanes.values()]
+    chat.send("Where is the cup?")
+    assert all(surface.value == "" and surface.layout.display == "none" for surface in surfaces)
+    chat.odds.value = True
+    assert all("mi-next" in surface.value and surface.layout.display == "" for surface in surfaces)
+    seen: list[str] = []
+    surfaces[0].observe(lambda change: seen.append(change["new"]), "value")
+    chat.send("Why?")
+    reply = chat.sessions["causal"].reply
+    assert reply is not None
+    assert len([value for value in seen if value]) >= len(reply.tokens)  # live, a picture for each token
+    chat.odds.value = False
+    assert all(surface.value == "" for surface in surfaces)
+    chat.odds.value = True
+    chat.again.click()
+    assert all(lane.words.surface.value == "" and lane.shows_odds for lane in chat.lanes.values())
 
 
 def test_stopping_leaves_a_chat_that_goes_on(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,14 +179,14 @@ def test_a_chat_needs_a_model() -> None:
 
 def test_one_model_under_several_masks(models: Models) -> None:
     chat = ChatWidget(models, masks=("causal", "prefix", "causal & sliding_window(8)"), weights="ism")
-    assert list(chat.columns) == ["causal", "prefix", "causal & sliding_window(8)"]
+    assert list(chat.lanes) == ["causal", "prefix", "causal & sliding_window(8)"]
     assert all(session.model is models["ism"][0] for session in chat.sessions.values())
     chat.send("Where is the cup?")
     chat.send("Why?")
     assert "prefix kept 0 and read" in chat.status
     for name, session in chat.sessions.items():
         assert session.mask.name == get_mask(name).name
-        assert f"{html.escape(name)}: ism&#x27;s weights" in chat.columns[name].value
+        assert f"{html.escape(name)}: ism&#x27;s weights" in chat.lanes[name].log.value
     assert "1st token ms" in chat.bars.value
     assert "Chat with ism's weights under causal, prefix" in chat.figure().alt
 
@@ -152,3 +222,5 @@ def test_bad_line_ups_are_refused_at_once(models: Models) -> None:
         ChatWidget(models, weights="gpt")
     with pytest.raises(ValueError, match="unknown mask 'ims'"):
         ChatWidget(models, masks=("ims",))
+    with pytest.raises(TypeError, match=r"examples must be messages in a list, got 'Hello.'"):
+        ChatWidget(models, "Hello.")

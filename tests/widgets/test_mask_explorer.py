@@ -4,7 +4,6 @@ import base64
 import html
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from torch import Tensor
 
 from mini_ism import Mask, Segments, encode_dialogue, load_tokenizer, register_mask
 from mini_ism.dialogue import encode_message
-from mini_ism.masks import MASKS
 from mini_ism.widgets import MaskExplorer
 from mini_ism.widgets.panel import EXAMPLE
 from mini_ism.widgets.rule_text import turned
@@ -296,14 +294,6 @@ def test_messages_move_through_boxes_that_stay() -> None:
 
 
 # -- composing, pictures, files -------------------------------------------------------------------
-
-
-@pytest.fixture
-def no_new_masks() -> Iterator[None]:
-    before = dict(MASKS)
-    yield
-    MASKS.clear()
-    MASKS.update(before)
 
 
 def test_masks_are_joined_to_the_rule() -> None:

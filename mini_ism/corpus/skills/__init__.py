@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from mini_ism.corpus.skills import (
+    about_me,
     codebook,
     compare,
     count,
     hops,
+    people,
     persona,
     queue,
     recall,
@@ -14,13 +16,17 @@ from mini_ism.corpus.skills import (
     smalltalk,
     unknown,
     update,
+    whereabouts,
+    wishes,
 )
 
 __all__ = [
+    "about_me",
     "codebook",
     "compare",
     "count",
     "hops",
+    "people",
     "persona",
     "queue",
     "recall",
@@ -28,4 +34,6 @@ __all__ = [
     "smalltalk",
     "unknown",
     "update",
+    "whereabouts",
+    "wishes",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+from mini_ism.corpus import phrases
 from mini_ism.corpus.portable_random import chance, pick, shuffled
 from mini_ism.corpus.registry import Turn, register_skill
 from mini_ism.corpus.threads import lay_out, question_count
@@ -17,12 +18,12 @@ ASK_USER = {
         ("Who am I?", "You are {}."),
     ),
     "my food": (("What do I like?", "You like {}."),),
-    "my pet": (("What pet do I have?", "You have a {}."),),
+    "my pet": (("What pet do I have?", "You have {}."),),
 }
 TELL_USER = {
     "my name": ("My name is {}.", "I am {}."),
     "my food": ("I like {}.",),
-    "my pet": ("I have a {}.",),
+    "my pet": ("I have {}.",),
 }
 
 
@@ -42,7 +43,7 @@ def ask_guide(rng: Random, guide: Guide) -> Turn:
 def _deal(world: World, field: str) -> str:
     if field == "my name":
         return world.name()
-    return world.food() if field == "my food" else world.pet()
+    return world.food() if field == "my food" else phrases.a(world.pet())
 
 
 @register_skill(weight=2.6)

@@ -1,0 +1,46 @@
+"""What the corpus offers to say: a slow reader can answer it, and the words are those of the lists."""
+
+import pytest
+
+from mini_ism import load_tokenizer
+from mini_ism.corpus.topics import EXAMPLES, MANY_PIECES, word_lists, words_in_many_pieces
+from mini_ism.corpus.version_2 import VERSION_2
+from tests.corpus.chat_reader import ChatReader
+
+ANSWERS = (
+    "Your name is Maria.",
+    "In the oven.",
+    "In the kitchen.",
+    "In the garage.",
+    "Lena.",
+    "Ella.",
+    "I do not know.",
+    "Tell me who or what is where, then ask me.",
+)
+
+
+@pytest.mark.parametrize(("text", "answer"), list(zip(EXAMPLES, ANSWERS, strict=True)))
+def test_each_example_can_be_answered_alone(text: str, answer: str) -> None:
+    assert ChatReader().answers(text, answer)
+
+
+def test_all_examples_can_be_answered_in_a_row() -> None:
+    reader = ChatReader()
+    for text, answer in zip(EXAMPLES, ANSWERS, strict=True):
+        assert reader.answers(text, answer), text
+
+
+def test_word_lists_are_those_that_training_uses() -> None:
+    lists = word_lists()
+    assert {word for words in lists.values() for word in words} <= {w for ws in VERSION_2.known.values() for w in ws}
+    for words in lists.values():
+        assert list(words) == sorted(words)
+        assert len(words) > 50
+
+
+def test_words_in_many_pieces() -> None:
+    tokenizer = load_tokenizer()
+    assert words_in_many_pieces("", tokenizer) == words_in_many_pieces("The cup is in the oven.", tokenizer) == {}
+    found = words_in_many_pieces("Is <|assistant|> Thandiwe's, (screwdriver)?", tokenizer)
+    assert {"Thandiwe's", "screwdriver"} <= found.keys()
+    assert all(count >= MANY_PIECES for count in found.values())
