@@ -19,6 +19,7 @@ LAB_ARGS =
 AS_ROOT = $$(test "$$(id -u)" -ne 0 || echo --allow-root)
 QUICK = -n 2 -m "not slow and not browser and not notebook"
 TEST_ARGS =
+HF_NOTEBOOK = tests/test_notebooks.py::test_a_fresh_run_says_what_is_committed[09_real_models]
 BENCH_ARGS =
 
 help:
@@ -50,7 +51,7 @@ lowest: $(LOWEST)/test.stamp
 	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest $(QUICK) $(TEST_ARGS)
 
 hf: $(VENV)/hf.stamp
-	OMP_NUM_THREADS=1 $(RUN) -m pytest tests/hf $(TEST_ARGS)
+	OMP_NUM_THREADS=1 $(RUN) -m pytest tests/hf "$(HF_NOTEBOOK)" $(TEST_ARGS)
 
 notebooks: $(VENV)/test.stamp
 	$(RUN) -m tools.run_notebooks

@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             torch.set_num_threads(options.threads)
         options.run(options)
 
-    return run_command(run, "mini-ism")
+    return run_command(run, "mini-ism", ModuleNotFoundError)  # of an extra, whose name it tells
 
 
 def _count(text: str, most: int = 10**6) -> int:

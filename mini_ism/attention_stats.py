@@ -7,12 +7,16 @@ H heads, D channels per head.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
+import tiktoken
 import torch
 from torch import Tensor
 
-from mini_ism.dialogue import EncodedDialogue
+from mini_ism.dialogue import EncodedDialogue, Message, encode_dialogue
+from mini_ism.interfaces import TextDecoder
 from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT
@@ -61,6 +65,57 @@ def read_attention(model: GPT, dialogue: EncodedDialogue, mask: str | Mask | Non
     tokens = dialogue.tokens[None].to(model.device)  # (1, T)
     logits = model(tokens, allowed, output_attentions=weights, output_scores=scores)  # (1, T, V)
     return AttentionRecord(allowed.cpu(), torch.cat(scores).cpu(), torch.cat(weights).cpu(), logits[0].cpu())
+
+
+class AttentionReader(Protocol):
+    """A model with its tokenizer, as the attention explorer asks for them.
+
+    :class:`GPTAttention` is one, ``mini_ism.hf.HFAttention`` another.
+    """
+
+    @property
+    def mask(self) -> Mask:
+        """The rule it was trained with."""
+
+    @property
+    def context(self) -> int:
+        """Positions it can read."""
+
+    @property
+    def tokenizer(self) -> TextDecoder:
+        """What turns tokens into text."""
+
+    def encode(self, messages: Sequence[Message]) -> EncodedDialogue:
+        """A dialogue as the model takes it, ``[T]``."""
+
+    def read(self, dialogue: EncodedDialogue, mask: Mask | None = None) -> AttentionRecord:
+        """What its heads do with a dialogue ``[T]`` under a mask, default its own."""
+
+
+@dataclass(frozen=True, eq=False)
+class GPTAttention:
+    """A :class:`~mini_ism.GPT` with its tokenizer, as an :class:`AttentionReader`."""
+
+    model: GPT
+    tokenizer: tiktoken.Encoding
+
+    @property
+    def mask(self) -> Mask:
+        """The rule it was trained with."""
+        return get_mask(self.model.config.mask)
+
+    @property
+    def context(self) -> int:
+        """Positions it can read."""
+        return self.model.config.context
+
+    def encode(self, messages: Sequence[Message]) -> EncodedDialogue:
+        """A dialogue as the model takes it, ``[T]``."""
+        return encode_dialogue(messages, self.tokenizer)
+
+    def read(self, dialogue: EncodedDialogue, mask: Mask | None = None) -> AttentionRecord:
+        """What its heads do with a dialogue; see :func:`read_attention`."""
+        return read_attention(self.model, dialogue, mask)
 
 
 # -- numbers ---------------------------------------------------------------------------------------

@@ -124,7 +124,7 @@ class _Row:
 
     def __init__(self, number: int, prompt: EncodedDialogue, mask: Mask, capacity: int) -> None:
         self.number, self.tokens, self.padding, self.finished = number, prompt.tokens.tolist(), 0, False
-        self.segments = _with_answer(prompt.segments, capacity)
+        self.segments = with_answer(prompt.segments, capacity)
         self.planner = Planner(mask, capacity)
 
     def plan(self) -> int:
@@ -134,7 +134,7 @@ class _Row:
         return (plan or self.planner.plan(self.segments[:stop])).kept
 
 
-def _with_answer(s: Segments, capacity: int) -> Segments:
+def with_answer(s: Segments, capacity: int) -> Segments:
     """The segments of a prompt, and of an answer that fills what room there is behind it."""
     room = max(capacity - len(s), 0)
     no = s.is_query.new_zeros(room)

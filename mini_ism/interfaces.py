@@ -78,15 +78,19 @@ class ChatModel(Protocol):
         """Bytes of so many positions' keys and values."""
 
 
-class Decoder(Protocol):
-    """Tokens to text; see ``tiktoken.Encoding``."""
+class TextDecoder(Protocol):
+    """Tokens to text, markers included; ``tiktoken.Encoding`` and the tokenizers of transformers fit."""
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text that tokens spell."""
+
+
+class Decoder(TextDecoder, Protocol):
+    """Tokens to text and to bytes; see ``tiktoken.Encoding``."""
 
     @property
     def n_vocab(self) -> int:
         """Tokens in the vocabulary."""
-
-    def decode(self, tokens: Sequence[int]) -> str:
-        """The text that tokens spell."""
 
     def decode_single_token_bytes(self, token: int) -> bytes:
         """The bytes of one token, which may be a part of a character."""

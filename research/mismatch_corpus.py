@@ -20,6 +20,7 @@ from mini_ism.model import GPT
 from mini_ism.results import Row
 from mini_ism.results.mismatch import ALL, key
 from mini_ism.results.rows import Config, Result
+from mini_ism.sources import Source
 from mini_ism.tokenizer import load_tokenizer
 from mini_ism.training import Run, TrainingConfig
 from research.markdown import markdown_table
@@ -51,8 +52,7 @@ def run(config: Config) -> Result:
         for mask in MATRIX.run:
             result |= shares("zero-shot", mask, model, test)
         for number, mask in enumerate(TUNED):
-            tuned = Run(fine_tune(recipe, mask, config["tune"]), place / str(number))
-            tuned.model.load_state_dict(model.state_dict())
+            tuned = Run(fine_tune(recipe, mask, config["tune"]), place / str(number), source=Source(model=model))
             result |= shares("tuned", mask, tuned.train(), test)
     return result
 

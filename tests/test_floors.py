@@ -26,7 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("cost",),
     ("corpus", "blind_cache"),
     ("batching", "decoding"),
-    ("evaluation", "attention_stats", "trainable"),
+    ("evaluation", "attention_stats", "trainable", "paged"),
     ("line_attention",),
     ("checkpoints",),
     ("run_files", "sources"),

@@ -11,6 +11,7 @@ import pytest
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 
+from mini_ism.hf.notebook import MISSING
 from tests.small_notebook import write_small_notebook
 from tests.still_pictures import IMAGE, STRIPPED, outputs, pictures
 from tools.course import COURSE, frame
@@ -21,6 +22,7 @@ from tools.run_notebooks import (
     WIDGET_VIEW,
     execute,
     is_tagged,
+    lacks_extra,
     main,
     normalise,
     read,
@@ -82,7 +84,9 @@ def test_a_fresh_run_says_what_is_committed(path: Path, tmp_path: Path, offline:
     old, new = code_cells(committed(path)), code_cells(fresh)
     assert [cell.source for cell in old] == [cell.source for cell in new]
     for number, (before, after) in enumerate(zip(old, new, strict=True), 1):
-        if not is_tagged(after, VARIES):
+        if lacks_extra(after):
+            assert output_texts(after) == [f"{MISSING}\n"], f"cell {number} does not say what it needs"
+        elif not is_tagged(after, VARIES):
             assert output_texts(before) == output_texts(after), (
                 f"cell {number} prints something else than what is committed; run `make notebooks`"
             )

@@ -29,6 +29,7 @@ COURSE = (
     "07_quality_and_latency",
     "07b_appendix",
     "08_theory",
+    "09_real_models",
 )
 
 LINK = "[▶ Open in Colab]"  # words, not the usual picture: a notebook opened offline would show a broken one

@@ -5,7 +5,8 @@ each notebook top to bottom in a clean kernel, in a copy of the notebooks' direc
 what a second run or another machine would change: widget state, timings, random cell ids, versions.
 
 A cell tagged ``varies`` (it prints a measured time, say) keeps its committed outputs while its
-source is unchanged, so that a run without edits changes no byte; ``--fresh`` renews those too.
+source is unchanged, so that a run without edits changes no byte; ``--fresh`` renews those too. So does a
+cell tagged ``hf`` where that extra is not installed: what it printed there is only how to get it.
 A notebook that fails is named, and the others run.
 """
 
@@ -16,6 +17,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
@@ -34,6 +36,7 @@ __all__ = [
     "WIDGET_VIEW",
     "execute",
     "is_tagged",
+    "lacks_extra",
     "normalise",
     "read",
     "write",
@@ -41,6 +44,8 @@ __all__ = [
 
 NOTEBOOKS = ROOT / "notebooks"
 VARIES = "varies"
+EXTRA, NEEDED = "hf", ("transformers", "peft")
+"""The tag of cells that need the extra of that name, and what the extra brings."""
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 KEPT_CELL_METADATA = ("tags", "jupyter")
 TIMEOUT_SECONDS = 600
@@ -63,6 +68,11 @@ def write(notebook: NotebookNode, path: Path) -> None:
 def is_tagged(cell: NotebookNode, tag: str) -> bool:
     """Whether a cell carries a tag."""
     return tag in cell.metadata.get("tags", [])
+
+
+def lacks_extra(cell: NotebookNode) -> bool:
+    """Whether a cell needs an extra that is not installed here."""
+    return is_tagged(cell, EXTRA) and any(find_spec(package) is None for package in NEEDED)
 
 
 def execute(path: Path, scratch: Path, *, offline: Path | None = None) -> NotebookNode:
@@ -100,7 +110,8 @@ def normalise(notebook: NotebookNode, committed: NotebookNode | None = None) -> 
 
     Args:
         notebook: just executed.
-        committed: the same notebook as it was; unedited ``varies`` cells keep its outputs.
+        committed: the same notebook as it was; unedited ``varies`` cells keep its outputs, and so do cells that need
+            an extra which is not installed.
     """
     kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
     notebook.metadata = NotebookNode(kernelspec=kernel, language_info={"name": "python"})
@@ -129,7 +140,7 @@ def _cell_id(cell: NotebookNode, seen: dict[str, int]) -> str:
 def _keep_varying_outputs(notebook: NotebookNode, committed: NotebookNode) -> None:
     old = {cell.id: cell for cell in committed.cells if cell.get("outputs")}
     for cell in notebook.cells:
-        if is_tagged(cell, VARIES) and cell.id in old:
+        if (is_tagged(cell, VARIES) or lacks_extra(cell)) and cell.id in old:
             cell.outputs = old[cell.id].outputs
             for output in cell.outputs:
                 if output.output_type == "execute_result":

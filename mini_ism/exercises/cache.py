@@ -125,11 +125,11 @@ def safe_cuts(answer: Callable[[Tensor], Any]) -> Verdict:
             if not all(type(n) is int for n in found):
                 return wrong(f"list the positions of the cuts, whole numbers; yours is {given!r:.60}.")
             rows: Rows = dense.tolist()
-            target = [n for n in range(len(rows) + 1) if _reader_across(rows, n) is None]
+            target = [n for n in range(len(rows) + 1) if reader_across(rows, n) is None]
             for n in sorted(set(found) ^ set(target)):
                 if not 0 <= n <= len(rows):
                     return wrong(f"{n} is not a cut of {len(rows)} positions: cuts run from 0 to {len(rows)}.")
-                across = _reader_across(rows, n)
+                across = reader_across(rows, n)
                 if across is None:
                     where = "at an end" if n in (0, len(rows)) else "nobody before it looks at or past it"
                     return wrong(
@@ -145,7 +145,7 @@ def safe_cuts(answer: Callable[[Tensor], Any]) -> Verdict:
     return right("under ISM the safe cuts are those outside queries, and a chunk is safe between any two of them.")
 
 
-def _reader_across(rows: Rows, n: int) -> tuple[int, int] | None:
+def reader_across(rows: Rows, n: int) -> tuple[int, int] | None:
     """Somebody before position n who looks at n or beyond, and at whom."""
     return next(((i, j) for i in range(n) for j in range(n, len(rows)) if rows[i][j]), None)
 

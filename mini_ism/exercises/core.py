@@ -26,6 +26,7 @@ CHAPTERS = {
     "training": "04_training",
     "attention": "05_attention_maps",
     "cache": "06_cache_reuse",
+    "paging": "06_cache_reuse",
     "quality": "07_quality_and_latency",
     "theory": "08_theory",
 }

@@ -3,6 +3,7 @@
 Nothing in here imports transformers before it is used, and nothing else in the package imports this.
 """
 
+from mini_ism.hf.attention import HFAttention
 from mini_ism.hf.chat import HFChatSession
 from mini_ism.hf.doctor import Diagnosis, diagnose
 from mini_ism.hf.finetune import ChatCollator, OtherMaskWarning, load_adapter, save_adapter
@@ -16,6 +17,7 @@ __all__ = [
     "ChatCollator",
     "ChatTemplate",
     "Diagnosis",
+    "HFAttention",
     "HFChatSession",
     "HFModel",
     "OtherMaskWarning",

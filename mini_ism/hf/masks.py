@@ -37,7 +37,9 @@ class UnfitAttentionError(ValueError):
     """A model's attention cannot follow a mask of one's own."""
 
 
-def attention_mask(model: Any, allowed: Tensor, start: int) -> AttentionMask | dict[str, AttentionMask]:
+def attention_mask(
+    model: Any, allowed: Tensor, start: int, implementation: str | None = None
+) -> AttentionMask | dict[str, AttentionMask]:
     """What to hand to a model of transformers as ``attention_mask``.
 
     Args:
@@ -45,12 +47,13 @@ def attention_mask(model: Any, allowed: Tensor, start: int) -> AttentionMask | d
         allowed: BoolTensor ``[T, S]`` or ``[B, T, S]``, True = may attend, for T tokens that are read now over S
             positions, of a cache and of themselves.
         start: position of the first of the T tokens among the S.
+        implementation: of the attention that takes it; default, the model's own.
 
     Raises:
         UnfitAttentionError: the model's attention would drop the mask, or has layers that are no such attention.
     """
     config = model.config.get_text_config()
-    implementation = str(config._attn_implementation)
+    implementation = implementation or str(config._attn_implementation)
     if implementation not in FIT:
         raise UnfitAttentionError(
             f"attention {implementation!r} does not follow a mask of one's own, and would drop it without a word; load "

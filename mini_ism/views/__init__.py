@@ -6,6 +6,7 @@ No widget in here. What needs matplotlib is loaded when it is first asked for: a
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from mini_ism.views.block_lanes import block_lanes
 from mini_ism.views.descriptions import describe_attention, describe_row
 from mini_ism.views.dialogue_view import TokenizedDialogue, tokenized
 from mini_ism.views.mask_map import mask_map, row_strip
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from mini_ism.views.curves import curve_figure, curve_picture, progress_figure
     from mini_ism.views.figures import Figure, mask_figure, png_bytes, turn_cost_figure
     from mini_ism.views.gallery import gallery_figure, gallery_table
+    from mini_ism.views.losses import loss_figure
     from mini_ism.views.regression import error_figure, path_figure
     from mini_ism.views.scores import score_figure, score_table
     from mini_ism.views.sweep_figures import interval_figure, seeds_figure
@@ -35,6 +37,7 @@ __all__ = [
     "Table",
     "TokenizedDialogue",
     "attention_figure",
+    "block_lanes",
     "curve_figure",
     "curve_picture",
     "describe_attention",
@@ -46,6 +49,7 @@ __all__ = [
     "head_bars_figure",
     "heads_figure",
     "interval_figure",
+    "loss_figure",
     "mask_figure",
     "mask_map",
     "path_figure",
@@ -74,6 +78,7 @@ _WITH_MATPLOTLIB = {
     "curves": ("curve_figure", "curve_picture", "progress_figure"),
     "figures": ("Figure", "mask_figure", "png_bytes", "turn_cost_figure"),
     "gallery": ("gallery_figure", "gallery_table"),
+    "losses": ("loss_figure",),
     "regression": ("error_figure", "path_figure"),
     "scores": ("score_figure", "score_table"),
     "sweep_figures": ("interval_figure", "seeds_figure"),

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-import tiktoken
-
 from mini_ism.dialogue import EncodedDialogue
+from mini_ism.interfaces import TextDecoder
 from mini_ism.segments import Segments
 from mini_ism.terminal import visible
 from mini_ism.views.styles import ANSI, EITHER
@@ -51,7 +50,7 @@ class TokenizedDialogue:
         return f"{self.labels[position]} ({position})"
 
 
-def tokenized(encoded: EncodedDialogue, tokenizer: tiktoken.Encoding) -> TokenizedDialogue:
+def tokenized(encoded: EncodedDialogue, tokenizer: TextDecoder) -> TokenizedDialogue:
     """One encoded dialogue, ``[T]`` or a batch ``[1, T]`` of one row, as pictures take it.
 
     A label has no space before it, markers stand in angle quotes, and nothing is invisible. Where several dialogues
@@ -77,7 +76,7 @@ def token_roles(segments: Segments) -> list[str]:
     ]
 
 
-def _texts(encoded: EncodedDialogue, tokenizer: tiktoken.Encoding) -> list[str]:
+def _texts(encoded: EncodedDialogue, tokenizer: TextDecoder) -> list[str]:
     return [tokenizer.decode([token]) for token in encoded.tokens.flatten().tolist()]
 
 
@@ -120,7 +119,7 @@ class DialogueView:
         return f'<div style="font-family:monospace;line-height:1.9">{"".join(spans)}</div>'
 
 
-def show_dialogue(encoded: EncodedDialogue, tokenizer: tiktoken.Encoding) -> DialogueView:
+def show_dialogue(encoded: EncodedDialogue, tokenizer: TextDecoder) -> DialogueView:
     """A coloured view of one encoded dialogue ``[T]``: system, user and assistant tokens, targets underlined."""
     texts, roles = _texts(encoded, tokenizer), token_roles(encoded.segments)
     return DialogueView(tuple(zip(texts, roles, encoded.loss_mask.tolist(), strict=True)))

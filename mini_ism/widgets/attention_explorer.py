@@ -12,15 +12,15 @@ import torch
 from torch import Tensor
 
 from mini_ism.attention_stats import (
+    AttentionReader,
     AttentionRecord,
+    GPTAttention,
     entropy,
     look_ahead_share,
     may_look_ahead,
-    read_attention,
     uniform_attention,
 )
-from mini_ism.dialogue import ASSISTANT, EncodedDialogue, Message, check_messages, encode_dialogue
-from mini_ism.markers import marker_id
+from mini_ism.dialogue import EncodedDialogue, Message, check_messages
 from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT
@@ -47,7 +47,8 @@ class AttentionExplorer(Panel):
     Beside the mask a model was trained with, the same weights read the dialogue under a second one, the *swapped* mask.
 
     Args:
-        models: a model and its tokenizer by name; each reads under the mask it was trained with.
+        models: a model and its tokenizer by name, or an :class:`~mini_ism.attention_stats.AttentionReader`, as
+            ``mini_ism.hf.HFAttention``; each reads under the mask it was trained with.
         messages: the dialogue to begin with.
         swapped: the second mask to begin with, as text for :func:`~mini_ism.masks.get_mask`.
 
@@ -57,7 +58,7 @@ class AttentionExplorer(Panel):
 
     def __init__(
         self,
-        models: Mapping[str, tuple[GPT, tiktoken.Encoding]],
+        models: Mapping[str, tuple[GPT, tiktoken.Encoding] | AttentionReader],
         messages: Sequence[Message] | None = None,
         swapped: str = "causal",
     ) -> None:
@@ -68,6 +69,9 @@ class AttentionExplorer(Panel):
         check_messages(start)
         get_mask(swapped)
         self.models = dict(models)
+        self._readers: dict[str, AttentionReader] = {
+            name: GPTAttention(*each) if isinstance(each, tuple) else each for name, each in models.items()
+        }
         self._make_controls(swapped)
         self.editor.fill(start)
         self._lay_out()
@@ -148,13 +152,12 @@ class AttentionExplorer(Panel):
         self._draw()
 
     def _open_where_the_answer_begins(self) -> None:
-        """Begin with the last ``<|assistant|>``, which predicts the answer's first token, and the head that tells most.
+        """Begin with the last question's end, which predicts the answer's first token, and the head that tells most.
 
         That is the one which reads most of a token that the answer will say, or of any token, if there is none such.
         """
-        tokens = self._encoded(*self.models[self.model.value]).tokens
-        marker = marker_id(self.models[self.model.value][1], ASSISTANT)
-        row = int((tokens == marker).nonzero()[-1])
+        encoded = self._encoded()
+        tokens, row = encoded.tokens, int(encoded.segments.is_query.nonzero()[-1])
         weights = self._own.weights[:, :, row, :row]  # (layers, H, row)
         quoted = torch.isin(tokens[:row], tokens[row + 1 :])
         best = (weights * quoted if bool(quoted.any()) else weights).amax(-1)  # (layers, H)
@@ -168,13 +171,10 @@ class AttentionExplorer(Panel):
             self._attempt(self._read_anew, f"the rule {self.rule.value!r}")
 
     def _read_anew(self) -> None:
-        model, tokenizer = self.models[self.model.value]
-        swapped = get_mask(self.rule.value)
-        encoded = self._encoded(model, tokenizer)
-        own = read_attention(model, encoded)
-        other = read_attention(model, encoded, swapped)
+        swapped, encoded = get_mask(self.rule.value), self._encoded()
+        own, other = self._reader.read(encoded), self._reader.read(encoded, swapped)
         self._complain("")
-        self._dialogue = tokenized(encoded, tokenizer)
+        self._dialogue = tokenized(encoded, self._reader.tokenizer)
         self._own, self._other, self._swapped = own, other, swapped
         with self._quiet:
             put(self.preset, next((name for name, rule in PRESETS.items() if get_mask(rule).name == swapped.name), OWN))
@@ -184,15 +184,19 @@ class AttentionExplorer(Panel):
                 control.max = last
         self._draw()
 
-    def _encoded(self, model: GPT, tokenizer: tiktoken.Encoding) -> EncodedDialogue:
+    @property
+    def _reader(self) -> AttentionReader:
+        return self._readers[self.model.value]
+
+    def _encoded(self) -> EncodedDialogue:
         messages = self.editor.messages
         for number, message in enumerate(messages, start=1):
             if not message["content"].strip():
                 raise ValueError(f"message {number} ({message['role']}) is empty; write something")
-        encoded = encode_dialogue(messages, tokenizer)
-        if len(encoded) > model.config.context:
+        encoded, longest = self._reader.encode(messages), self._reader.context
+        if len(encoded) > longest:
             raise ValueError(
-                f"the dialogue has {len(encoded)} tokens, and this model reads at most {model.config.context}; "
+                f"the dialogue has {len(encoded)} tokens, and this model reads at most {longest}; "
                 "shorten a message or remove a turn"
             )
         return encoded
@@ -201,7 +205,7 @@ class AttentionExplorer(Panel):
 
     @property
     def _mask(self) -> Mask:
-        return get_mask(self.models[self.model.value][0].config.mask)
+        return self._reader.mask
 
     def _draw(self) -> None:
         """After a change of what is read, or of where one looks."""
@@ -286,7 +290,7 @@ class AttentionExplorer(Panel):
     def _guess(self, logits: Tensor) -> str:
         probabilities = logits.softmax(-1)
         token = int(probabilities.argmax())
-        text = self.models[self.model.value][1].decode([token]).strip(" ") or "␣"
+        text = self._reader.tokenizer.decode([token]).strip(" ") or "␣"
         return f"{text} {float(probabilities[token]):.0%}"
 
     def figure(self) -> Figure:

@@ -313,4 +313,4 @@ def _reach(row: int, seen: Sequence[bool]) -> str:
     return f"f({row}) = {last}" if all(seen[: last + 1]) else f"no f({row}): there are holes before {last}"
 
 
-_FACT = "text-align:left;font-weight:400;padding:2px 18px 2px 0;white-space:nowrap;vertical-align:top"
+_FACT = "text-align:left;font-weight:400;padding:2px 18px 2px 0;min-width:9em;vertical-align:top"

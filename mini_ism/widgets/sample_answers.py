@@ -13,6 +13,7 @@ from mini_ism.dialogue import Message
 from mini_ism.training import Run
 from mini_ism.views.svg import FAINT, FONT, INK, colour
 from mini_ism.views.tables import Table
+from mini_ism.widgets.layout import LEGIBLE
 
 QUESTIONS = 3
 SPARE = 4  # tokens that an answer may have beyond the longest right one before it is cut off
@@ -83,7 +84,7 @@ def answers_html(table: Table) -> str:
     head = "".join(cell(name, "th", FAINT) for name in table.header)
     body = "".join(f"<tr>{''.join(cell(text, 'td', _ink(text)) for text in row)}</tr>" for row in table.rows)
     caption = f'<caption style="text-align:left;font-weight:600;color:{FAINT};padding-bottom:2px">What they answer now'
-    style = f"{FONT};font-size:14px;line-height:1.4;border-collapse:collapse;max-width:840px"
+    style = f"{FONT};font-size:14px;line-height:1.4;border-collapse:collapse;max-width:840px;min-width:{LEGIBLE}px"
     written = f'<table style="{style}">{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
     return f'<div style="overflow-x:auto">{written}</div>'  # on a narrow page it scrolls, rather than to break words
 

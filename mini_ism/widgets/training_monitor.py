@@ -18,6 +18,7 @@ from mini_ism.training import TrainingConfig
 from mini_ism.views.curves import AGAINST, curve_figure, curve_picture, curves
 from mini_ism.views.figures import Figure
 from mini_ism.views.tables import Table
+from mini_ism.widgets.layout import legible
 from mini_ism.widgets.panel import Panel, put
 from mini_ism.widgets.sample_answers import answers_html, answers_table
 from mini_ism.widgets.surface import Surface
@@ -213,7 +214,7 @@ class TrainingMonitor(Panel):
             self._complain("" if error is None else f"{type(error).__name__}: {error}")
             for name, run in worker.runs.items():
                 put(self.bars[name], run.progress.step)
-            put(self.picture, str(curve_picture(self.metrics, **self._view)))
+            put(self.picture, legible(curve_picture(self.metrics, **self._view)))
             put(self.samples, answers_html(self.sample_answers) if worker.answers else "")
             begun = any(run.progress.step for run in worker.runs.values())
             self._set_buttons(state, asked, begun)

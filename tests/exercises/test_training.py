@@ -69,7 +69,7 @@ RIGHT: list[tuple[str, Any]] = [
     ("answer-loss", answer_loss),
     ("learning-rate", rate),
     ("epoch-tokens", epoch),
-    ("break-the-chat", "The cup is in the qzvxkwjyphbcdfghjklm. Where is the cup?"),
+    ("break-the-chat", "The cup is in the 43701972. Where is the cup?"),
 ]
 WRONG: list[tuple[str, Any, str]] = [
     (

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from functools import cache
 from typing import Any
 
+from mini_ism.hf.tiny import CHATML, train_tokenizer
+
 LOOP = "{% for m in messages %}"
-CHATML = (
-    LOOP + "<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
 TEMPLATES = {
     "chatml": CHATML,
     "llama3": (
@@ -57,21 +56,6 @@ MESSAGES = [
 ]
 
 
-@cache
-def _backend() -> str:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
-    backend = Tokenizer(models.BPE())
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    backend.decoder = decoders.ByteLevel()
-    letters = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
-        vocab_size=VOCAB, special_tokens=MARKERS, initial_alphabet=letters, show_progress=False
-    )
-    backend.train_from_iterator(TEXT * 4, trainer)
-    return str(backend.to_str())
-
-
 def sentencepiece(template: str) -> Any:
     """The same with a tokenizer that writes a space as ``▁`` and begins a text with one, as Llama 2's does."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -90,14 +74,14 @@ def sentencepiece(template: str) -> Any:
     return made
 
 
+@cache
+def _learned() -> Any:
+    return train_tokenizer(TEXT * 4, None, markers=MARKERS, size=VOCAB)
+
+
 def tokenizer(template: str | None) -> Any:
     """A tokenizer with a template: one of the names above, or Jinja of your own."""
-    from tokenizers import Tokenizer
-    from transformers import PreTrainedTokenizerFast
-
-    made = PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer.from_str(_backend()), bos_token="<s>", eos_token="</s>", pad_token="<pad>"
-    )
+    made = copy.deepcopy(_learned())
     if template is not None:
         made.chat_template = TEMPLATES.get(template, template)
     return made

@@ -154,5 +154,6 @@ def test_the_patch_applies_and_its_tests_fail_without_it(tmp_path: Path, monkeyp
     tests = tmp_path / "tests" / "models" / "hrm_text" / "test_multi_turn_hrm_text.py"
     assert outcome(tests) == (3, 3)
     patched = module_at(there / "modeling_hrm_text.py", "transformers.models.hrm_text.patched")
-    monkeypatch.setattr(transformers, "HrmTextForCausalLM", patched.HrmTextForCausalLM)
+    # what a later import finds: transformers replaces its own module while it is imported
+    monkeypatch.setattr(sys.modules["transformers"], "HrmTextForCausalLM", patched.HrmTextForCausalLM)
     assert outcome(tests) == (3, 0)

@@ -32,6 +32,7 @@ from mini_ism.views.attention_figures import (
 from mini_ism.views.curves import curve_figure, progress_figure
 from mini_ism.views.figures import cache_figure
 from mini_ism.views.gallery import gallery_figure
+from mini_ism.views.losses import loss_figure
 from mini_ism.views.regression import error_figure, path_figure
 from mini_ism.views.scores import score_figure
 from mini_ism.views.seed_dots import seed_dots_figure
@@ -111,6 +112,7 @@ DRAWN: dict[str, Callable[[], Figure]] = {
     "head_bars_figure": lambda: head_bars_figure({"ism": np.ones((1, 2)) / 2}, ylabel="ahead"),
     "heads_figure": lambda: heads_figure(HEADS, SEEN, [["a", "b"]], title="Heads"),
     "interval_figure": lambda: interval_figure({"one": QUALITY, "two": QUALITY}, x_label="right"),
+    "loss_figure": lambda: loss_figure({"ism": [2.0, 1.0]}, start=1.5),
     "mask_figure": lambda: mask_figure({"a": SEEN, "b": ~SEEN}, DIALOGUE, row=1, staircase=True),
     "path_figure": lambda: path_figure({"ism": np.eye(2)}, np.eye(2), [1.0, 2.0], [1.0, 1.0]),
     "progress_figure": lambda: progress_figure(METRICS),

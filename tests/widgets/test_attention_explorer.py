@@ -37,7 +37,9 @@ def models() -> Models:
 
 
 def shown_weights(explorer: AttentionExplorer, rule: str | None = None) -> Tensor:
-    model, tokenizer = explorer.models[explorer.model.value]
+    chosen = explorer.models[explorer.model.value]
+    assert isinstance(chosen, tuple)
+    model, tokenizer = chosen
     reading = read_attention(model, encode_dialogue(explorer.editor.messages, tokenizer), rule)
     return reading.weights[explorer.layer.value - 1, explorer.head.value - 1, explorer.row.value]
 
