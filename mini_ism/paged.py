@@ -100,9 +100,8 @@ class PagedCache:
         self._hash_of: list[BlockHash | None] = [None] * count
         self._by_hash: dict[BlockHash, int] = {}
         self._holders = [0] * count
-        self._idle: OrderedDict[int, None] = OrderedDict.fromkeys(
-            range(count)
-        )  # blocks that nobody holds, the one unused for longest first
+        # blocks that nobody holds, the one unused for longest first
+        self._idle: OrderedDict[int, None] = OrderedDict.fromkeys(range(count))
         self._weights = model.version()
 
     @property

@@ -74,7 +74,7 @@ def reply_to(model: GPT, tokenizer: tiktoken.Encoding, turns: Sequence[str]) -> 
     """The reply to the last of these turns, in a chat of its own."""
     chat = ChatSession(model, tokenizer)
     for turn in turns:
-        reply = chat.send(turn)
+        reply = chat.send(turn, stop_loops=True)
     return reply.text
 
 

@@ -21,7 +21,7 @@ from mini_ism.metrics import Measurement, write_metrics
 from mini_ism.paths import data_dir
 from mini_ism.progress import train_with_progress
 from mini_ism.training import Run, TrainingConfig
-from tools.chat_check import check_messages, check_names, name_lists
+from tools.chat_check import Message, check_messages, check_names, name_lists
 
 RECIPE: dict[str, Any] = {
     "preset": "mini",
@@ -55,16 +55,15 @@ def main() -> None:
         about = {mask: started[mask].result() for mask in COURSE_MASKS}
     scores: dict[str, dict[str, dict[str, Score]]] = {split: {} for split in TITLES}
     names: dict[str, dict[str, dict[str, Score]]] = {title: {} for title in name_lists()}
-    sensible: dict[str, Score] = {}
+    messages: dict[str, list[tuple[Message, str, bool]]] = {}
     for mask in COURSE_MASKS:
         model, tokenizer = load_model(folder / mask)  # as shipped, rounding included
         for split in scores:
             scores[split][mask] = evaluate(model, tokenizer, load_split(split))
         for title, listed in name_lists().items():
             names[title][mask] = check_names(model, tokenizer, listed)
-        checked = check_messages(model, tokenizer)
-        sensible[mask] = Score(sum(ok for _, _, ok in checked), len(checked))
-    text = card(about, scores) + new_to_it(names, sensible)
+        messages[mask] = check_messages(model, tokenizer)
+    text = card(about, scores) + new_to_it(names, messages)
     write_atomically(folder / "README.md", text.encode())
 
 
@@ -156,12 +155,14 @@ def card(about: dict[str, dict[str, Any]], scores: dict[str, dict[str, dict[str,
     return "\n".join(lines) + "\n"
 
 
-def new_to_it(names: dict[str, dict[str, dict[str, Score]]], sensible: dict[str, Score]) -> str:
+def new_to_it(
+    names: dict[str, dict[str, dict[str, Score]]], messages: dict[str, list[tuple[Message, str, bool]]]
+) -> str:
     """The card's last section: what no training dialogue held.
 
     Args:
         names: scores by list of names, mask and phrasing.
-        sensible: natural messages with a sensible reply, by mask.
+        messages: natural messages, with the last reply and whether it is sensible, by mask.
     """
     lines = [
         "",
@@ -177,9 +178,19 @@ def new_to_it(names: dict[str, dict[str, dict[str, Score]]], sensible: dict[str,
         for phrasing, first in by_mask[COURSE_MASKS[0]].items():
             cells = " | ".join(f"{by_mask[mask][phrasing].share:.1%}" for mask in COURSE_MASKS)
             lines.append(f"| {title} ({first.total}) | {phrasing} | {cells} |")
-    cells = " | ".join(f"{sensible[mask].right} of {sensible[mask].total}" for mask in COURSE_MASKS)
-    lines.append(f"| natural messages | sensible replies | {cells} |")
-    return "\n".join(lines) + "\n"
+    sensible = " | ".join(f"{sum(ok for *_, ok in messages[m])} of {len(messages[m])}" for m in COURSE_MASKS)
+    lines += [
+        f"| natural messages | sensible replies | {sensible} |",
+        "",
+        "<details><summary>All sixty messages with their replies; ✗ where a reply is not sensible</summary>",
+        "",
+        "| message | " + " | ".join(COURSE_MASKS) + " |",
+        "|---|" + "---|" * len(COURSE_MASKS),
+    ]
+    for rows in zip(*(messages[mask] for mask in COURSE_MASKS), strict=True):
+        replies = " | ".join(f"{'' if ok else '✗ '}{reply}" for _, reply, ok in rows)
+        lines.append(f"| {' / '.join(rows[0][0].turns)} | {replies} |")
+    return "\n".join([*lines, "", "</details>"]) + "\n"
 
 
 if __name__ == "__main__":

@@ -10,16 +10,17 @@ from mini_ism.corpus.world import LATEST, get_lexicon
 
 ABOUT = (
     "These small models know only what you tell them here: who you and others are, where things and people are, who "
-    "has or likes what, who is next, first or oldest. They know nothing about the world, and cannot do sums."
+    "has or likes what, who is next or first. They know nothing about the world, cannot "
+    "do sums, and cannot tell which number is larger."
 )
 """What the models know, and what they do not."""
 
 EXAMPLES = (
     "My name is Maria. What is my name?",
+    "I live in Berlin. Where do I live?",
     "The cup is in the oven. Where is the cup?",
     "I moved the cup to the kitchen. Where is it now?",
     "The lamp is in the bag. The bag is in the garage. Which room is the lamp in?",
-    "Ben is 9. Lena is 12. Who is oldest?",
     "Ella, Finn and Pia are in the queue in that order. Who is first?",
     "Where is the piano?",
     "What can you do?",

@@ -11,6 +11,7 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from textwrap import fill
 from typing import Any
 
 import torch
@@ -132,7 +133,8 @@ class Diagnosis:
         for each in self.examinations:
             wrong = int((each.declared ^ each.measured).sum())
             state = "ok" if not each.faults else f"{wrong} pairs differ, scores off by {each.off:.2g} of their spread"
-            lines += [f"  {each.situation.name}: {state}", *(f"    - {fault}" for fault in each.faults)]
+            faults = (fill(fault, 96, initial_indent="    - ", subsequent_indent="      ") for fault in each.faults)
+            lines += [f"  {each.situation.name}: {state}", *faults]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:

@@ -22,6 +22,7 @@ from mini_ism.views.styles import BARS, LIGHT
 SIDE = 3.4  # of a map, in inches
 WIDE = 8.65  # of a figure that stands alone: 830 pixels at 96 an inch
 ROW = 0.142  # height of a wide map's row, in inches
+LOW = 2.0  # least height of a wide map, beside which its axis and its colours can be named
 MARKED = 0.2  # a change of so much attention carries a sign
 
 Attention = tuple[Any, Any]
@@ -120,8 +121,9 @@ def swap_figure(
     change = after - before
     moved = np.abs(change).sum(-1) / 2
     row, total = int(moved.argmax()), len(dialogue)
-    figure = Figure(figsize=(WIDE, ROW * total + 2.7), layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[ROW * total, 1.0])
+    tall = max(ROW * total, LOW)
+    figure = Figure(figsize=(WIDE, tall + 2.7), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[tall, 1.0])
     seen = [np.asarray(mask, dtype=bool) for _, mask in (own, swapped)]
     _draw(above, change, seen[0] | seen[1], signed=True)
     _outline(above, seen[0])
@@ -131,7 +133,7 @@ def swap_figure(
         sign = "+" if change[reader, read] > 0 else "−"
         ink = "white" if abs(change[reader, read]) > 0.4 else "black"
         above.text(read, reader, sign, ha="center", va="center_baseline", fontsize=9, color=ink, fontweight="bold")
-    label_axes(above, dialogue, row, cell=ROW * 72)
+    label_axes(above, dialogue, row, cell=tall * 72 / total)
     above.tick_params(labelbottom=False)
     above.set_ylabel("the token that reads", fontsize=10)
     above.set_title(heading, fontsize=11, loc="left")
@@ -148,10 +150,10 @@ def swap_figure(
     below.tick_params(axis="y", labelsize=9)
     below.set_xlabel("the token that is read", fontsize=10)
     below.set_title(f"the framed row: where \u201c{names[row]}\u201d looks", fontsize=10, loc="left")
-    below.legend(frameon=False, fontsize=10, ncols=2, loc="upper right")
+    below.legend(frameon=False, fontsize=10, ncols=2, loc="lower right", bbox_to_anchor=(1, 0.97))
     hide_frame(below)
     bar = _colour_bar(figure, [above], signed=True)
-    bar.set_label(f"attention gained or lost under {titles[1]}", fontsize=10)
+    bar.set_label(f"attention gained\nor lost under {titles[1]}", fontsize=10)
     figure.alt = (
         f"Where one head's attention moves over {total} tokens when {titles[0]} is swapped for {titles[1]}: a row "
         f"moves {moved.mean():.0%} of its attention on average. "

@@ -181,9 +181,10 @@ def draw_exact(axes: Axes, drawn: Sequence[Curve]) -> None:
         style: dict[str, Any] = {**plot_style(curve.style)}
         x, share = _columns([(x, score.share) for x, score in curve.exact])
         low, high = _columns([score.interval for _, score in curve.exact])
-        axes.vlines(x, low, high, color=style["color"], linewidth=1, alpha=0.5)
+        if x:  # no lines have no size, which no layout can bear
+            axes.vlines(x, low, high, color=style["color"], linewidth=1, alpha=0.5)
         style |= {"linewidth": line_width(number), "markersize": marker_size(number)}
-        axes.plot(x, share, **style, clip_on=False, label=curve.name)
+        axes.plot(x, share, **style, clip_on=not x, label=curve.name)
     axes.set_ylim(-0.02, 1.02)
     axes.yaxis.set_major_formatter("{x:.0%}")
 

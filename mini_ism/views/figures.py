@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,6 +29,9 @@ from mini_ism.views.timeline import Frame, State
 MOST_CELLS = 150
 """Tokens whose cells are drawn one by one; more are too narrow to be told apart, and take seconds to draw."""
 
+LEGEND_COLUMNS = 5
+"""Entries of a legend that fit beside each other below a film's picture."""
+
 LABEL_POINTS = 9.0
 """Font size of a token beside a picture, where there is room."""
 
@@ -47,6 +51,9 @@ class Figure(MatplotlibFigure):
     @own_style
     def draw(self, renderer: RendererBase) -> None:
         """Draw it; ticks are only made now."""
+        # A layout that places equal-sided cells leaves too little room for titles until it has been made once.
+        if (layout := self.get_layout_engine()) is not None:
+            layout.execute(self)
         super().draw(renderer)
 
     def savefig(self, fname: Any, **options: Any) -> None:
@@ -195,7 +202,12 @@ def turn_cost_figure(lanes: Mapping[str, Sequence[TurnCost]]) -> Figure:
         lanes: a name and its turns each, from :func:`~mini_ism.trace.turn_costs`.
     """
     figure = Figure(figsize=(6.6, 3.2), layout="constrained")
-    axes = figure.add_subplot()
+    figure.alt = draw_turn_costs(figure.add_subplot(), lanes)
+    return figure
+
+
+def draw_turn_costs(axes: Axes, lanes: Mapping[str, Sequence[TurnCost]]) -> str:
+    """Draw the bars of :func:`turn_cost_figure` on empty axes, and return in words what they show."""
     turns = sorted({cost.turn for costs in lanes.values() for cost in costs})
     wide = 0.8 / max(len(lanes), 1)
     facts = []
@@ -211,8 +223,7 @@ def turn_cost_figure(lanes: Mapping[str, Sequence[TurnCost]]) -> Figure:
     axes.margins(y=0.15)
     hide_frame(axes)
     axes.legend(frameon=False, fontsize=10)
-    figure.alt = f"Tokens computed in turns {', '.join(map(str, turns))}: " + "; ".join(facts) + "."
-    return figure
+    return f"Tokens computed in turns {', '.join(map(str, turns))}: " + "; ".join(facts) + "."
 
 
 def _style(state: State) -> dict[str, Any]:
@@ -235,13 +246,13 @@ def cache_figure(frame: Frame, dialogue: TokenizedDialogue) -> Figure:
         dialogue: its tokens; if there are fewer of them than positions, the rest has no name.
     """
     total = max(len(lane.states) for lane in frame.lanes.values())
-    figure = Figure(figsize=(9.2, 0.62 * len(frame.lanes) + 1.7), layout="constrained")
+    handles = [Patch(label=text, **_style(state)) for state, text in shown_styles(frame).items()]
+    lines = math.ceil(len(handles) / LEGEND_COLUMNS)
+    figure = Figure(figsize=(9.2, 0.62 * len(frame.lanes) + 1.5 + 0.2 * lines), layout="constrained")
     axes = figure.add_subplot()
     for y, lane in enumerate(frame.lanes.values()):
-        for start, stop in stretches(
-            lane.states
-        ):  # equal neighbours are one box where single cells would be too narrow
-            step = 1 if total <= MOST_CELLS else stop - start
+        for start, stop in stretches(lane.states):
+            step = 1 if total <= MOST_CELLS else stop - start  # equal neighbours are one box where cells are narrow
             for x in range(start, stop, step):
                 axes.add_patch(Rectangle((x, y + 0.14), step, 0.72, **_style(lane.states[x])))
         axes.text(total + 0.6, y + 0.5, f"{lane.computed} computed", va="center", fontsize=10)
@@ -250,12 +261,13 @@ def cache_figure(frame: Frame, dialogue: TokenizedDialogue) -> Figure:
     positions, size = fit_labels(total, 7.4 * 72 / max(total, 1), None, LABEL_POINTS)
     ticks = [i for i in positions if i < len(dialogue)]
     names = [plain(short_label(dialogue.labels[i])) for i in ticks]
+    axes.xaxis.tick_top()
     axes.set_xticks([i + 0.5 for i in ticks], names, rotation=90, fontsize=size)
     colour_labels(axes.get_xticklabels(), dialogue, ticks)
-    axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    handles = [Patch(label=text, **_style(state)) for state, text in shown_styles(frame).items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=math.ceil(len(handles) / lines), frameon=False, fontsize=9
+    )
     figure.alt = frame.describe()
     return figure

@@ -85,7 +85,7 @@ def path_figure(
         target: the weights ``[2]`` that made the labels.
         reach: how far the panels reach about the middle between 0 and the target.
     """
-    figure = Figure(figsize=(3.1 * len(paths) + 0.2, 3.6), layout="constrained")
+    figure = Figure(figsize=(max(3.1 * len(paths) + 0.2, 4.2), 3.6), layout="constrained")
     lines, goal = np.asarray(x, dtype=float), np.asarray(target, dtype=float)
     facts = []
     for number, (name, steps) in enumerate(paths.items()):

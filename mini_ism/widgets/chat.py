@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import ipywidgets as w
 import tiktoken
@@ -12,7 +11,8 @@ from mini_ism.chat import ChatSession, ContextFullError
 from mini_ism.corpus.topics import EXAMPLES
 from mini_ism.masks import COURSE_MASKS, get_mask
 from mini_ism.model import GPT
-from mini_ism.views import Figure, turn_bars, turn_cost_figure
+from mini_ism.views import Figure, turn_bars
+from mini_ism.views.chat_figure import chat_figure
 from mini_ism.widgets.chat_guide import CHIP_STYLE, about_html, note_html, pieces_note, words_html
 from mini_ism.widgets.chat_lane import Lane
 from mini_ism.widgets.layout import legible
@@ -224,9 +224,8 @@ class ChatWidget(Panel):
             lane.show_odds(self.odds.value)
 
     def figure(self) -> Figure:
-        """Tokens computed in each turn so far, as a still picture; before the first turn, an empty one."""
-        lanes: dict[str, Any] = {name: lane.costs for name, lane in self.lanes.items()}
-        figure = turn_cost_figure(lanes)
+        """The latest messages and what each turn cost, as a still picture."""
+        figure = chat_figure({name: (lane.session.messages, lane.costs) for name, lane in self.lanes.items()})
         whose = f"{self.line_up.value}'s weights under " if self.line_up.value else ""
-        figure.alt = f"Chat with {whose}{', '.join(lanes)}. {self.status}"
+        figure.alt = f"Chat with {whose}{', '.join(self.lanes)}. {self.status}"
         return figure

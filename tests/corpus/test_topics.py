@@ -2,17 +2,18 @@
 
 import pytest
 
-from mini_ism import load_tokenizer
+from mini_ism import ChatSession, load_model, load_tokenizer
 from mini_ism.corpus.topics import EXAMPLES, MANY_PIECES, word_lists, words_in_many_pieces
 from mini_ism.corpus.version_2 import VERSION_2
+from mini_ism.masks import COURSE_MASKS
 from tests.corpus.chat_reader import ChatReader
 
 ANSWERS = (
     "Your name is Maria.",
+    "In Berlin.",
     "In the oven.",
     "In the kitchen.",
     "In the garage.",
-    "Lena.",
     "Ella.",
     "I do not know.",
     "Tell me who or what is where, then ask me.",
@@ -28,6 +29,15 @@ def test_all_examples_can_be_answered_in_a_row() -> None:
     reader = ChatReader()
     for text, answer in zip(EXAMPLES, ANSWERS, strict=True):
         assert reader.answers(text, answer), text
+
+
+@pytest.mark.parametrize("mask", COURSE_MASKS)
+def test_the_shipped_models_answer_each_example_alone_and_in_a_row(mask: str) -> None:
+    model, tokenizer = load_model(mask)
+    in_a_row = ChatSession(model, tokenizer)
+    for text, answer in zip(EXAMPLES, ANSWERS, strict=True):
+        assert ChatSession(model, tokenizer).send(text).text == answer
+        assert in_a_row.send(text).text == answer
 
 
 def test_word_lists_are_those_that_training_uses() -> None:

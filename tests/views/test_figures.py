@@ -29,6 +29,7 @@ from mini_ism.views.attention_figures import (
     stages_figure,
     swap_figure,
 )
+from mini_ism.views.chat_figure import chat_figure
 from mini_ism.views.curves import curve_figure, progress_figure
 from mini_ism.views.figures import cache_figure
 from mini_ism.views.gallery import gallery_figure
@@ -36,10 +37,11 @@ from mini_ism.views.losses import loss_figure
 from mini_ism.views.regression import error_figure, path_figure
 from mini_ism.views.scores import score_figure
 from mini_ism.views.seed_dots import seed_dots_figure
+from mini_ism.views.styles import LIGHT
 from mini_ism.views.sweep_figures import interval_figure, seeds_figure
-from mini_ism.views.timeline import frames
+from mini_ism.views.timeline import Frame, frames
 from tests.strategies import segments_of
-from tests.views.drawn import LAYOUT, film, one_query, segmented
+from tests.views.drawn import LAYOUT, film, messages_of, one_query, segmented
 
 
 @pytest.mark.slow
@@ -79,6 +81,12 @@ def test_a_still_film_has_a_cell_a_token_and_joins_cells_where_they_are_too_many
     assert drawn([("user", 400), ("assistant", 3)]) == [(0, 400), (400, 3)]
 
 
+def test_the_tokens_of_a_still_film_have_their_roles_colours() -> None:
+    steps, dialogue = film()
+    labels = cache_figure(steps[-1], dialogue).axes[0].get_xticklabels()
+    assert [text.get_color() for text in labels] == [LIGHT[role] for role in dialogue.roles]
+
+
 def test_a_picture_is_opaque_and_has_its_resolution() -> None:
     with Image.open(BytesIO(png_bytes(mask_figure(np.eye(1), one_query(["a"])), dpi=90))) as picture:
         assert picture.mode == "RGB"
@@ -92,6 +100,12 @@ def test_a_mask_that_does_not_fit_its_dialogue_is_refused() -> None:
         mask_figure(np.eye(2), one_query(["a", "b"]), row=2)
 
 
+def blind_frame() -> Frame:
+    """A step in which one lane keeps what it should not."""
+    trace = plan("causal", segments_of(LAYOUT))
+    return frames({"prefix": trace}, {"prefix": {trace[-1].turn: [0, 1]}})[-1]
+
+
 # -- in any style ----------------------------------------------------------------------------------
 
 SCORE, QUALITY = Score(3, 4), {"ism": (0.5, 0.4, 0.6), "causal": (0.7, 0.6, 0.8)}
@@ -102,9 +116,12 @@ SEEN = np.tri(3, dtype=bool)
 HEAD, OTHER = (SEEN / 3.0, SEEN), (np.eye(3), SEEN)
 TITLES = ("ism", "causal")
 HEADS = np.stack([[HEAD[0], OTHER[0]]])  # [layers, H, T, T]
+SAID = messages_of(["The price is $5_0$. " * 5, "Okay.", "Why?"])
+TURNS = turn_costs(plan("ism", segments_of(LAYOUT)))
 DRAWN: dict[str, Callable[[], Figure]] = {
     "attention_figure": lambda: attention_figure({"a": HEAD, "b": OTHER}, DIALOGUE, row=1),
     "cache_figure": lambda: cache_figure(film()[0][-1], film()[1]),
+    "chat_figure": lambda: chat_figure({"ism": (SAID, TURNS), "causal": (SAID[:2], TURNS[:1])}),
     "curve_figure": lambda: curve_figure(METRICS),
     "difference_figure": lambda: difference_figure(HEAD, OTHER, DIALOGUE, titles=TITLES, row=1),
     "error_figure": lambda: error_figure({"ism": np.ones((2, 2))}, [0, 1], x_label="layers"),
@@ -121,7 +138,12 @@ DRAWN: dict[str, Callable[[], Figure]] = {
     "seeds_figure": lambda: seeds_figure({"ism": [[(1, 0.5), (2, 0.6)]]}, x_label="steps", y_label="right"),
     "stages_figure": lambda: stages_figure(np.ones(3), SEEN[1], HEAD[0][1], DIALOGUE, 1),
     "swap_figure": lambda: swap_figure(HEAD, OTHER, DIALOGUE, titles=TITLES, heading="Swap"),
-    "turn_cost_figure": lambda: turn_cost_figure({"ism": turn_costs(plan("ism", segments_of(LAYOUT)))}),
+    "turn_cost_figure": lambda: turn_cost_figure({"ism": TURNS}),
+    "curves before the first step": lambda: curve_figure({"ism": []}),
+    "progress before the first step": lambda: progress_figure({"ism": []}),
+    "a chat that has not begun": lambda: chat_figure({"ism": ([], [])}),
+    "a cache that is trusted blindly": lambda: cache_figure(blind_frame(), DIALOGUE),
+    "one mask over many tokens": lambda: mask_figure({"a": np.tri(37, dtype=bool)}, one_query(["token"] * 37)),
     "the exercises' _schedule": lambda: _schedule([0.1, 0.2], "yours"),
 }
 """Every figure of the package, with little in it."""
@@ -144,6 +166,14 @@ def test_a_figure_looks_the_same_in_any_style(name: str) -> None:
     with style.context(["dark_background", {"text.usetex": True, "font.size": 30, "axes.grid": True}]):
         assert png_bytes(DRAWN[name](), dpi=40) == plain
         assert mpl.rcParams["font.size"] == 30, "a reader's style is left as it was"
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_nothing_is_cut_off_when_a_figure_is_drawn_for_the_first_time(name: str) -> None:
+    figure = DRAWN[name]()
+    figure.savefig(BytesIO())
+    drawn, (width, height) = figure.get_tightbbox(), figure.get_size_inches()  # in inches, both
+    assert min(drawn.x0, drawn.y0, width - drawn.x1, height - drawn.y1) > -0.01
 
 
 def test_a_figure_that_matplotlib_saves_has_its_own_paper() -> None:
