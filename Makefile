@@ -29,6 +29,8 @@ help:
 	@echo "make lowest     the same with the oldest versions of everything that are promised to work"
 	@echo "make hf         the tests of the Hugging Face part, which installs transformers"
 	@echo "make notebooks  execute the notebooks and write their outputs back"
+	@echo "make playground build docs/playground from the sources and the shipped models"
+	@echo "make docs       build the site, playground first, into build/site"
 	@echo "make colab      pack the wheel and the notebooks for Colab"
 	@echo "make colab-test execute the notebooks, and drive the widgets, among Colab's versions"
 	@echo "make checkpoints train the shipped models again (most of a night)"
@@ -59,6 +61,13 @@ notebooks: $(VENV)/test.stamp
 checkpoints: $(VENV)/test.stamp
 	$(RUN) -m tools.train_checkpoints
 
+playground: $(VENV)/test.stamp
+	$(RUN) -m tools.build_playground
+
+docs: $(VENV)/docs.stamp
+	$(RUN) -m tools.build_playground
+	$(RUN) -m sphinx -W -c docs/site -d build/doctrees . build/site
+
 colab: $(VENV)/test.stamp
 	$(RUN) -m tools.pack_colab
 
@@ -81,7 +90,7 @@ format: $(VENV)/test.stamp
 	$(RUN) -m ruff format
 
 clean:
-	rm -rf $(VENV) $(COLAB) $(LOWEST) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(COLAB) $(LOWEST) build dist docs/site/api .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find mini_ism research tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Asked for each time, and left alone if it will do.
@@ -106,6 +115,10 @@ $(VENV)/hf.stamp: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
 	$(INSTALL) ".[test,hf]"
 	@touch $@
 
+$(VENV)/docs.stamp: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
+	$(INSTALL) ".[docs]"
+	@touch $@
+
 $(COLAB)/test.stamp: $(COLAB)/pyvenv.cfg pyproject.toml constraints-colab.txt
 	$(INSTALL_COLAB) -e ".[test]"
 	$(INSTALL_COLAB) jupyterlab==3.6.8 jupyterlab_widgets==1.1.11
@@ -115,4 +128,4 @@ $(LOWEST)/test.stamp: $(LOWEST)/pyvenv.cfg pyproject.toml constraints-lowest.txt
 	$(INSTALL_LOWEST) -e ".[test]"
 	@touch $@
 
-.PHONY: always help lab test quick lowest hf notebooks checkpoints colab colab-test bench soak lint format clean
+.PHONY: always help lab test quick lowest hf notebooks checkpoints playground docs colab colab-test bench soak lint format clean

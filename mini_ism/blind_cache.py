@@ -34,7 +34,7 @@ def blind_trace(trace: Iterable[Event], model: GPT) -> list[Event]:
         model: whose FLOPs and bytes to count.
 
     Returns:
-        Its events. Seconds are 0: nothing was run.
+        Its events. Their seconds are 0, since nothing was run.
     """
     events: list[Event] = []
     held = turn = 0

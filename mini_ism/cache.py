@@ -58,7 +58,7 @@ class KVCache:
         They count as filled only after :meth:`advance`, so a forward that breaks off leaves the cache as it was.
 
         Returns:
-            All keys and all values of the layer, chunk included: ``[B, heads, length + T, head_width]``.
+            All keys and all values of the layer, chunk included, each ``[B, heads, length + T, head_width]``.
 
         Raises:
             ValueError: the chunk does not fit behind the filled positions, or the cache was made for another batch or

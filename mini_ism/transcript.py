@@ -42,7 +42,7 @@ class Transcript:
 class Conversation:
     """A transcript, and the tokens and segments of what it counts.
 
-    Tensors are written only past the transcript's end, and :attr:`said` is replaced by one assignment, so that an
+    Tensors are written only past the transcript's end, and ``said`` is replaced by one assignment, so that an
     interrupt at any line leaves either the old state or the new one.
 
     Args:

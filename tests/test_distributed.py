@@ -33,12 +33,13 @@ def environment() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
-def close(one: Path, two: Path, atol: float = 1e-5) -> None:
-    """Two saved states are alike: weights, and the moments of their gradients."""
+def close(one: Path, two: Path, weights: float = 1e-5) -> None:
+    """Two saved states are alike: weights, up to ``weights``, and the moments of their gradients."""
     first, second = load_file(one / "state.safetensors"), load_file(two / "state.safetensors")
     assert first.keys() == second.keys()
     del first["metrics.jsonl"]  # seconds differ
     for name, value in first.items():
+        atol = weights if name.startswith("model.") else 1e-5
         torch.testing.assert_close(second[name], value, atol=atol, rtol=1e-3, msg=name)
 
 
@@ -129,7 +130,8 @@ def test_two_processes_train_what_one_trains(name: str, trained: Path, tmp_path:
     assert [line["loss"] for line in lines] == pytest.approx([line["loss"] for line in alone.metrics], abs=1e-5)
     for key in ("step", "tokens", "seen", "lr", "exact"):
         assert [line.get(key) for line in lines] == [line.get(key) for line in alone.metrics], key
-    close(tmp_path, trained / name)
+    # AdamW moves a weight whose gradient is next to nothing as far as any other, and rounding says which way.
+    close(tmp_path, trained / name, weights=3e-4)
     assert {path.name for path in (trained / name).iterdir()} == {path.name for path in tmp_path.iterdir()}
 
 

@@ -25,6 +25,7 @@ def half_trained(tmp_path_factory: pytest.TempPathFactory) -> GPT:
 AWKWARD = [Mask(rule, rule.__name__) for rule in (reads_a_length, reads_ends)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "mask", ["causal", "prefix", "ism", "bidirectional", "causal | same_segment", *AWKWARD], ids=str
 )

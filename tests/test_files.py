@@ -72,6 +72,7 @@ write_atomically(Path("one"), b"1" * 5000)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="limits of POSIX")
 def test_a_file_that_the_system_really_does_not_take(tmp_path: Path) -> None:
     """No stand-in: the system itself stops the write half-way, as it does on a full disk."""

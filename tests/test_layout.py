@@ -19,9 +19,11 @@ NOT_OF_ONE_MODULE = {
     "test_notebooks.py",
     "test_packaging.py",
     "test_pictures.py",
+    "test_playground.py",  # of tools
     "test_public_names.py",
     "test_scale_page.py",
     "test_setup.py",
+    "test_site.py",  # of docs and tools
 }
 """Tests of the repository as a whole, and of names that no test file can take."""
 FILES = sorted(path.relative_to(TESTS) for path in TESTS.rglob("test_*.py") if "browser" not in path.parts)

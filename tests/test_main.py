@@ -26,6 +26,7 @@ from tests.strategies import random_model
 SMALL = ["--steps", "2", "--dialogues", "2", "--validate", "2", "--validation-size", "2", "--save", "1"]
 
 
+@pytest.mark.slow
 def test_train_then_eval_then_chat(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

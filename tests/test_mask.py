@@ -116,6 +116,7 @@ def test_flex_forms_of_one_dialogue(layout: Layout, mask: Mask) -> None:
     assert torch.equal(blocks[:count, :count], occupied)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
 @settings(max_examples=5)
 @given(packed(), any_mask(SIZE))

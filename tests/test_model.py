@@ -374,6 +374,7 @@ def compare_with_dense(device: str, *, gradients: bool) -> None:
             torch.testing.assert_close(other, one, atol=1e-4, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
 def test_a_block_mask_reads_as_the_dense_mask_does() -> None:
     compare_with_dense("cpu", gradients=False)

@@ -148,6 +148,7 @@ def test_outputs_hold_nothing_that_an_untrusted_page_takes_out(path: Path) -> No
         assert len(IMAGE.findall(html)) == html.count("<img"), html[:200]
 
 
+@pytest.mark.slow
 @EVERY_NOTEBOOK
 def test_a_page_made_by_nbconvert_shows_every_picture(path: Path) -> None:
     notebook = committed(path)

@@ -98,6 +98,7 @@ def hold_conversations(data: st.DataObject, pool: PagedCache, rules: list[Mask])
     return worst
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.data(), st.integers(0, len(MODELS) - 1), st.integers(1, 5), st.integers(1, 24))
 def test_any_rule_any_conversations_any_room(data: st.DataObject, which: int, size: int, blocks: int) -> None:

@@ -45,6 +45,7 @@ def without_seconds(metrics: list[Measurement]) -> list[dict[str, Any]]:
     return [{key: value for key, value in line.items() if key != "seconds"} for line in metrics]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mask", ["ism", "prefix"])
 def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path: Path, mask: str) -> None:
     whole = Run(TrainingConfig(mask=mask, **TINY), tmp_path / "whole")
@@ -146,6 +147,7 @@ def test_other_seeds_are_other_runs(tmp_path: Path) -> None:
     assert runs[0].config.draw(5) == TrainingConfig(mask="prefix", **TINY).draw(5)  # the mask changes nothing
 
 
+@pytest.mark.slow
 def test_prefix_needs_one_sample_a_turn_and_counts_what_it_costs(tmp_path: Path) -> None:
     tokenizer = load_tokenizer()
     dialogues = [Dialogue(MESSAGES, ["recall", "update"])]
@@ -264,6 +266,7 @@ def test_a_loss_over_nothing_is_an_error() -> None:
         loss_on_answers(GPT(GPTConfig(vocab_size=tokenizer.n_vocab)), batch, get_mask("ism").dense(batch.segments))
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss(tmp_path: Path) -> None:
     run = Run(TrainingConfig(steps=30, dialogues=4, corpus=1, validate=30, validation_size=2, save=30), tmp_path)
     run.train()
@@ -414,6 +417,7 @@ def test_a_run_on_some_skills_is_scored_on_them_and_one_on_all_on_the_frozen_dia
     assert scored(TrainingConfig(validation_size=5)) == load_split("validation")[:5]
 
 
+@pytest.mark.slow
 def test_a_run_is_scored_on_the_version_that_it_learns() -> None:
     scored = Source().scored
     assert scored(TrainingConfig(validation_size=5, corpus=1)) == load_split("validation", version=1)[:5]

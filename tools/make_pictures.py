@@ -25,6 +25,7 @@ ONE_MORE_TURN = [
     {"role": "assistant", "content": "The cup."},
 ]
 LANES = {"causal": "causal", "prefix": "prefix", "ISM": "ism"}
+WIDE = 8.65  # inches, a README's width, so that letters keep their size
 SHARP = 192  # dots an inch: twice what a README shows, for fine screens
 
 
@@ -33,9 +34,7 @@ def three_masks() -> bytes:
     tokenizer = load_tokenizer()
     encoded = encode_dialogue(DIALOGUE, tokenizer)
     masks = {name: get_mask(mask).dense(encoded.segments) for name, mask in LANES.items()}
-    figure = mask_figure(masks, tokenized(encoded, tokenizer))
-    figure.set_size_inches(8.65, 3.8)  # a README's width, so that letters keep their size
-    return png_bytes(figure, SHARP)
+    return png_bytes(mask_figure(masks, tokenized(encoded, tokenizer), width=WIDE), SHARP)
 
 
 def attention_swap() -> bytes:

@@ -120,7 +120,7 @@ def generate(
         version: of the corpus: 1 is a small world of common words, in which the research sweeps train and ask.
 
     Returns:
-        An iterator to take some of: ``list`` of it, or whatever else needs an end, is a ``ValueError``.
+        An iterator to take some of. ``list`` of it, or whatever else needs an end, is a ``ValueError``.
 
     Raises:
         ValueError: no such split, version or skill, a negative weight or start, a share outside 0 to 1, nothing to draw

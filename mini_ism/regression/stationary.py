@@ -75,7 +75,7 @@ def block_sizes(visible: Tensor) -> list[int]:
     """The blocks that a rule makes of the examples, read off its dense form ``[n, n]``.
 
     Returns:
-        Sizes: all 1 under causal, the segments' under ISM, n under prefix.
+        Sizes, all 1 under causal, the segments' under ISM, n under prefix.
 
     Raises:
         ValueError: some example does not see all of its own block and of the blocks before it. Then there may be a

@@ -148,7 +148,7 @@ def curve_figure(metrics: Metrics, *, against: str = "step", skills: Sequence[st
     nothing about how another seed would have fared.
 
     Args:
-        metrics: lines of :attr:`mini_ism.training.Run.metrics` by a name of the run.
+        metrics: lines of a :class:`~mini_ism.training.Run`'s ``metrics`` by a name of the run.
         against: what runs along the axis: ``"step"``, ``"tokens"``, ``"seen"`` or ``"seconds"``.
         skills: whose answers are counted, the control skills by default; ``None`` = all.
 

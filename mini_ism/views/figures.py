@@ -80,6 +80,7 @@ def mask_figure(
     *,
     row: int | None = None,
     staircase: bool = False,
+    width: float | None = None,
 ) -> Figure:
     """One mask or several, side by side, over one dialogue.
 
@@ -88,13 +89,14 @@ def mask_figure(
         dialogue: its tokens, from :func:`~mini_ism.views.dialogue_view.tokenized`.
         row: a position to point out.
         staircase: draw how far each row reaches.
+        width: of the figure, in inches; default, what its maps need to be read with ease.
 
     Raises:
         ValueError: a matrix does not fit the dialogue, or ``row`` is not a position.
     """
     masks = masks if isinstance(masks, Mapping) else {"mask": masks}
     total, panels = len(dialogue), len(masks)
-    side = 5.2 if panels == 1 else 3.3
+    side = (5.2 if panels == 1 else 3.3) if width is None else (width - 1.1) / panels
     figure = Figure(figsize=(side * panels + 1.1, side + 1.5), layout="constrained")
     facts = []
     for number, (title, matrix) in enumerate(masks.items()):

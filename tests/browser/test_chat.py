@@ -29,7 +29,7 @@ def test_examples_words_and_the_odds_of_the_next_word(lab: LabPage) -> None:
     expect(chips).to_have_count(8)
     chat.get_by_role("button", name="Start over").click()
     expect(said).to_contain_text("Nobody has said anything")
-    chips.nth(1).click()
+    chips.nth(2).click()
     expect(said).to_contain_text("Turn 1: causal kept 0")
     for log in chat.get_by_role("log").all():
         expect(log).to_contain_text("The cup is in the oven.")

@@ -65,6 +65,7 @@ def test_control_skills_and_unknown_are_a_third(frozen: dict[str, list[Dialogue]
     assert labels["ack"] / labels.total() < 0.2
 
 
+@pytest.mark.slow
 def test_tokens_stay_in_bounds(frozen: dict[str, list[Dialogue]]) -> None:
     tokenizer = load_tokenizer()
     for name, dialogues in frozen.items():
@@ -93,6 +94,7 @@ def test_a_few_user_turns_are_typed_carelessly(frozen: dict[str, list[Dialogue]]
 # -- determinism ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_frozen_file_is_what_the_generator_draws(frozen: dict[str, list[Dialogue]]) -> None:
     assert draw_split("validation") == frozen["validation"]
     path = data_dir() / "dialogues" / "validation.jsonl"
@@ -200,6 +202,7 @@ def test_malformed_line(copied: Path, line: str, message: str) -> None:
 # -- skills of one's own ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("scratch_registry")
 def test_skills_of_ones_own_are_scored_and_the_others_are_not_scored_twice() -> None:
     assert own_dialogues("validation", 50) == []

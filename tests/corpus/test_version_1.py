@@ -18,6 +18,8 @@ from research.mismatch_corpus import WEIGHTS, five_minutes
 from research.skills import _recipe
 from research.word_tasks import TASKS
 
+pytestmark = pytest.mark.slow
+
 # Taken before there was a second version.
 HASHES = json.loads("""
 {

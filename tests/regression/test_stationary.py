@@ -24,6 +24,8 @@ from mini_ism.regression import (
 )
 from tests.regression.measured import ETA, LAYERS, ONE_SEED, ONE_SEED_NOISY, SETTINGS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("rule", "sizes"),

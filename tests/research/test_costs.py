@@ -18,6 +18,8 @@ from mini_ism.trace import turn_costs
 from research.costs import WINDOW, break_even, epochs, figures, query, rotated, run, tables, with_turns
 from research.registry import get_sweep
 
+pytestmark = pytest.mark.slow
+
 Q, A, TURNS = 9, 5, 3
 CHAT: Config = {"part": "chat", "preset": "tiny", "turns": TURNS, "query": Q, "answer": A, "repeats": 2}
 EPOCH: Config = {"part": "epoch", "turns": 3, "dialogues": 18, "repeats": 2}

@@ -18,6 +18,8 @@ from research.mismatch import OTHER_SEED, SINK
 from research.mismatch_corpus import MATRIX, fine_tune, five_minutes, questions, run, shares, tables
 from research.registry import get_sweep
 
+pytestmark = pytest.mark.slow
+
 SKILLS = (*CONTROL_SKILLS, "all")
 TINY = {"mask": "causal", "seed": 3, "weights": "queue=9", "steps": 2, "tune": 1, "dialogues": 6}
 

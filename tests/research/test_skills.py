@@ -15,6 +15,8 @@ from mini_ism.training import TrainingConfig
 from research.skill_tables import figures, tables
 from research.skills import ASKED, CONFIGS, LATE, WEIGHTS, dialogues, grid, held_out, run, shares
 
+pytestmark = pytest.mark.slow
+
 TINY = {**grid(2)[0], "steps": 4, "every": 2, "batch": 2}
 
 

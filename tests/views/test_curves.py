@@ -66,6 +66,7 @@ def test_unknown_axes_are_refused() -> None:
         curve_figure({"ism": lines(3)}, against="epochs")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("against", AGAINST)
 @pytest.mark.parametrize("count", [0, 1, 30])
 def test_pictures_at_every_stage(against: str, count: int) -> None:

@@ -160,6 +160,7 @@ def test_every_figure_is_among_them() -> None:
     assert found == {name for name in DRAWN if " " not in name}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DRAWN)
 def test_a_figure_looks_the_same_in_any_style(name: str) -> None:
     plain = png_bytes(DRAWN[name](), dpi=40)
@@ -168,6 +169,7 @@ def test_a_figure_looks_the_same_in_any_style(name: str) -> None:
         assert mpl.rcParams["font.size"] == 30, "a reader's style is left as it was"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DRAWN)
 def test_nothing_is_cut_off_when_a_figure_is_drawn_for_the_first_time(name: str) -> None:
     figure = DRAWN[name]()

@@ -100,6 +100,7 @@ def test_the_first_turn_of_a_broken_cache_is_still_right(models: Models) -> None
     assert "nothing in prefix's cache is stale" in player.status
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["", "🦊🦊", SCRIPT, "<|assistant|>", "\x00\x1b[31m"])
 def test_any_text_can_be_played_and_stays_text(text: str, models: Models) -> None:
     player = CachePlayer([{"role": "user", "content": text}, *EXAMPLE[1:3]], models=models, broken=True)

@@ -20,6 +20,8 @@ from mini_ism.widgets import TrainingMonitor, training_worker
 from mini_ism.widgets.sample_answers import Question, answers_html, answers_table, ask, pick_questions
 from mini_ism.widgets.training_worker import TrainingWorker
 
+pytestmark = pytest.mark.slow
+
 TINY: dict[str, Any] = {"steps": 6, "dialogues": 2, "validate": 3, "validation_size": 3, "easy": 0.9}
 SECONDS = 600.0  # more than ever needed; a machine may be very busy
 
