@@ -36,12 +36,23 @@ KINDS = ("uncached", "cached", "texts", "talks", "reusable", "refused", "loops",
 """What the scripts are asked about, see there."""
 
 
+@cache
+def _node() -> str | None:
+    brought = Path(str(playwright.__file__)).parent / "driver" / "node"
+    for found in (shutil.which("node"), str(brought) if brought.is_file() else None):
+        # The one that Playwright brings along needs libraries that a bare system has not.
+        if found and subprocess.run([found, "--version"], capture_output=True, check=False).returncode == 0:
+            return found
+    return None
+
+
 def node() -> str:
     """Node.js: the system's, or the one that Playwright brings along."""
-    brought = Path(str(playwright.__file__)).parent / "driver" / "node"
-    found = shutil.which("node") or (str(brought) if brought.is_file() else None)
+    found = _node()
     if found is None:
-        pytest.skip("no Node.js on PATH, and none in Playwright's package")
+        pytest.skip(
+            "no Node.js that runs, neither on PATH nor in Playwright's package (Debian: apt-get install nodejs)"
+        )
     return found
 
 
