@@ -9,7 +9,7 @@ from mini_ism.attention_stats import read_attention
 from mini_ism.cost import plan
 from mini_ism.files import write_atomically
 from mini_ism.views import mask_figure, png_bytes, standalone, tokenized
-from mini_ism.views.attention_figures import swap_figure
+from mini_ism.views.attention_figures import WIDE, swap_figure
 from mini_ism.views.cache_animation import cache_animation
 from mini_ism.views.timeline import frames
 
@@ -25,7 +25,6 @@ ONE_MORE_TURN = [
     {"role": "assistant", "content": "The cup."},
 ]
 LANES = {"causal": "causal", "prefix": "prefix", "ISM": "ism"}
-WIDE = 8.65  # inches, a README's width, so that letters keep their size
 SHARP = 192  # dots an inch: twice what a README shows, for fine screens
 
 

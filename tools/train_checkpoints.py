@@ -21,6 +21,7 @@ from mini_ism.metrics import Measurement, write_metrics
 from mini_ism.paths import data_dir
 from mini_ism.progress import train_with_progress
 from mini_ism.training import Run, TrainingConfig
+from mini_ism.views import Table
 from tools.chat_check import Message, check_messages, check_names, name_lists
 
 RECIPE: dict[str, Any] = {
@@ -171,26 +172,26 @@ def new_to_it(
         "Names that no training dialogue uses, said back as they are typed; and sixty messages in a newcomer's words, "
         "written down before the corpus. `python -m tools.chat_check`",
         "",
-        "| names | how they are told | " + " | ".join(COURSE_MASKS) + " |",
-        "|---|---|" + "---:|" * len(COURSE_MASKS),
     ]
-    for title, by_mask in names.items():
-        for phrasing, first in by_mask[COURSE_MASKS[0]].items():
-            cells = " | ".join(f"{by_mask[mask][phrasing].share:.1%}" for mask in COURSE_MASKS)
-            lines.append(f"| {title} ({first.total}) | {phrasing} | {cells} |")
-    sensible = " | ".join(f"{sum(ok for *_, ok in messages[m])} of {len(messages[m])}" for m in COURSE_MASKS)
+    told = [
+        [f"{title} ({first.total})", phrasing, *(f"{by_mask[mask][phrasing].share:.1%}" for mask in COURSE_MASKS)]
+        for title, by_mask in names.items()
+        for phrasing, first in by_mask[COURSE_MASKS[0]].items()
+    ]
+    sensible = [f"{sum(ok for *_, ok in messages[mask])} of {len(messages[mask])}" for mask in COURSE_MASKS]
+    told.append(["natural messages", "sensible replies", *sensible])
+    replied = [
+        [" / ".join(rows[0][0].turns), *(f"{'' if ok else '✗ '}{reply}" for _, reply, ok in rows)]
+        for rows in zip(*(messages[mask] for mask in COURSE_MASKS), strict=True)
+    ]
     lines += [
-        f"| natural messages | sensible replies | {sensible} |",
-        "",
+        Table(["names", "how they are told", *COURSE_MASKS], told, words=frozenset({0, 1})).markdown(),
         "<details><summary>All sixty messages with their replies; ✗ where a reply is not sensible</summary>",
         "",
-        "| message | " + " | ".join(COURSE_MASKS) + " |",
-        "|---|" + "---|" * len(COURSE_MASKS),
+        Table(["message", *COURSE_MASKS], replied, words=frozenset(range(4))).markdown(),
+        "</details>",
     ]
-    for rows in zip(*(messages[mask] for mask in COURSE_MASKS), strict=True):
-        replies = " | ".join(f"{'' if ok else '✗ '}{reply}" for _, reply, ok in rows)
-        lines.append(f"| {' / '.join(rows[0][0].turns)} | {replies} |")
-    return "\n".join([*lines, "", "</details>"]) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
