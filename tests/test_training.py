@@ -236,7 +236,7 @@ def test_the_optimiser_is_adamw_with_decay_on_matrices_only() -> None:
 
 
 def test_a_finished_run_loads_as_a_model(tmp_path: Path) -> None:
-    run = Run(TrainingConfig(mask="causal & sliding_window(16)", **TINY), tmp_path, half=True)
+    run = Run(TrainingConfig(mask="causal & sliding_window(16)", **TINY), tmp_path, bits=16)
     run.train()
     model, _ = load_model(tmp_path)
     assert model.config.mask == run.mask.name
