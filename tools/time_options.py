@@ -49,7 +49,7 @@ def main() -> None:
                 now = time.perf_counter if number == 0 or device.type != "cpu" else time.process_time
                 clock = now()
                 run._step(
-                    iter([run._batches(number)]), run.config.lr
+                    iter([run.batches(number)]), run.config.lr
                 )  # ends with the loss on the CPU, so a GPU has ended, too
                 spent[name].append(now() - clock)
     print(f"{given.preset} on {device.type}, torch {torch.__version__}, {given.steps} steps; seconds")
