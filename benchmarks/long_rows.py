@@ -26,7 +26,7 @@ from mini_ism.training import loss_on_answers
 PATHS = ("dense", "blocks")
 QUERY, ANSWER = (32, 512), (32, 256)  # tokens of a turn's query and of its answer
 SMALL = {"layers": 2, "heads": 2, "width": 128}
-NOT_RUN = "not run"
+NOT_RUN, OUT_OF_MEMORY = "not run", "out of memory"
 Found = TypeVar("Found")
 
 
@@ -51,7 +51,7 @@ def attempt(measure: Callable[[], Found]) -> Found | str:
     try:
         return measure()
     except torch.OutOfMemoryError:
-        reason = "out of memory"
+        reason = OUT_OF_MEMORY
     except Exception as error:  # of a compiler, a driver, or a missing package
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         reason = type(error).__name__
@@ -204,6 +204,9 @@ def fill(cell: Cell, model: GPT, rounds: int, budget: Budget) -> None:
 
     for path in reversed(PATHS):  # a dense mask takes memory, which must not count as the blocks'
         cell.paths[path] = budget.attempt(partial(warm_up, path))
+        if path == "blocks" and cell.paths[path] not in (OUT_OF_MEMORY, NOT_RUN) and isinstance(cell.paths[path], str):
+            torch._dynamo.reset()  # what it compiles for any length may fail where what it compiles for one does not
+            cell.paths[path] = budget.attempt(partial(warm_up, path))
         if isinstance(cell.paths[path], str):
             masks.pop(path, None)
     for _ in range(rounds):

@@ -202,7 +202,8 @@ def test_a_run_stops_goes_on_and_learns(tmp_path: Path) -> None:
 
 
 def test_steps_are_those_of_the_cpu(tmp_path: Path) -> None:
-    runs = [Run(TrainingConfig(micro_batches=2, **TINY), tmp_path / device, device) for device in ("cpu", DEVICE)]
+    config = TrainingConfig(micro_batches=2, **TINY)
+    runs = [Run(config, tmp_path / "here"), Run(config, tmp_path / "there", DEVICE)]
     for run in runs:
         run.train()
     torch.testing.assert_close(losses(runs[1]), losses(runs[0]), atol=1e-2, rtol=0)
