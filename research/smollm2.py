@@ -89,8 +89,7 @@ def train(model: torch.nn.Module, config: Config) -> list[dict[str, float | None
         scores = shares(model, arm, "validation", config["often"])
         loss = round(float(torch.stack(losses).mean()), 5) if losses else None
         kept = {label: scores[label] for label in (ALL, FIRST, LATER)}
-        about = {"step": step, "tokens": tokens, "conversations": conversations, "loss": loss}
-        curve.append(about | kept)
+        curve.append({"step": step, "tokens": tokens, "conversations": conversations, "loss": loss, **kept})
         losses.clear()
 
     measure(0)

@@ -30,7 +30,7 @@ FOLDER = "MINI_ISM_SMOLLM2"
 """The environment variable that names the model's folder; default, where ``mini_ism fetch smollm2`` writes it."""
 
 RANK, ALPHA = 16, 32  # of the adapter
-LENGTH = 1024  # positions in a row of a training batch
+LENGTH = 1536  # positions in a row of a training batch: four conversations, or two that are told twice
 ROWS = 32  # conversations, or turns, that are read at once when answers are counted
 CHUNK = 8  # kernels for masks want rows of a multiple of this
 TWICE = "told twice"
