@@ -59,8 +59,9 @@ def _mutate(options: argparse.Namespace) -> None:
 def _list(options: argparse.Namespace) -> None:
     width = max(len(sweep.name) for sweep in sweeps())
     for sweep in sweeps():
-        done = len(read_rows(results_dir() / f"{sweep.name}.jsonl"))
-        print(f"{sweep.name:{width}} {done} of {len(sweep.configs)} runs, cut down {len(sweep.cut)}: {sweep.title}")
+        rows = read_rows(results_dir() / f"{sweep.name}.jsonl")
+        wanted = len(sweep.wanted(rows))
+        print(f"{sweep.name:{width}} {len(rows)} of {wanted} runs, cut down {len(sweep.cut)}: {sweep.title}")
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -40,8 +40,9 @@ def section(sweep: Sweep, rows: list[Row], drawn: dict[str, Figure]) -> str:
     minutes = math.fsum(row.seconds for row in rows) / 60
     known = {name: value for row in rows for name, value in row.versions.items()}
     software = ", ".join(f"{name} {value}" for name, value in known.items() if name in ("python", "torch"))
-    missing = len(sweep.configs) - len(rows)
-    unfinished = f" {missing} of {len(sweep.configs)} runs are still to be made." if missing > 0 else ""
+    wanted = len(sweep.wanted(rows))
+    missing = wanted - len(rows)
+    unfinished = f" {missing} of {wanted} runs are still to be made." if missing > 0 else ""
     shown = "".join(f"{markdown_picture(file, first_sentence(figure.alt))}\n" for file, figure in drawn.items())
     return (
         f"<details><summary>{escape(sweep.title or sweep.name)}</summary>\n\n"
