@@ -37,7 +37,7 @@ from research.sweep import Sweep
 RATES = (1e-3, 3e-4, 3e-3)
 TRIED, SEEDS = range(1), range(5)
 """Seeds that try every rate, and all of them."""
-STEPS, STEP_TOKENS = 200, 8192
+STEPS, STEP_TOKENS = 300, 8192
 """Of a training; it computes their product."""
 ASKED = 400  # test conversations, of four questions each
 CHOSEN_ON = 200  # validation conversations at the end
