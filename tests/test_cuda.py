@@ -1,7 +1,12 @@
-"""On a GPU: the same replies, scores, attention and masks as on the CPU, and training that stops and goes on."""
+"""On a GPU: the same replies, scores, attention and masks as on the CPU, and training that stops and goes on.
+
+Without one, most of this runs on a pretended GPU, which finds tensors that were left on the CPU.
+"""
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +29,32 @@ from mini_ism.paged import PagedCache
 from mini_ism.sources import Source
 from mini_ism.speed import autocast
 from mini_ism.training import Run, TrainingConfig, loss_on_answers
+from tests.pretended_gpu import GPU, pretended_gpu
 from tests.small_runs import TINY, stop_at
 from tests.strategies import TOKENIZER
 
 DEVICE = "cuda"
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA")
+HAS_GPU = torch.cuda.is_available()
+pytestmark = pytest.mark.slow
+needs_gpu = pytest.mark.skipif(not HAS_GPU, reason="this machine has no CUDA, and a pretended GPU cannot compile")
 
 SHORT: dict[str, Any] = {"steps": 30, "dialogues": 4, "validate": 15, "validation_size": 4, "save": 5, "easy": 1.0}
 COMPILED = """
 import sys
 from pathlib import Path
 from mini_ism.training import Run, TrainingConfig
+from tests.pretended_gpu import GPU, pretended_gpu
 from tests.small_runs import TINY
 
 for compiled in (False, True):
     Run(TrainingConfig(**TINY), Path(sys.argv[1]) / str(compiled), sys.argv[2], compiled=compiled).train()
 """
+
+
+@pytest.fixture(autouse=True)
+def _gpu() -> Iterator[None]:
+    with nullcontext() if HAS_GPU else pretended_gpu():
+        yield
 
 
 def both(name: str) -> tuple[GPT, GPT]:
@@ -61,6 +76,26 @@ def close(got: Tensor, wanted: Tensor) -> None:
 
 def losses(run: Run) -> Tensor:
     return torch.tensor([line["loss"] for line in run.metrics])
+
+
+@pytest.mark.skipif(HAS_GPU, reason="this machine has CUDA")
+def test_the_pretended_gpu_refuses_what_a_real_one_does() -> None:
+    here, there = torch.arange(3.0), torch.arange(3.0, device=DEVICE)
+    assert (here.device.type, there.device, here.to(there).device) == ("cpu", GPU, GPU)
+    assert (there[here.long()] + 1 + torch.tensor(1)).device == GPU
+    assert torch.equal(there.cpu(), here)
+    for mistake in (
+        lambda: here + there,
+        lambda: torch.cat([here, there]),
+        lambda: here[there.long()],
+        lambda: torch.where(there > 1, there, here),
+        lambda: torch.nn.Linear(3, 1).to(DEVICE)(here),
+        lambda: torch.multinomial(there, 1, generator=torch.Generator()),
+    ):
+        with pytest.raises(RuntimeError, match=r"same device|generator"):
+            mistake()
+    with pytest.raises(TypeError, match="numpy"):
+        there.numpy()
 
 
 # -- chatting ------------------------------------------------------------------------------------------------------
@@ -160,6 +195,7 @@ def test_a_mask_is_the_same_matrix(name: str) -> None:
 # -- block masks ---------------------------------------------------------------------------------------------------
 
 
+@needs_gpu
 @pytest.mark.parametrize("mask", COURSE_MASKS)
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 def test_blocks_train_as_the_dense_mask_does(mask: str, precision: str) -> None:
@@ -210,6 +246,7 @@ def test_steps_are_those_of_the_cpu(tmp_path: Path) -> None:
     close(losses(runs[1])[0], losses(runs[0])[0])
 
 
+@needs_gpu
 def test_bf16_comes_close(tmp_path: Path) -> None:
     runs = [Run(TrainingConfig(precision=name, **TINY), tmp_path / name, DEVICE) for name in ("float32", "bf16")]
     for run in runs:
@@ -219,6 +256,7 @@ def test_bf16_comes_close(tmp_path: Path) -> None:
     assert {value.dtype for value in runs[1].model.state_dict().values()} == {torch.float32}
 
 
+@needs_gpu
 def test_compiled_blocks_train_the_same_model(tmp_path: Path) -> None:
     """In a process of its own, as compiling changes PyTorch for the rest of it."""
     given = [sys.executable, "-c", COMPILED, str(tmp_path), DEVICE]
