@@ -82,11 +82,10 @@ def figures(rows: list[Row]) -> dict[str, Figure]:
     """What each seed comes to, at turn 1 and later; and how the later turns are learned."""
     if not best(rows):
         return {}
+    steps = f"steps of {rows[0].config['step_tokens']:,} tokens"
     return {
         "turns": seed_dots_figure(
             seed_shares(rows), y_label="test answers exactly right", reference=(CHANCE, "a guess")
         ),
-        "learning": seeds_figure(
-            curves(rows), x_label="million tokens computed", y_label=f"{LATER}, exactly right on validation"
-        ),
+        "learning": seeds_figure(curves(rows), x_label=steps, y_label=f"{LATER}, exactly right on validation"),
     }

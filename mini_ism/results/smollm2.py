@@ -61,12 +61,9 @@ def claims(rows: Iterable[Row]) -> list[Claim]:
 
 
 def curves(rows: Iterable[Row], label: str = LATER) -> dict[str, list[list[tuple[float, float]]]]:
-    """How each arm learns: of every run, (millions of tokens due by then, share right on validation)."""
+    """How each arm learns: of every run, (steps of equally many tokens, share right on validation)."""
     return {
-        arm: [
-            [(point["step"] * row.config["step_tokens"] / 1e6, point[label]) for point in row.result["curve"]]
-            for row in runs
-        ]
+        arm: [[(point["step"], point[label]) for point in row.result["curve"]] for row in runs]
         for arm, runs in best(rows).items()
     }
 

@@ -139,8 +139,8 @@ def test_pictures_show_each_seed_and_how_it_learns() -> None:
     drawn = figures(rows)
     assert "turn 1: causal 52.0%, causal, told twice 72.0%, ism 62.0%, prefix 67.0%" in drawn["turns"].alt
     assert "ism, 5 runs" in drawn["learning"].alt
-    ends = {run[-1][0] for runs in curves(rows).values() for run in runs}
-    assert ends == {STEPS * STEP_TOKENS / 1e6}  # due, not computed: seeds differ by less than a conversation
+    assert f"against steps of {STEP_TOKENS:,} tokens" in drawn["learning"].alt
+    assert {run[-1][0] for runs in curves(rows).values() for run in runs} == {STEPS}
 
 
 def test_listing_the_sweeps_needs_neither_transformers_nor_peft() -> None:
