@@ -52,10 +52,10 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         part.save_pretrained(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(FOLDER, str(folder))
-        for cached in (base, smollm2_lora._reads_at_once):
+        for cached in (base, smollm2_lora._reads_at_once, smollm2_lora.held_out):
             cached.cache_clear()
         yield folder
-    for cached in (base, smollm2_lora._reads_at_once):
+    for cached in (base, smollm2_lora._reads_at_once, smollm2_lora.held_out):
         cached.cache_clear()
 
 
