@@ -99,6 +99,14 @@ def batches(arm: str, seed: int, step_tokens: int) -> Iterator[tuple[EncodedDial
     """Batches ``[B, LENGTH]`` without end, and how many conversations have been drawn for them.
 
     After each, as many tokens have been drawn as the steps so far may compute, and at most one conversation more.
+
+    Args:
+        arm: which reads them.
+        seed: of the draw.
+        step_tokens: that a step may compute: no fewer than the longest conversation costs.
+
+    Raises:
+        ValueError: nothing is left to a step, since the one before it overdrew by more than a step.
     """
     tokens = number = allowed = 0
     while True:
@@ -108,6 +116,8 @@ def batches(arm: str, seed: int, step_tokens: int) -> Iterator[tuple[EncodedDial
             new = sequences(arm, drawn(arm, "training", seed, number).messages)
             tokens, number = tokens + sum(map(len, new)), number + 1
             found += new
+        if not found:
+            raise ValueError(f"a step of {step_tokens} tokens is smaller than a conversation; raise step_tokens")
         yield pack_with(sorted(found, key=len, reverse=True), base()[1].end_ids[0], LENGTH), number
 
 

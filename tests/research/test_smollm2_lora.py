@@ -219,6 +219,11 @@ def test_a_run_from_end_to_end(arm: str) -> None:
     assert untrained["tokens"] == 0
 
 
+def test_a_step_smaller_than_a_conversation_is_refused() -> None:
+    with pytest.raises(ValueError, match="a step of 60 tokens is smaller than a conversation"):
+        list(islice(batches("causal", 0, 60), 9))
+
+
 def test_a_missing_model_says_how_to_get_one(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base.cache_clear()
     monkeypatch.setenv(FOLDER, str(tmp_path / "nowhere"))
