@@ -21,6 +21,7 @@ A model's folder is needed: see :data:`research.smollm2_lora.FOLDER`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from importlib import metadata
 
@@ -32,6 +33,7 @@ from mini_ism.results.smollm2 import ALL, ARMS, FIRST, LATER, best, claims
 from mini_ism.training import TrainingConfig
 from research.registry import register_sweep
 from research.smollm2_lora import base, batches, loss_on_answers, rule, shares, with_adapter
+from research.smollm2_tables import figures, tables
 from research.sweep import Sweep
 
 RATES = (1e-3, 3e-4, 3e-3)
@@ -87,7 +89,8 @@ def train(model: torch.nn.Module, config: Config) -> list[dict[str, float | None
 
     def measure(step: int) -> None:
         scores = shares(model, arm, "validation", config["often"])
-        loss = round(float(torch.stack(losses).mean()), 5) if losses else None
+        mean = float(torch.stack(losses).mean()) if losses else math.nan
+        loss = round(mean, 5) if math.isfinite(mean) else None
         kept = {label: scores[label] for label in (ALL, FIRST, LATER)}
         curve.append({"step": step, "tokens": tokens, "conversations": conversations, "loss": loss, **kept})
         losses.clear()
@@ -141,8 +144,10 @@ register_sweep(
         CONFIGS,
         [],
         title="SmolLM2: a pretrained chat model, fine-tuned to read conversations",
+        tables=tables,
         claims=claims,
         place=90,
+        figures=figures,
         further=further,
     )
 )

@@ -62,7 +62,11 @@ def with_adapter(seed: int) -> Any:
 
     torch.manual_seed(seed)
     adapter = LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules="all-linear", task_type="CAUSAL_LM")
-    return get_peft_model(copy.deepcopy(base()[0]), adapter)
+    model = get_peft_model(copy.deepcopy(base()[0]), adapter)
+    for layer in model.modules():
+        if hasattr(layer, "cast_input_dtype_enabled"):  # autocast does it, without a copy in float32 for each layer
+            layer.cast_input_dtype_enabled = False
+    return model
 
 
 # -- what is read ----------------------------------------------------------------------------------
@@ -95,6 +99,14 @@ def batches(arm: str, seed: int, step_tokens: int) -> Iterator[tuple[EncodedDial
     """Batches ``[B, LENGTH]`` without end, and how many conversations have been drawn for them.
 
     After each, as many tokens have been drawn as the steps so far may compute, and at most one conversation more.
+
+    Args:
+        arm: which reads them.
+        seed: of the draw.
+        step_tokens: that a step may compute: no fewer than the longest conversation costs.
+
+    Raises:
+        ValueError: nothing is left to a step, since the one before it overdrew by more than a step.
     """
     tokens = number = allowed = 0
     while True:
@@ -104,6 +116,8 @@ def batches(arm: str, seed: int, step_tokens: int) -> Iterator[tuple[EncodedDial
             new = sequences(arm, drawn(arm, "training", seed, number).messages)
             tokens, number = tokens + sum(map(len, new)), number + 1
             found += new
+        if not found:
+            raise ValueError(f"a step of {step_tokens} tokens is smaller than a conversation; raise step_tokens")
         yield pack_with(sorted(found, key=len, reverse=True), base()[1].end_ids[0], LENGTH), number
 
 
@@ -123,20 +137,20 @@ def target_logits(model: Any, mask: Mask, batch: EncodedDialogue) -> tuple[Tenso
     """
     inner: Any = unwrapped(model)
     device = inner.device
-    batch = batch.to(device)
-    rows = list(batch.segments.rows())
+    targets = batch.loss_mask[:, 1:].nonzero(as_tuple=True)  # (N), (N), found here since a GPU would have to wait
+    batch, (row, place) = batch.to(device), (each.to(device) for each in targets)
+    segments = list(batch.segments.rows())
     positions = torch.arange(len(batch), device=device)
-    allowed = torch.stack([mask.allowed(positions[:, None], positions[None], row) for row in rows])  # (B, T, T)
-    targets = batch.loss_mask[:, 1:]  # (B, T - 1)
+    allowed = torch.stack([mask.allowed(positions[:, None], positions[None], s) for s in segments])  # (B, T, T)
     with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
         hidden = inner.model(
             input_ids=batch.tokens,
             attention_mask=attention_mask(inner, allowed, 0),
-            position_ids=torch.stack([row.position for row in rows]),
+            position_ids=torch.stack([s.position for s in segments]),
             use_cache=False,
         ).last_hidden_state  # (B, T, C)
-        logits = inner.lm_head(hidden[:, :-1][targets])  # (N, V): all others would cost more than the layers
-    return logits.float(), batch.tokens[:, 1:][targets]
+        logits = inner.lm_head(hidden[row, place])  # (N, V): those of all positions would cost more than the layers
+    return logits.float(), batch.tokens[row, place + 1]
 
 
 def loss_on_answers(model: Any, mask: Mask, batch: EncodedDialogue) -> Tensor:
@@ -166,18 +180,22 @@ def right(model: Any, mask: Mask, dialogues: Sequence[EncodedDialogue]) -> list[
 
 def shares(model: Any, arm: str, split: str, count: int) -> dict[str, float]:
     """The share of exact answers by label of :mod:`mini_ism.results.smollm2`, on a split's first conversations."""
-    asked = [drawn(arm, split, "held out", number) for number in range(count)]
-    parts = [sequences(arm, each.messages) for each in asked]
-    hits = right(model, rule(arm), [sequence for part in parts for sequence in part])
-    flat = iter(hit for sequence in hits for hit in sequence)
+    asked, read = held_out(arm, split, count)
+    hits = [hit for sequence in right(model, rule(arm), read) for hit in sequence]
     scores: dict[str, list[bool]] = {}
-    for each in asked:
-        for turn, question in enumerate(each.asked):
-            hit = next(flat)
-            for label in labels(turn, question):
-                scores.setdefault(label, []).append(hit)
+    for names, hit in zip(asked, hits, strict=True):
+        for label in names:
+            scores.setdefault(label, []).append(hit)
     order = (ALL, *TURNS, LATER, *LINKS, *TOLD)
     return {label: round(sum(scores[label]) / len(scores[label]), 5) for label in order if label in scores}
+
+
+@cache
+def held_out(arm: str, split: str, count: int) -> tuple[list[list[str]], list[EncodedDialogue]]:
+    """The labels of each question of a split's first conversations, and the sequences with their answers."""
+    found = [drawn(arm, split, "held out", number) for number in range(count)]
+    asked = [labels(turn, question) for each in found for turn, question in enumerate(each.asked)]
+    return asked, [sequence for each in found for sequence in sequences(arm, each.messages)]
 
 
 def labels(turn: int, asked: Asked) -> list[str]:

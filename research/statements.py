@@ -33,10 +33,14 @@ class Evidence:
         Raises:
             ValueError: there are none.
         """
+        if not (found := self.so_far(sweep)):
+            raise ValueError(f"there are no rows of {sweep!r} in {self.folder}; run: python -m research run {sweep}")
+        return found
+
+    def so_far(self, sweep: str) -> list[Row]:
+        """The rows of a sweep; none before it is run."""
         if sweep not in self._read:
             self._read[sweep] = read_rows(self.folder / f"{sweep}.jsonl")
-        if not self._read[sweep]:
-            raise ValueError(f"there are no rows of {sweep!r} in {self.folder}; run: python -m research run {sweep}")
         return self._read[sweep]
 
     @cached_property
@@ -182,7 +186,7 @@ def widest(rows: Evidence) -> str:
 
 def hours(rows: Evidence) -> str:
     """Hours that all runs took together."""
-    return f"{math.fsum(row.seconds for sweep in sweeps() for row in rows[sweep.name]) / 3600:.0f}"
+    return f"{math.fsum(row.seconds for sweep in sweeps() for row in rows.so_far(sweep.name)) / 3600:.0f}"
 
 
 STATEMENTS["package widest"] = widest

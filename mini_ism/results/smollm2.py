@@ -18,6 +18,8 @@ LINKS = ("1 link", "2 links", "3 links")
 TOLD = ("told now", "told earlier")
 """Of turns 2 to 4: the question takes facts of its own turn only, or one of an earlier turn at least."""
 ALL = "all"
+CHANCE = 1 / 3
+"""Of a reader who knows which three chains a question is about, and guesses among their rooms."""
 
 CONTRASTS = (("ism", "causal", FIRST), ("ism", "causal", LATER), ("prefix", "ism", LATER))
 """What is compared, and at which turns: written down before the first run."""
@@ -59,9 +61,9 @@ def claims(rows: Iterable[Row]) -> list[Claim]:
 
 
 def curves(rows: Iterable[Row], label: str = LATER) -> dict[str, list[list[tuple[float, float]]]]:
-    """How each arm learns: of every run, (millions of tokens computed, share right on validation)."""
+    """How each arm learns: of every run, (steps of equally many tokens, share right on validation)."""
     return {
-        arm: [[(point["tokens"] / 1e6, point[label]) for point in row.result["curve"]] for row in runs]
+        arm: [[(point["step"], point[label]) for point in row.result["curve"]] for row in runs]
         for arm, runs in best(rows).items()
     }
 

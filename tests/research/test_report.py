@@ -229,7 +229,7 @@ def test_a_sweep_without_a_cut_down_version_says_so(
 def test_every_registered_sweep_is_sound() -> None:
     names = [sweep.name for sweep in sweeps()]
     assert len(set(names)) == len(names)
-    longest = {"skills-long", "skills-late", "regression-linear-longest", "regression-softmax-longest"}
+    longest = {"skills-long", "skills-late", "regression-linear-longest", "regression-softmax-longest", "smollm2"}
     assert {sweep.name for sweep in sweeps() if not sweep.cut} == longest
     for sweep in sweeps():
         assert get_sweep(sweep.name) is sweep

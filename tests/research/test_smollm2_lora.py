@@ -47,14 +47,15 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("model")
     texts = [conversation("training", "tokenizer", number).messages for number in range(60)]
     model, template = tiny_chat_model(texts)
-    for part in (model, template.tokenizer):
+    parts: tuple[Any, ...] = (model, template.tokenizer)
+    for part in parts:
         part.save_pretrained(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(FOLDER, str(folder))
-        for cached in (base, smollm2_lora._reads_at_once):
+        for cached in (base, smollm2_lora._reads_at_once, smollm2_lora.held_out):
             cached.cache_clear()
         yield folder
-    for cached in (base, smollm2_lora._reads_at_once):
+    for cached in (base, smollm2_lora._reads_at_once, smollm2_lora.held_out):
         cached.cache_clear()
 
 
@@ -99,6 +100,34 @@ def test_every_arm_computes_the_same_tokens_and_draws_the_same_conversations(arm
         assert tokens == sum(costs)
         assert number * step_tokens <= tokens < number * step_tokens + longest
     assert int(batch.segments.id.min()) == -1  # rows are padded, and padding is not counted
+
+
+@every_arm
+def test_in_a_batch_each_sequence_reads_as_the_rule_says_of_it_alone(arm: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch, conversations = next(batches(arm, 0, 2500))
+    given: dict[str, torch.Tensor] = {}
+
+    def stop(**inputs: torch.Tensor) -> None:
+        given.update(inputs)
+        raise InterruptedError
+
+    monkeypatch.setattr(base()[0].model, "forward", stop)
+    with pytest.raises(InterruptedError):
+        target_logits(base()[0], rule(arm), batch)
+    allowed, positions, document = given["attention_mask"][:, 0], given["position_ids"], batch.segments.document
+    assert document is not None
+    parts = [part for n in range(conversations) for part in sequences(arm, drawn(arm, "training", 0, n).messages)]
+    seen = 0
+    for row in range(len(batch.tokens)):
+        for number in range(int(document[row].max()) + 1):
+            (where,) = (document[row] == number).nonzero(as_tuple=True)
+            tokens = batch.tokens[row, where]
+            (part, *_) = [part for part in parts if torch.equal(part.tokens, tokens)]
+            assert torch.equal(positions[row, where], torch.arange(len(where)))
+            assert torch.equal(allowed[row, where][:, where], rule(arm).dense(part.segments))
+            assert int(allowed[row, where].sum()) == int(allowed[row, where][:, where].sum())
+            seen += 1
+    assert seen == len(parts)
 
 
 @every_arm
@@ -188,6 +217,11 @@ def test_a_run_from_end_to_end(arm: str) -> None:
     untrained = run({**made, "steps": 0, "lr": 0.0})
     assert untrained["curve"] == []
     assert untrained["tokens"] == 0
+
+
+def test_a_step_smaller_than_a_conversation_is_refused() -> None:
+    with pytest.raises(ValueError, match="a step of 60 tokens is smaller than a conversation"):
+        list(islice(batches("causal", 0, 60), 9))
 
 
 def test_a_missing_model_says_how_to_get_one(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
