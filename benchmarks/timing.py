@@ -42,5 +42,5 @@ def spread(values: list[float], show: Callable[[float], str]) -> str:
 def ratio(over: list[float], under: list[float]) -> str:
     """The median of the rounds' ratios, and the middle half of them."""
     ratios = sorted(a / b for a, b in zip(over, under, strict=True))
-    low, _, high = statistics.quantiles(ratios, n=4)
+    low, _, high = statistics.quantiles(ratios, n=4, method="inclusive")  # never beyond what was measured
     return f"{statistics.median(ratios):.2f} ({low:.2f} to {high:.2f})"

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from functools import partial
 
 from mini_ism.results import Interval, Row, mean_interval
 from mini_ism.results.smollm2 import (
     ARMS,
     CHANCE,
+    CONTRASTS,
     LATER,
     LINKS,
     TOLD,
     TURNS,
     best,
     claims,
+    contrast_name,
     curves,
     exact,
     seed_shares,
@@ -40,7 +42,7 @@ def tables(rows: list[Row]) -> str:
     chosen, before = best(rows), untrained(rows)
     device = ", ".join(dict.fromkeys(str(row.result["device"]) for row in rows))
     parts = [
-        f"{ABOUT} Computed on: {device}.\n",
+        f"{ABOUT} Computed on: {device}.{_missing(rows, chosen)}\n",
         f"Exact answers by turn:\n\n{_by_turn(before, chosen)}",
     ]
     if chosen:
@@ -57,6 +59,15 @@ def tables(rows: list[Row]) -> str:
             claims_table(claims(rows), Interval.percent),
         ]
     return "\n".join(parts)
+
+
+def _missing(rows: Sequence[Row], chosen: Container[str]) -> str:
+    """What the rows do not say yet."""
+    shown = {claim.text for claim in claims(rows)}
+    arms = [f"training under {arm}" for arm in ARMS if arm not in chosen]
+    differences = [f'the difference "{name}"' for name in map(contrast_name, CONTRASTS) if name not in shown]
+    missing = ", ".join([*arms, *differences])
+    return missing and f" **Not run yet**, and the same command goes on with it: {missing}."
 
 
 def _by_turn(before: dict[str, Row], chosen: dict[str, list[Row]]) -> str:

@@ -268,7 +268,7 @@ def test_compiled_blocks_train_the_same_model(tmp_path: Path) -> None:
 
 def test_a_model_is_saved_from_there_and_trained_further(tmp_path: Path) -> None:
     here, there = both("ism")
-    save_model(there, tmp_path / "saved", load_tokenizer(), half=True)
+    save_model(there, tmp_path / "saved", load_tokenizer(), bits=16)
     for name, value in load_model(tmp_path / "saved")[0].state_dict().items():
         torch.testing.assert_close(value, here.state_dict()[name], atol=1e-3, rtol=1e-3)
     config = TrainingConfig(**{**TINY, "steps": 2, "validate": 2})

@@ -77,7 +77,7 @@ def train(mask: str, runs: Path, device: str = "cpu", workers: int = 0) -> dict[
     run = Run(TrainingConfig(mask=mask, **RECIPE), runs, device, workers=workers)
     trained = train_with_progress(run)
     folder = data_dir() / "checkpoints" / mask
-    save_model(trained, folder, training=run.about, bits=8)
+    save_model(trained, folder, training=run.about, bits=16)
     save_metrics(run.metrics, folder)
     return {"model": asdict(trained.config), "training": run.about}
 
@@ -112,7 +112,7 @@ def card(about: dict[str, dict[str, Any]], scores: dict[str, dict[str, dict[str,
         "for study. They speak only the small English of the [corpus](../dialogues/README.md).",
         "",
         f"Made by one command, `{COMMAND}` (`make checkpoints`), from seed {recipe['seed']}: steps of "
-        f"{recipe['dialogues']} dialogues, AdamW at {recipe['lr']:g}, loss on answers only; eight bits store a weight. "
+        f"{recipe['dialogues']} dialogues, AdamW at {recipe['lr']:g}, loss on answers only, stored as float16. "
         "Prefix needs one sample a turn, so that a step costs it three times the tokens; all take the same steps on "
         "the same dialogues. One seed, one learning rate, not the best of each: **these figures do not compare the "
         "masks**; for that, see [RESULTS.md](../../RESULTS.md).",

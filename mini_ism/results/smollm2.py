@@ -48,15 +48,22 @@ def best(rows: Iterable[Row]) -> dict[str, list[Row]]:
     return {arm: chosen[arm,] for arm in ARMS if (arm,) in chosen}
 
 
+def contrast_name(contrast: tuple[str, str, str]) -> str:
+    """One of :data:`CONTRASTS` as tables call it."""
+    arm, other, label = contrast
+    return f"{label}: {arm} - {other}"
+
+
 def claims(rows: Iterable[Row]) -> list[Claim]:
     """The contrasts, seed by seed, where both arms have two seeds or more."""
     chosen = best(rows)
     found = []
-    for arm, other, label in CONTRASTS:
+    for contrast in CONTRASTS:
+        arm, other, label = contrast
         value = partial(exact, label=label)
         mine, theirs = by_seed(chosen.get(arm, []), value), by_seed(chosen.get(other, []), value)
         if len(mine.keys() & theirs.keys()) > 1:
-            found.append(Claim(f"{label}: {arm} - {other}", paired_difference(mine, theirs)))
+            found.append(Claim(contrast_name(contrast), paired_difference(mine, theirs)))
     return found
 
 
