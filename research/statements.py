@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 
-from mini_ism.results import Interval, Row, costs, mean_interval, mismatch, read_rows, regression, skills, words
+from mini_ism.results import Interval, Row, costs, mean_interval, mismatch, read_rows, regression, skills, smollm2, words
 from mini_ism.results.price import ARMS, Arm, runs_of
 from research.registry import sweeps
 
@@ -148,6 +148,27 @@ def swapped(rows: Evidence, stage: str, trained: str, mask: str) -> Interval:
 
 both("swap causal to ism", partial(swapped, stage="zero-shot", trained="causal", mask="ism"), Interval.share)
 both("swap causal to ism, tuned", partial(swapped, stage="tuned", trained="causal", mask="ism"), Interval.share)
+
+
+# -- a pretrained model ----------------------------------------------------------------------------
+
+
+def fine_tuned(rows: Evidence, arm: str, label: str) -> Interval:
+    """The share of answers of SmolLM2 after an arm's fine-tuning, by turn."""
+    return mean_interval(smollm2.exact(row, label) for row in smollm2.best(rows["smollm2"])[arm])
+
+
+def contrast(rows: Evidence, text: str) -> Interval:
+    """One of the differences that were written down before the first run."""
+    return next(claim.difference for claim in smollm2.claims(rows["smollm2"]) if claim.text == text)
+
+
+for _label in (smollm2.FIRST, smollm2.LATER):
+    for _reader in smollm2.ARMS:
+        both(f"pretrained {_label}: {_reader}", partial(fine_tuned, arm=_reader, label=_label), Interval.share)
+for _text in map(smollm2.contrast_name, smollm2.CONTRASTS):
+    both(f"pretrained {_text}", partial(contrast, text=_text), Interval.percent)
+STATEMENTS["pretrained seeds"] = lambda rows: str(len(smollm2.best(rows["smollm2"])["ism"]))
 
 
 # -- regression and the package's own dialogues ----------------------------------------------------
