@@ -11,7 +11,18 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 
-from mini_ism.results import Interval, Row, costs, mean_interval, mismatch, read_rows, regression, skills, smollm2, words
+from mini_ism.results import (
+    Interval,
+    Row,
+    costs,
+    mean_interval,
+    mismatch,
+    read_rows,
+    regression,
+    skills,
+    smollm2,
+    words,
+)
 from mini_ism.results.price import ARMS, Arm, runs_of
 from research.registry import sweeps
 
