@@ -17,7 +17,7 @@ from torch import Tensor
 
 from benchmarks.peers import TOKENS, bare_steps, llama, llama_steps, our_model
 from benchmarks.timing import Step, medians, ratio, spread
-from mini_ism import GPT, KVCache
+from mini_ism import GPT
 from mini_ism.model import Block
 from mini_ism.views import Table
 
@@ -39,9 +39,10 @@ class ByHand:
     @torch.inference_mode()
     def __init__(self, model: GPT, context: int) -> None:
         c = model.config
-        self.model, self.context, self.cache = model, context, cast(KVCache, model.new_cache())
+        self.model, self.context, self.cache = model, context, model.new_cache()
         self.token = torch.tensor([[30]])
         model(torch.full((1, context), 30), None, self.cache)
+        blocks = cast(list[Block], model.blocks)
         self.layers = [
             (
                 block.attention.qkv * block.norm1,
