@@ -52,9 +52,7 @@ class ByHand:
                 keys,
                 values,
             )
-            for block, keys, values in zip(
-                cast(list[Block], model.blocks), self.cache.keys, self.cache.values, strict=True
-            )
+            for block, keys, values in zip(blocks, self.cache.keys, self.cache.values, strict=True)
         ]
         self.embedding = model.embed.weight.clone()  # (V, C)
         self.unembedding = self.embedding * model.norm * c.width**-0.5
