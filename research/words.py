@@ -132,8 +132,8 @@ def shares(scores: Scores, task: str) -> dict[str, float]:
 
 RATES = (3e-3, 1.5e-3, 6e-3, 7.5e-4)  # the last one where 1.5e-3 is the best of the three others
 ONE = RATES[:1]
-TRIED, SEEDS = range(2), range(5)
-"""Seeds that try every rate, and all of them."""
+TRIED, OTHERS, SEEDS = range(2), range(2, 5), range(5)
+"""Seeds that try every rate, those that take the best of them only, and all."""
 
 BOTH = ("causal", "ism")
 STEPS, LONG = 3000, 9000
@@ -158,6 +158,7 @@ CONFIGS = [
     *grid("chains, any", rates=RATES[:2]),
     *grid("chains, any", rates=RATES[2:], seeds=TRIED),
     *grid("chains, any", ["prefix"], rates=RATES[:3], seeds=TRIED),
+    *grid("chains, any", ["prefix"], rates=RATES[1:2], seeds=OTHERS),
     *grid("chains, any", ["causal"], rates=RATES[1:2], steps=LONG),  # does it learn the task, given time?
     *grid("chains, any", heads=4),
     *grid("chains, any", rates=RATES[1:3], seeds=TRIED, heads=4),
@@ -175,10 +176,15 @@ CONFIGS = [
     *grid("chains, outer later", ["prefix"], rates=RATES[1:2]),
     # the price of looking ahead: what else the same answers can be bought with
     *grid("chains, told twice", ["causal"], rates=RATES[:3], seeds=TRIED),
+    *grid("chains, told twice", ["causal"], seeds=OTHERS),
     *grid("chains, outer later, told twice", ["causal"], rates=RATES[:3], seeds=TRIED),
+    *grid("chains, outer later, told twice", ["causal"], rates=RATES[1:2], seeds=OTHERS),
     *grid("chains, outer later", ["causal"], rates=RATES[:3], seeds=TRIED, layers=3),
+    *grid("chains, outer later", ["causal"], rates=RATES[1:2], seeds=OTHERS, layers=3),
     *grid("chains, asked first", rates=RATES[:3], seeds=TRIED),
+    *grid("chains, asked first", seeds=OTHERS),
     *grid("chains, asked first", ["causal"], rates=RATES[:3], seeds=TRIED, layers=3),
+    *grid("chains, asked first", ["causal"], rates=RATES[1:2], seeds=OTHERS, layers=3),
     *grid("codebook before", heads=4),
     *grid("codebook before", rates=RATES[1:3], seeds=TRIED, heads=4),
     *grid("codebook after", heads=4),
