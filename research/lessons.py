@@ -11,7 +11,8 @@ from research.statements import Evidence, fill
 
 SENTENCES: dict[str, tuple[str, ...]] = {
     "00_start_here": (
-        "**eleven times as long** for its first word: {{first token prefix ms}} ms instead of {{first token ism ms}}",
+        "more than ten times as long** for its first word: {{first token prefix ms}} ms instead of "
+        "{{first token ism ms}}",
     ),
     "07_quality_and_latency": (
         "prefix waits {{first token prefix/ism}} times as long as ISM for the first token of turn 8.",
@@ -26,7 +27,8 @@ SENTENCES: dict[str, tuple[str, ...]] = {
 
 PLAIN = re.compile(
     r"```.*?```|`[^`]*`|\$[^$]*\$|\]\([^)]*\)|\[[^\]]*\d{4}\.\d{4,5}[^\]]*|Exercise \d\.\d"
-    r"|95% (?:intervals?|of the)|Wilson's \*?\*?95% interval|scores 90%|get 90%|standard deviation of 0\.3",
+    r"|95% (?:intervals?|of the)|Wilson's \*?\*?95% interval|scores 90%|get 90%|standard deviation of 0\.3"
+    r"|transformers \d\.\d+",
     flags=re.DOTALL,
 )
 """What may hold a decimal point or a percent sign without being measured here."""
