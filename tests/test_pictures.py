@@ -105,7 +105,7 @@ def test_the_film_tells_what_the_plan_says(film: ET.Element, monkeypatch: pytest
     told = ", ".join(f"{name} {total}" for name, total in totals.items())
     assert told in film.attrib["aria-label"]
     assert totals["prefix"] > 2 * totals["ISM"] == 2 * totals["causal"]
-    said = re.findall(r"\d+", SHOWN[Path("docs/cache_player.svg")])
+    said = re.findall(r"\d+", SHOWN[PICTURES / "cache_player.svg"])
     assert said == [str(totals["ISM"]), str(totals["prefix"])]
 
     monkeypatch.setattr(make_pictures, "plan", lambda mask, segments: plan("prefix", segments))

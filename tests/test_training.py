@@ -107,7 +107,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Run:
 @pytest.mark.parametrize(
     ("at", "call"),
     [
-        *(("make_batch", n) for n in (1, 4)),
+        *(("Source.draw", n) for n in (1, 4)),
         *(("loss_on_answers", n) for n in (1, 4)),
         *(("torch.Tensor.backward", n) for n in (1, 4)),
         *(("torch._fused_adamw_", n) for n in (1, 2, 5)),  # in the middle of an optimiser's step
