@@ -77,6 +77,9 @@ colab-test: $(COLAB)/test.stamp
 bench: $(VENV)/bench.stamp
 	$(RUN) -m benchmarks.engine $(BENCH_ARGS)
 
+bench-gpu: $(VENV)/bench.stamp
+	$(RUN) -m benchmarks.gpu $(BENCH_ARGS)
+
 soak: $(VENV)/test.stamp
 	OMP_NUM_THREADS=1 $(RUN) -m benchmarks.soak
 
@@ -128,4 +131,4 @@ $(LOWEST)/test.stamp: $(LOWEST)/pyvenv.cfg pyproject.toml constraints-lowest.txt
 	$(INSTALL_LOWEST) -e ".[test]"
 	@touch $@
 
-.PHONY: always help lab test quick lowest hf notebooks checkpoints playground docs colab colab-test bench soak lint format clean
+.PHONY: always help lab test quick lowest hf notebooks checkpoints playground docs colab colab-test bench bench-gpu soak lint format clean

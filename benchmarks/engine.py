@@ -10,113 +10,38 @@ from __future__ import annotations
 
 import argparse
 import platform
-import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
 
 from benchmarks.kept import kept_for_backward
-from mini_ism import GPT, ChatSession, GPTConfig, get_mask, load_tokenizer, turn_costs
-from mini_ism.batching import pack
+from benchmarks.peers import (
+    TOKENS,
+    Chat,
+    bare_steps,
+    llama,
+    llama_steps,
+    never_ending,
+    our_model,
+    training_steps,
+    words,
+    x_transformer,
+)
+from benchmarks.timing import Step, medians, ratio, spread
+from mini_ism import ChatSession, load_tokenizer, turn_costs
 from mini_ism.cost import plan
-from mini_ism.dialogue import encode_dialogue
 from mini_ism.masks import COURSE_MASKS
-from mini_ism.sampling import Sampler
 from mini_ism.views import Table
 
 CONTEXTS = (64, 512, 1500)
-TOKENS = 40  # decoded per round
 TURNS = 16
+DIALOGUES = 16  # trained on per step
 COMPOSED = "causal & (sliding_window(600) | sink(4))"
-Step = Callable[[], object]
-
-
-def medians(
-    candidates: Mapping[str, Step], rounds: int, prepare: Mapping[str, Step] | None = None
-) -> dict[str, list[float]]:
-    """Seconds of each candidate, round by round, interleaved; the first round only warms up."""
-    seconds: dict[str, list[float]] = {name: [] for name in candidates}
-    for number in range(rounds + 1):
-        for name, step in candidates.items():
-            (prepare or {}).get(name, lambda: None)()
-            clock = time.perf_counter()
-            step()
-            if number:
-                seconds[name].append(time.perf_counter() - clock)
-    return seconds
-
-
-def spread(values: list[float], show: Callable[[float], str]) -> str:
-    """``median (lowest to highest)``."""
-    return f"{show(statistics.median(values))} ({show(min(values))} to {show(max(values))})"
-
-
-def ratio(over: list[float], under: list[float]) -> str:
-    """The median of the rounds' ratios, and the middle half of them."""
-    ratios = sorted(a / b for a, b in zip(over, under, strict=True))
-    low, _, high = statistics.quantiles(ratios, n=4)
-    return f"{statistics.median(ratios):.2f} ({low:.2f} to {high:.2f})"
-
-
-def words(count: int) -> str:
-    """A text of so many tokens."""
-    return ("the " * count).strip()
-
-
-def our_model(preset: str) -> GPT:
-    """A model of random weights with room for the longest context."""
-    torch.manual_seed(0)
-    return GPT(GPTConfig.preset(preset, vocab_size=load_tokenizer().n_vocab, context=2048)).eval()
-
-
-def llama(config: GPTConfig) -> Any:
-    """A Llama of the same width, depth, heads and vocabulary, with an MLP of as many weights (8 C^2)."""
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    torch.manual_seed(0)
-    shape = LlamaConfig(
-        vocab_size=config.vocab_size,
-        hidden_size=config.width,
-        intermediate_size=round(8 * config.width / 3),
-        num_hidden_layers=config.layers,
-        num_attention_heads=config.heads,
-        num_key_value_heads=config.heads,
-        max_position_embeddings=config.context,
-        tie_word_embeddings=True,
-        attn_implementation="sdpa",
-    )
-    return LlamaForCausalLM(shape).eval()
-
-
-def x_transformer(config: GPTConfig) -> Any:
-    """A decoder of x-transformers of the same width, depth, heads and vocabulary."""
-    from x_transformers import Decoder, TransformerWrapper
-
-    torch.manual_seed(0)
-    layers = Decoder(
-        dim=config.width,
-        depth=config.layers,
-        heads=config.heads,
-        attn_dim_head=config.head_dim,
-        rotary_pos_emb=True,
-        attn_flash=True,
-        use_rmsnorm=True,
-        ff_no_bias=True,
-    )
-    return TransformerWrapper(
-        num_tokens=config.vocab_size,
-        max_seq_len=config.context,
-        use_abs_pos_emb=False,
-        tie_embedding=True,
-        attn_layers=layers,
-    ).eval()
 
 
 # -- decoding --------------------------------------------------------------------------------------
@@ -124,49 +49,9 @@ def x_transformer(config: GPTConfig) -> Any:
 
 def decoding(preset: str, context: int, rounds: int) -> list[list[str]]:
     """Tokens per second of a chat, of our bare step, of the peers' steps, and of the matrix products alone."""
-    from transformers import DynamicCache
-
     model, tokenizer = our_model(preset), load_tokenizer()
-    peer = llama(model.config)
-    token = torch.tensor([[30]])
-    prompt = torch.full((1, context), 30)
-
-    def chatting(mask: str) -> Iterator[str]:
-        return ChatSession(model, tokenizer, mask).stream(words(context - 2), max_new_tokens=10**6)
-
-    streams: dict[str, Iterator[str]] = {}
-
-    def begin(mask: str) -> None:
-        """A conversation whose next token stands where the other candidates' next token does."""
-        if mask in streams:
-            streams[mask].close()  # type: ignore[attr-defined]
-        streams[mask] = chatting(mask)
-        next(streams[mask])
-
-    def chat(mask: str) -> None:
-        for _ in range(TOKENS):
-            next(streams[mask])
-
-    cache = model.new_cache()
-    with torch.inference_mode():
-        model(prompt, None, cache)
-
-    @torch.inference_mode()
-    def bare() -> None:
-        for _ in range(TOKENS):
-            model.compute(token, None, cache, logits_at=slice(-1, None))
-        cache.truncate(context)
-
-    hf_cache = DynamicCache()
-    with torch.inference_mode():
-        peer(prompt, past_key_values=hf_cache)
-
-    @torch.inference_mode()
-    def hugging_face() -> None:
-        for _ in range(TOKENS):
-            peer(token, past_key_values=hf_cache, use_cache=True)
-        hf_cache.crop(-TOKENS)
-
+    chats = {mask: Chat(model, tokenizer, mask, context) for mask in ("causal", "ism", COMPOSED)}
+    token, prompt = torch.tensor([[30]]), torch.full((1, context), 30)
     x_peer = x_transformer(model.config)
     with torch.inference_mode():
         _, x_prompt = x_peer(prompt, return_intermediates=True)
@@ -187,18 +72,16 @@ def decoding(preset: str, context: int, rounds: int) -> list[list[str]]:
                 torch.mv(weight, vector)
 
     candidates: dict[str, Step] = {
-        "Hugging Face": hugging_face,
+        "Hugging Face": llama_steps(llama(model.config), context),
         "x-transformers": x_transformers,
-        "bare": bare,
+        "bare": bare_steps(model, context),
         "floor": floor,
+        **{mask: chat.decode for mask, chat in chats.items()},
     }
-    masks = ("causal", "ism", COMPOSED)
-    candidates |= {mask: lambda mask=mask: chat(mask) for mask in masks}  # type: ignore[misc]
-    prepare: dict[str, Step] = {mask: lambda mask=mask: begin(mask) for mask in masks}  # type: ignore[misc]
-    with patch.object(Sampler, "pick", lambda _, logits: (int(logits.argmax()), 30)[1]):  # never the end
-        seconds = medians(candidates, rounds, prepare)
-        for stream in streams.values():
-            stream.close()  # type: ignore[attr-defined]
+    with never_ending():
+        seconds = medians(candidates, rounds, {mask: chat.begin for mask, chat in chats.items()})
+        for chat in chats.values():
+            chat.close()
     rate = {name: [TOKENS / s for s in each] for name, each in seconds.items()}
     return [
         [
@@ -236,7 +119,7 @@ def planning(preset: str, rounds: int) -> list[list[str]]:
                     return call
 
                 stream = ChatSession(model, tokenizer, mask).stream(words(context - 2), max_new_tokens=10**6)
-                with patch.object(Sampler, "pick", lambda _, logits: (int(logits.argmax()), 30)[1]):
+                with never_ending():
                     next(stream)
                     with (
                         patch.object(Planner, "foreseen", timed(Planner.foreseen)),
@@ -261,7 +144,7 @@ def turns(preset: str, rounds: int) -> tuple[list[list[str]], list[list[str]]]:
     first: dict[str, list[list[float]]] = {name: [] for name in (*COURSE_MASKS, "re-prefill")}
     whole: dict[str, list[list[float]]] = {name: [] for name in COURSE_MASKS}
     segments = None
-    with patch.object(Sampler, "pick", lambda _, logits: (int(logits.argmax()), 30)[1]):
+    with never_ending():
         for number in range(rounds + 1):
             talks = {mask: ChatSession(model, tokenizer, mask) for mask in COURSE_MASKS}
             again: list[float] = []
@@ -310,49 +193,15 @@ def turns(preset: str, rounds: int) -> tuple[list[list[str]], list[list[str]]]:
 # -- training --------------------------------------------------------------------------------------
 
 
-def training_steps(preset: str) -> tuple[int, str, tuple[nn.Module, Step], tuple[nn.Module, Step]]:
-    """How many dialogues a step takes, how they are laid out, and our model and a Llama with one step of each."""
-    from mini_ism import load_split
-
-    tokenizer, model = load_tokenizer(), our_model(preset).train()
-    peer = llama(model.config).train()
-    dialogues = [encode_dialogue(d.messages, tokenizer) for d in load_split("train")[:16]]
-    batch = pack(sorted(dialogues, key=len, reverse=True), tokenizer, max(map(len, dialogues)))
-    mask = get_mask("ism").dense(batch.segments)
-    predicts, targets = batch.loss_mask.roll(-1, dims=1), batch.tokens[batch.loss_mask]
-    optimizers = {
-        name: torch.optim.AdamW(each.parameters(), 1e-4, fused=True) for name, each in (("ours", model), ("peer", peer))
-    }
-
-    def step(name: str, loss: Callable[[], Tensor]) -> None:
-        optimizers[name].zero_grad()
-        loss().backward()
-        optimizers[name].step()
-
-    def ours() -> None:
-        step("ours", lambda: F.cross_entropy(model(batch.tokens, mask, logits_at=predicts), targets))
-
-    def theirs() -> None:
-        positions = batch.segments.position
-
-        def loss() -> Tensor:
-            hidden = peer.model(batch.tokens, attention_mask=mask[:, None], position_ids=positions).last_hidden_state
-            return F.cross_entropy(peer.lm_head(hidden[predicts]), targets)
-
-        step("peer", loss)
-
-    return len(dialogues), f"{batch.tokens.shape[0]} rows of {batch.tokens.shape[1]}", (model, ours), (peer, theirs)
-
-
 def training(preset: str, rounds: int) -> list[list[str]]:
     """Dialogues trained per second, ours and a Llama's, on the same packed rows and 4D mask."""
-    count, layout, (_, ours), (_, theirs) = training_steps(preset)
+    layout, (_, ours), (_, theirs) = training_steps(preset, dialogues=DIALOGUES)
     seconds = medians({"ours": ours, "peer": theirs}, rounds)
     return [
         [
             preset,
             layout,
-            *(spread([count / s for s in seconds[name]], "{:,.1f}".format) for name in ("ours", "peer")),
+            *(spread([DIALOGUES / s for s in seconds[name]], "{:,.1f}".format) for name in ("ours", "peer")),
             ratio(seconds["peer"], seconds["ours"]),
         ]
     ]
@@ -374,7 +223,7 @@ def memory(preset: str, positions: int = 1500) -> list[list[str]]:
         peer(prompt, past_key_values=hf_cache)
     theirs = sum(layer.keys.nbytes + layer.values.nbytes for layer in hf_cache.layers)
     capacity = model.config.context
-    kept = [mebibytes(kept_for_backward(*each)) for each in training_steps(preset)[2:]]
+    kept = [mebibytes(kept_for_backward(*each)) for each in training_steps(preset, dialogues=DIALOGUES)[1:]]
     return [
         [preset, f"keys and values of {positions:,} positions", mebibytes(cache.nbytes), mebibytes(theirs)],
         [preset, f"allocated for {capacity:,} positions", mebibytes(model.kv_bytes(capacity)), "as it grows"],
@@ -433,7 +282,7 @@ def main() -> None:
             [*(["tiny", *row] for row in totals), *(["small", *row] for row in totals_small)],
             words=frozenset({0, 1}),
         ).markdown(),
-        "## Training, dialogues per second (16 dialogues, packed, ISM as a 4D mask)\n",
+        f"## Training, dialogues per second ({DIALOGUES} dialogues, packed, ISM as a 4D mask)\n",
         Table(
             ["preset", "laid out as", "ours", "Hugging Face's Llama", "ours / theirs"],
             [row for preset in options.presets for row in training(preset, max(3, rounds // 2))],

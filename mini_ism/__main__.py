@@ -38,6 +38,7 @@ from mini_ism.model import GPT
 from mini_ism.own_options import add_reading, add_source, add_tokenizer_command, check_reading, read_own, read_source
 from mini_ism.progress import train_with_progress
 from mini_ism.sampling import Sampler
+from mini_ism.storage import BITS
 from mini_ism.strict_json import to_json
 from mini_ism.terminal import visible
 from mini_ism.tokenizer import load_tokenizer
@@ -125,8 +126,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="Where the run is kept (default: runs/MASK-seedN, or runs/DATA-MASK-seedN).",
     )
-    train.add_argument("--half", action="store_true", help="Store the final weights as float16.")
+    train.add_argument("--bits", type=int, choices=BITS, default=32, help="Store each final weight in so many bits.")
     train.add_argument("--compile", action="store_true", help=COMPILE)
+    train.add_argument(
+        "--workers", type=_count, default=0, metavar="N", help="Lay out the next steps' batches in N processes."
+    )
     train.add_argument("--shard", action="store_true", help="With torchrun: divide the model among the processes.")
 
     evaluation = commands.add_parser(
@@ -206,7 +210,8 @@ def _train(options: argparse.Namespace) -> None:
     config = TrainingConfig(**{name: value for name, value in given.items() if value is not None})
     folder = options.out or Path("runs") / _name(config, options.data)
     with join(options.device, shard=options.shard) as (team, device):
-        run = Run(config, folder, device, half=options.half, compiled=options.compile, team=team, source=source)
+        how = {"bits": options.bits, "compiled": options.compile, "workers": options.workers}
+        run = Run(config, folder, device, team=team, source=source, **how)
         if team.leads:
             _train_and_tell(run, folder)
         else:

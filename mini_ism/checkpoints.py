@@ -21,6 +21,7 @@ from mini_ism.files import fingerprint, not_finite, write_atomically
 from mini_ism.metrics import Measurement, read_metrics
 from mini_ism.model import GPT
 from mini_ism.paths import data_dir
+from mini_ism.storage import restored, stored, stored_shapes
 from mini_ism.strict_json import read_object, to_json
 from mini_ism.tokenizer import build_tokenizer, load_tokenizer, tokenizer_hash, tokenizer_ranks
 
@@ -40,7 +41,7 @@ class Checkpoint:
     Args:
         config: the model's shape.
         training: how it was trained: the run's configuration, and what it came to.
-        weights: by name, as they are stored (float32 or float16).
+        weights: by name, in float32 or, stored so, in float16.
         tokenizer: the one it was trained with.
     """
 
@@ -61,7 +62,7 @@ def save_model(
     tokenizer: tiktoken.Encoding | None = None,
     *,
     training: Mapping[str, object] | None = None,
-    half: bool = False,
+    bits: int = 32,
     team: Team = ALONE,
 ) -> None:
     """Write a model to a folder.
@@ -71,24 +72,21 @@ def save_model(
         folder: made if it is missing.
         tokenizer: the one it was trained with, by default the package's; another one is kept in the same file.
         training: facts about how it was trained, kept as JSON beside the weights.
-        half: store the weights as float16, at half the size.
+        bits: of a stored weight, 32, 16 or 8; see :mod:`mini_ism.storage`.
         team: the processes that hold it together; all must call this, and the first one writes.
 
     Raises:
-        ValueError: a weight is not finite, or too large for float16, or the tokenizer is none of this package's kind;
-            nothing is written.
+        ValueError: a weight is not finite, or too large for float16, or there is no such storage, or the tokenizer is
+            none of this package's kind; nothing is written.
         OSError: it could not be written; see :func:`~mini_ism.files.write_atomically`.
     """
-    dtype = torch.float16 if half else torch.float32
-    whole = team.whole(model.state_dict())
-    weights = {name: value.to(dtype) for name, value in whole.items()}
-    if name := team.gather(not_finite(whole))[0]:
-        raise ValueError(f"{name} holds a value that is not finite; a model like that is not saved")
-    if name := team.gather(not_finite(weights))[0]:
-        raise ValueError(
-            f"{name} holds a value beyond {torch.finfo(dtype).max:,.0f}, the largest of float16; save it as float32, "
-            "without half (--half)"
-        )
+    weights, wrong = {}, ""
+    try:
+        weights = stored(team.whole(model.state_dict()), bits)
+    except ValueError as error:
+        wrong = str(error)
+    if wrong := team.gather(wrong)[0]:  # all processes end here, not the first alone
+        raise ValueError(wrong)
     if not team.leads:
         return
     about = {
@@ -186,18 +184,17 @@ def read_checkpoint(name: str | Path) -> Checkpoint:
                 )
             shape: Any = read_object(about["model"])
             config = GPTConfig(**shape)
-            kinds = {content.get_slice(key).get_dtype() for key in content.keys()}  # noqa: SIM118
-            if len(kinds) != 1 or not kinds <= {"F32", "F16"}:
-                raise ValueError(f"its weights are {' and '.join(sorted(kinds))}, not float32 or float16 throughout")
-            shapes = {key: tuple(content.get_slice(key).get_shape()) for key in content.keys()}  # noqa: SIM118
+            slices = {key: content.get_slice(key) for key in content.keys()}  # noqa: SIM118
+            shapes = stored_shapes({key: (s.get_dtype(), tuple(s.get_shape())) for key, s in slices.items()})
             if mismatches := _mismatches(config, shapes):
                 raise ValueError(f"its weights do not fit its shape: {', '.join(mismatches[:4])}")
-            weights = {key: content.get_tensor(key) for key in shapes}
+            found = {key: content.get_tensor(key) for key in slices}
         training = read_object(about["training"])
         own = about.get("tokenizer")  # kept where it is not the package's
         given = [about[key] for key in ("format", "model", "tokenizer_sha256", "training")]
-        if fingerprint(weights, *given, *([own] if own else [])) != about["sha256"]:
+        if fingerprint(found, *given, *([own] if own else [])) != about["sha256"]:
             raise ValueError("its content has another sha256 than was saved")
+        weights = restored(found)
         if bad := not_finite(weights):
             raise ValueError(f"{bad} holds a value that is not finite")
     except CheckpointError:

@@ -77,6 +77,7 @@ def block_attention(q: Tensor, k: Tensor, v: Tensor, mask: BlockMask) -> Tensor:
 
     Compiled on a GPU. On the CPU it has no gradient, so train with a dense mask there.
     """
+    q, k = q.to(v.dtype), k.to(v.dtype)  # under autocast, rotation has made them float32 again
     y: Tensor = _flex_attention(compiled=q.is_cuda)(q, k, v, block_mask=mask)
     return y
 

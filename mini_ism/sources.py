@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import Field, dataclass, field, fields, replace
 from itertools import islice
 from typing import Any, ClassVar, Protocol
 
 import tiktoken
 
+from mini_ism.batching import make_batch
 from mini_ism.config import GPTConfig
 from mini_ism.corpus import Dialogue, generate, load_split, own_dialogues
 from mini_ism.corpus.own import draw_own, fit
 from mini_ism.corpus.splits import SEED, to_jsonl
-from mini_ism.dialogue import is_target
+from mini_ism.dialogue import EncodedDialogue, is_target
 from mini_ism.files import fingerprint, sha256
 from mini_ism.model import GPT
 from mini_ism.tokenizer import load_tokenizer, tokenizer_hash
@@ -127,6 +128,26 @@ class Source:
         if not self.dialogues:
             return config.draw(step)
         return draw_own(self.dialogues, config.seed, step * config.dialogues, config.dialogues)
+
+    def batches(
+        self,
+        config: _Recipe,
+        share: Callable[[list[Dialogue]], Sequence[Dialogue]],
+        parts: int,
+        expand: bool,
+        step: int,
+    ) -> list[EncodedDialogue]:
+        """One process's dialogues of a step, laid out in rows: a batch ``[B, T]`` for each part of its work.
+
+        Args:
+            config: the run's :class:`~mini_ism.training.TrainingConfig`.
+            share: takes the process's dialogues out of the step's.
+            parts: that are computed one after the other.
+            expand: see :func:`~mini_ism.batching.make_batch`.
+            step: which.
+        """
+        mine = share(self.draw(config, step))
+        return [make_batch(mine[part::parts], self.tokenizer, expand=expand) for part in range(parts)]
 
     def scored(self, config: _Recipe) -> list[Dialogue]:
         """What the run is scored on, at most ``validation_size`` dialogues of each kind, the same for every seed.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -21,9 +21,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mini_ism.batching import make_batch, turns_independent
+from mini_ism.ahead import prepared_ahead
+from mini_ism.batching import turns_independent
 from mini_ism.checkpoints import save_model
-from mini_ism.checks import ABOVE_0, COUNT, FROM_0, SHARE, check_fields, option
+from mini_ism.checks import ABOVE_0, COUNT, FROM_0, SHARE, check_fields, option, whole_number
 from mini_ism.corpus import LATEST, Dialogue, generate
 from mini_ism.devices import get_device
 from mini_ism.dialogue import EncodedDialogue
@@ -49,10 +50,10 @@ EASY_DRAWS = 3
 class TrainingConfig:
     """All that decides a run: the same configuration on the same machine gives the same weights.
 
-    Of the control skills the queue is learned last, and recall fails last where something was swapped before, hence
-    the default weights. To say again a name that it never saw, a model must copy piece by piece, hence as many made-up
-    words as known ones, twice the frozen splits' share. The easy steps teach first, where it is cheap, what everything
-    else stands on; without them the plateau before recall is several times longer.
+    Of the control skills queue is learned last and recall fails last, hence the default weights. To say again a name
+    that it never saw, a model must copy piece by piece, hence as many made-up words as known ones, twice the frozen
+    splits' share. The easy steps teach what all else stands on, cheaply; without them the plateau before recall is
+    several times longer.
 
     Raises:
         TypeError: a value is of another type than its default; a whole number, or NumPy's, may stand for a float.
@@ -163,13 +164,9 @@ def loss_on_answers(model: nn.Module, batch: EncodedDialogue, mask: Tensor, targ
 
 def make_optimizer(model: GPT, config: TrainingConfig) -> torch.optim.Optimizer:
     """AdamW, with weight decay on matrices only; fused, which takes a fifth of the time on a CPU, too."""
-    matrices = [p for p in model.parameters() if p.ndim >= 2]
-    others = [p for p in model.parameters() if p.ndim < 2]
-    groups = [
-        {"params": matrices, "weight_decay": config.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.98), fused=True)
+    matrices = {"params": [p for p in model.parameters() if p.ndim >= 2], "weight_decay": config.weight_decay}
+    others = {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0}
+    return torch.optim.AdamW([matrices, others], lr=config.lr, betas=(0.9, 0.98), fused=True)
 
 
 def training_step(
@@ -220,10 +217,11 @@ class Run:
         config: what to train.
         folder: where; a run found there goes on where it stopped.
         device: where to compute.
-        half: store the final weights as float16.
+        bits: in which each of the final weights is stored, 32, 16 or 8.
         compiled: let ``torch.compile`` write code for the model's blocks.
         team: the processes that train it together; each step's dialogues are divided among them.
         source: dialogues, a tokenizer or first weights of one's own.
+        workers: processes that lay out the next steps' batches meanwhile; they change no number.
 
     Raises:
         CheckpointError: the folder holds a run with another configuration, or a damaged one.
@@ -238,12 +236,14 @@ class Run:
         folder: str | Path,
         device: str | torch.device = "cpu",
         *,
-        half: bool = False,
+        bits: int = 32,
         compiled: bool = False,
         team: Team = ALONE,
         source: Source | None = None,
+        workers: int = 0,
     ) -> None:
-        self.config, self.folder, self.device, self.half = config, Path(folder), get_device(device), half
+        self.config, self.folder, self.device, self.bits = config, Path(folder), get_device(device), bits
+        self.workers = whole_number("workers", workers, 0)
         self.team, self.parts = team, team.parts(config.dialogues, config.micro_batches)
         self.source = Source() if source is None else source
         self.mask, self.tokenizer = get_mask(config.mask), self.source.tokenizer
@@ -256,6 +256,7 @@ class Run:
         sample = self.source.draw(config, config.steps - 1)
         self.expand = not turns_independent(self.mask, sample, self.tokenizer)
         check_trainable(self.mask, sample, self.tokenizer, expand=self.expand)
+        self.batches = partial(self.source.batches, config, team.share, self.parts, self.expand)
         self.facts = {**asdict(config), **self.source.facts}
         self.files = RunFiles(self.folder, team)
         self.progress, self.metrics = self.files.resume(self.model, self.optimizer, config=self.facts)
@@ -277,9 +278,10 @@ class Run:
             try:
                 if self._score():  # which an interruption has left out
                     report(self.metrics[-1])
+                ahead = prepared_ahead(self.batches, range(p.step, c.steps), self.workers)
                 while p.step < c.steps:
                     with uninterrupted():
-                        self.metrics.append(self._step(c.rate(p.step)))
+                        self.metrics.append(self._step(ahead, c.rate(p.step)))
                     self._score()
                     report(self.metrics[-1])
                     if p.step % c.save == 0 and p.step < c.steps:
@@ -289,7 +291,7 @@ class Run:
                 self.save()
                 raise
             self.save()
-            save_model(self.model, self.folder, self.tokenizer, training=self.about, half=self.half, team=self.team)
+            save_model(self.model, self.folder, self.tokenizer, training=self.about, bits=self.bits, team=self.team)
         return self.model.eval()
 
     def _score(self) -> bool:
@@ -303,12 +305,10 @@ class Run:
         self.metrics[-1] = {**self.metrics[-1], "exact": exact}  # a new line: another thread may be reading the old
         return True
 
-    def _step(self, lr: float) -> Measurement:
-        """Draw dialogues, take one step on them with the whole team, and count it."""
+    def _step(self, ahead: Iterator[list[EncodedDialogue]], lr: float) -> Measurement:
+        """Take one step on the next batches with the whole team, and count it."""
         c, p, team, clock = self.config, self.progress, self.team, time.perf_counter()
-        mine = team.share(self.source.draw(c, p.step))
-        parts = [mine[n :: self.parts] for n in range(self.parts)]
-        batches = [make_batch(part, self.tokenizer, expand=self.expand).to(self.device) for part in parts]
+        batches = [batch.to(self.device) for batch in next(ahead)]
         targets, tokens = team.sum(sum(int(b.loss_mask.sum()) for b in batches), sum(b.token_count for b in batches))
 
         def loss(batch: EncodedDialogue) -> Tensor:

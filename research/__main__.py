@@ -1,4 +1,4 @@
-"""The command line of the sweeps: ``python -m research list | run | report | check``."""
+"""The command line of the sweeps: ``python -m research list | run | report | check | mutate``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mini_ism.command_line import run_command
 from mini_ism.results import read_rows, results_dir
+from research.mutation import survivors
 from research.registry import get_sweep, sweeps
 from research.report import PICTURES, check, write_report
 from research.sweep import RunError, run_sweep
@@ -26,7 +27,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m research", description="Sweeps: list them, run them, report what they found."
     )
-    commands = parser.add_subparsers(required=True, metavar="list | run | report | check")
+    commands = parser.add_subparsers(required=True, metavar="list | run | report | check | mutate")
     listed = commands.add_parser("list", help="all sweeps, and how many of their runs are there")
     listed.set_defaults(run=_list)
     ran = commands.add_parser("run", help="run what has not been run yet; Ctrl-C, then the same command, goes on")
@@ -38,19 +39,29 @@ def _parser() -> argparse.ArgumentParser:
     reported = commands.add_parser("report", help="write the tables and pictures of the committed rows")
     reported.set_defaults(run=_report)
     reported.add_argument("--rows", type=Path, metavar="FOLDER", help="default: the committed rows")
-    place = f"of the page (default: RESULTS.md); its pictures go to {PICTURES} beside it, and older ones are removed"
-    reported.add_argument("--out", type=Path, metavar="FILE", default=Path("RESULTS.md"), help=place)
+    place = f"of README.md and RESULTS.md (default: here); pictures go to {PICTURES} in it, and older ones are removed"
+    reported.add_argument("--out", type=Path, metavar="FOLDER", default=Path(), help=place)
     checked = commands.add_parser("check", help="whether the cut-down sweeps find the signs of the committed rows")
     checked.set_defaults(run=_check)
     checked.add_argument("--cut", type=Path, metavar="FOLDER", default=CUT, help=f"default: {CUT}")
+    mutated = commands.add_parser("mutate", help="move every number of the pages, and count what nothing notices")
+    mutated.set_defaults(run=_mutate)
     return parser
+
+
+def _mutate(options: argparse.Namespace) -> None:
+    count, escaped = survivors(Path())
+    print(f"{count} numbers moved, {count - len(escaped)} noticed")
+    if escaped:
+        raise ValueError(f"nothing notices when these are moved: {'; '.join(escaped)}")
 
 
 def _list(options: argparse.Namespace) -> None:
     width = max(len(sweep.name) for sweep in sweeps())
     for sweep in sweeps():
-        done = len(read_rows(results_dir() / f"{sweep.name}.jsonl"))
-        print(f"{sweep.name:{width}} {done} of {len(sweep.configs)} runs, cut down {len(sweep.cut)}: {sweep.title}")
+        rows = read_rows(results_dir() / f"{sweep.name}.jsonl")
+        wanted = len(sweep.wanted(rows))
+        print(f"{sweep.name:{width}} {len(rows)} of {wanted} runs, cut down {len(sweep.cut)}: {sweep.title}")
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -1,34 +1,30 @@
-"""The page of results, made from rows, the same every time; and whether the cut-down sweeps agree with it."""
+"""The pages that tell what was found, made from rows, the same every time; and whether cut-down sweeps agree."""
 
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Callable
+from functools import partial
+from html import escape
 from pathlib import Path
 
 from mini_ism.files import write_atomically
 from mini_ism.results import Claim, Interval, Row, read_rows, results_dir
 from mini_ism.views import Figure, png_bytes
+from research.headlines import HEADLINES
 from research.markdown import markdown_picture
 from research.registry import sweeps
+from research.statements import Evidence, fill
 from research.sweep import Sweep
+from research.verdicts import verdicts
 
 PICTURES = "docs/results"
-"""The folder of the pictures, relative to the page; all PNG files in it belong to the page."""
+"""The folder of the pictures, relative to the pages; all PNG files in it belong to them."""
+VERDICTS = "docs/results/verdicts.csv"
+TEMPLATES = Path(__file__).parent / "templates"
 
 DPI = 100  # letters of a picture are about as large as the page's
-
-HEAD = """\
-# Results
-
-Made from the rows in `data/results/` by `python -m research report`, which also draws the pictures; a test
-holds this page to the rows. Each section names the command that makes its rows (it skips what is there: `--out FOLDER`
-makes them afresh). `python -m research run all --cut`, then `python -m research check`, makes a
-small version of them in minutes, the longest trainings apart, and says whether it points the same way.
-
-Intervals are 95%, by Student's t over seeds unless a table says otherwise. A difference is *more* or *less* where its
-interval leaves out 0, else a *tie*: not shown to differ, which is not shown to be equal. Where nothing differs, one
-comparison in twenty is *more* or *less* all the same.
-"""
 
 
 def pictures(sweep: Sweep, rows: list[Row]) -> dict[str, Figure]:
@@ -38,64 +34,85 @@ def pictures(sweep: Sweep, rows: list[Row]) -> dict[str, Figure]:
 
 
 def section(sweep: Sweep, rows: list[Row], drawn: dict[str, Figure]) -> str:
-    """The part of the page about a sweep, with its pictures; empty if nothing has been run."""
+    """The part of the page about a sweep, with its pictures, folded; empty if nothing has been run."""
     if not rows or sweep.tables is None:
         return ""
     minutes = math.fsum(row.seconds for row in rows) / 60
     known = {name: value for row in rows for name, value in row.versions.items()}
     software = ", ".join(f"{name} {value}" for name, value in known.items() if name in ("python", "torch"))
-    missing = len(sweep.configs) - len(rows)
-    unfinished = f" {missing} of {len(sweep.configs)} runs are still to be made." if missing > 0 else ""
-    shown = "".join(f"{markdown_picture(file, figure.alt)}\n" for file, figure in drawn.items())
+    wanted = len(sweep.wanted(rows))
+    missing = wanted - len(rows)
+    unfinished = f" {missing} of {wanted} runs are still to be made." if missing > 0 else ""
+    shown = "".join(f"{markdown_picture(file, first_sentence(figure.alt))}\n" for file, figure in drawn.items())
     return (
-        f"## {sweep.title or sweep.name}\n\n"
+        f"<details><summary>{escape(sweep.title or sweep.name)}</summary>\n\n"
         f"`python -m research run {sweep.name}` ({len(rows)} runs, {minutes:.0f} minutes in all, {software})."
-        f"{unfinished}\n\n{shown}{sweep.tables(rows).strip()}\n"
+        f"{unfinished}\n\n{shown}{sweep.tables(rows).strip()}\n\n</details>\n"
     )
 
 
-def page(folder: Path) -> tuple[str, dict[str, Figure]]:
-    """The page for the rows in a folder, and the pictures that it shows, by their files."""
+def first_sentence(text: str) -> str:
+    """A picture's text alternative up to its first full stop: the numbers after it stand in the tables below."""
+    return re.split(r"(?<=[^\W\d])\.\s", text, maxsplit=1)[0].rstrip(".") + "."
+
+
+def write_report(root: Path, folder: Path | None = None, templates: Path | None = None) -> list[Path]:
+    """Write the pages, their pictures and the list of verdicts, and remove pictures that no page shows.
+
+    Args:
+        root: of the pages: ``README.md``, ``RESULTS.md``, and ``docs/results/``.
+        folder: of the rows, by default the committed ones.
+        templates: the folder of the pages' templates, by default the committed ones.
+
+    Returns:
+        The files written.
+
+    Raises:
+        ValueError: there are no rows, or a template asks for a number that nobody computes.
+    """
+    files = {root / name: content for name, content in report(folder or results_dir(), templates).items()}
+    for file, content in files.items():
+        write_atomically(file, content)
+    for picture in (root / PICTURES).glob("*.png"):
+        if picture not in files:
+            picture.unlink()
+    return list(files)
+
+
+def report(folder: Path, templates: Path | None = None) -> dict[str, bytes]:
+    """All files of the report for the rows in a folder, by their names: pages, pictures and verdicts."""
     sections: list[str] = []
     shown: dict[str, Figure] = {}
+    found: dict[str, list[Claim]] = {}
     for sweep in sweeps():
         rows = read_rows(folder / f"{sweep.name}.jsonl")
         drawn = pictures(sweep, rows)
         sections.append(section(sweep, rows, drawn))
         shown |= drawn
-    return "\n".join([HEAD, *filter(None, sections)]), shown
+        if rows and sweep.claims is not None:
+            found[sweep.name] = sweep.claims(rows)
+    if not any(sections):
+        raise ValueError(f"there are no rows in {folder}, so there is nothing to report; name another folder by --rows")
+    evidence = Evidence(folder)
+    blocks: dict[str, Callable[[], str]] = {"sweeps": lambda: "\n".join(filter(None, sections)).strip()}
+    for name, draw in HEADLINES.items():
+        blocks[f"picture {name}"] = partial(_headline, shown, name, draw, evidence)
+    pages = {
+        path.name: fill(path.read_text(encoding="utf-8"), evidence, blocks)
+        for path in sorted((templates or TEMPLATES).glob("*.md"))
+    }
+    return {
+        **{page: text.encode() for page, text in pages.items()},
+        VERDICTS: verdicts(found).encode(),
+        **{file: png_bytes(figure, DPI) for file, figure in shown.items()},
+    }
 
 
-def report(folder: Path) -> str:
-    """The text of the page for the rows in a folder."""
-    return page(folder)[0]
-
-
-def write_report(path: Path, folder: Path | None = None) -> list[Path]:
-    """Write the page and its pictures, and remove pictures that it no longer shows.
-
-    Args:
-        path: of the page; the folder of the pictures is beside it.
-        folder: of the rows, by default the committed ones.
-
-    Returns:
-        The files written, the page first.
-
-    Raises:
-        ValueError: there are no rows; nothing is written.
-    """
-    text, shown = page(folder or results_dir())
-    if text == HEAD:
-        raise ValueError(
-            f"there are no rows in {folder}; name a folder that `python -m research run --out` has written"
-        )
-    files = {path: text.encode()} | {path.parent / file: png_bytes(figure, DPI) for file, figure in shown.items()}
-    for file, content in files.items():
-        write_atomically(file, content)
-    for picture in (path.parent / PICTURES).glob("*.png"):
-        if picture not in files:
-            picture.unlink()
-    return list(files)
+def _headline(shown: dict[str, Figure], name: str, draw: Callable[[Evidence], Figure], evidence: Evidence) -> str:
+    """Draw one of the three pictures that stand above the fold, and return its place on the page."""
+    file = f"{PICTURES}/{name}.png"
+    shown[file] = draw(evidence)
+    return markdown_picture(file, shown[file].alt).strip()
 
 
 def check(cut: Path, full: Path | None = None) -> list[tuple[str, bool | None]]:

@@ -81,6 +81,8 @@ class Sweep:
         place: in the report, the smallest first.
         figures: from rows to the pictures of the report, by names that become part of their files' names.
         alone: whether seconds are measured, so that one call runs after the other, however many processes are allowed.
+        further: from the rows of ``configs`` to configs that follow from them, as more seeds at the best learning rate;
+            the same command runs these next.
     """
 
     name: str
@@ -94,16 +96,23 @@ class Sweep:
     place: int = 50
     figures: Callable[[list[Row]], dict[str, Figure]] | None = None
     alone: bool = False
+    further: Callable[[list[Row]], Sequence[Config]] | None = None
 
     def __post_init__(self) -> None:
         for configs in (self.configs, self.cut):
             if len({key(config) for config in configs}) < len(configs):
                 raise ValueError(f"sweep {self.name!r} has the same config twice")
 
-    @property
-    def known(self) -> dict[str, int]:
+    def wanted(self, rows: Iterable[Row]) -> list[Config]:
+        """The configs of the full sweep, with those that follow from rows."""
+        if self.further is None:
+            return list(self.configs)
+        first = set(map(key, self.configs))
+        return [*self.configs, *self.further([row for row in rows if key(row.config) in first])]
+
+    def known(self, rows: Iterable[Row]) -> dict[str, int]:
         """The position of each config, full sweep first, by :func:`key`."""
-        return {name: place for place, name in enumerate(dict.fromkeys(map(key, [*self.configs, *self.cut])))}
+        return {name: place for place, name in enumerate(dict.fromkeys(map(key, [*self.wanted(rows), *self.cut])))}
 
     def calls(self, configs: Iterable[Config]) -> list[list[Config]]:
         """The configs, grouped by the call that runs them."""
@@ -117,8 +126,10 @@ class Sweep:
 def _finished(sweep: Sweep, path: Path) -> dict[str, Row]:
     """The rows that are there already, by :func:`key`."""
     rows: dict[str, Row] = {}
-    for number, row in enumerate(read_rows(path), start=1):
-        if key(row.config) not in sweep.known:
+    found = read_rows(path)
+    known = sweep.known(found)
+    for number, row in enumerate(found, start=1):
+        if key(row.config) not in known:
             raise ValueError(
                 f"{path}, line {number} has a config that sweep {sweep.name!r} has no longer: {row.config}; "
                 "delete such lines, or choose another folder with --out"
@@ -149,10 +160,12 @@ def run_sweep(sweep: Sweep, folder: Path, *, jobs: int = 2, cut: bool = False) -
     """
     jobs = whole_number("jobs", jobs, 1, 1024)
     with locked(folder, f".{sweep.name}.lock"):
-        return _run(sweep, folder / f"{sweep.name}.jsonl", jobs, list(sweep.cut if cut else sweep.configs))
+        path = folder / f"{sweep.name}.jsonl"
+        rows = _run(sweep, path, jobs, sweep.cut if cut else sweep.configs)
+        return rows if cut or sweep.further is None else _run(sweep, path, jobs, sweep.wanted(rows))
 
 
-def _run(sweep: Sweep, path: Path, jobs: int, wanted: list[Config]) -> list[Row]:
+def _run(sweep: Sweep, path: Path, jobs: int, wanted: Sequence[Config]) -> list[Row]:
     remove_leftovers(path.parent, path.name)
     rows = _finished(sweep, path)
     whole = b"".join(whole_lines(path))
@@ -179,7 +192,8 @@ def _run(sweep: Sweep, path: Path, jobs: int, wanted: list[Config]) -> list[Row]
     if failed:
         summary = f"{len(failed)} of {len(calls)} calls of sweep {sweep.name!r} failed, all others are kept"
         raise RunError(f"{summary}. The first: {failed[0]}")
-    ordered = sorted(rows.values(), key=lambda row: sweep.known[key(row.config)])
+    known = sweep.known(rows.values())
+    ordered = sorted(rows.values(), key=lambda row: known[key(row.config)])
     data = "".join(row_line(row) for row in ordered).encode()
     if not path.exists() or path.read_bytes() != data:
         write_atomically(path, data)

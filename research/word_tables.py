@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from operator import itemgetter
 
-from mini_ism.results import Interval, Row, mean_interval
+from mini_ism.results import Claim, Interval, Row, mean_interval
+from mini_ism.results.price import price_claims
 from mini_ism.results.words import (
     COMPARED,
     SETTING,
@@ -22,6 +24,7 @@ from mini_ism.results.words import (
 from mini_ism.views import Figure, interval_figure, seeds_figure
 from research.curves import CURVE_HEADER, CURVE_LEGEND, curve_cells, total_tokens
 from research.markdown import claims_table, markdown_table, rates_table, setting_cells
+from research.price import price_table
 
 MAPS = {
     "chains": (
@@ -38,6 +41,12 @@ MAPS = {
 """For each kind of task, what is reported about attention, and its names in the rows."""
 
 
+PRICE = (
+    "*The price of looking ahead*: what each way of reading answers, and what it takes to come to the first word of "
+    "the answer, in multiples of causal's, counted from the rule.\n"
+)
+
+
 def tables(rows: list[Row]) -> str:
     """The section: exact match and steps to 90% by task, depth and mask, and the differences between masks."""
     about = (
@@ -51,6 +60,8 @@ def tables(rows: list[Row]) -> str:
     chosen = best(rows)
     return "\n".join(
         [
+            PRICE,
+            price_table(chosen),
             about + _scores(chosen),
             _labels(chosen),
             _maps(chosen),
@@ -62,9 +73,14 @@ def tables(rows: list[Row]) -> str:
                 what="The target on validation",
                 show="{:.1%}".format,
             ),
-            claims_table(claims(rows), Interval.percent),
+            claims_table(all_claims(rows), Interval.percent),
         ]
     )
+
+
+def all_claims(rows: Sequence[Row]) -> list[Claim]:
+    """Differences between masks, and between ISM and what else buys the same answers."""
+    return [*claims(rows), *price_claims(best(rows))]
 
 
 def _scores(chosen: dict[Group, list[Row]]) -> str:

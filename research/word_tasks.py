@@ -5,6 +5,8 @@ Like chains, a code book comes in three stages: a look-up must be learned before
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from functools import partial
 from random import Random
 
@@ -50,9 +52,50 @@ def codebook(rng: Random, stage: int, *, before: bool = False, later: bool = Fal
     return query_dialogue(queries if later else [" ".join(queries)], questions)
 
 
+def reworded(task: Task, reword: Callable[[list[str], list[str]], list[str]]) -> Task:
+    """A task whose queries are put together in another way; answers and labels stay.
+
+    Args:
+        task: whose queries begin with "so", hold facts that end with ".", and end with a question or without one.
+        reword: takes a query's facts and its questions, and returns its sentences in their order.
+    """
+
+    def draw(rng: Random, stage: int) -> Dialogue:
+        dialogue = task(rng, stage)
+        messages = []
+        for message in dialogue.messages:
+            content = message["content"]
+            if message["role"] == "user":
+                sentences = re.findall(r"[^.?]+[.?]", content.removeprefix("so "))
+                facts = [sentence.strip() for sentence in sentences if sentence.endswith(".")]
+                questions = [sentence.strip() for sentence in sentences if sentence.endswith("?")]
+                opening = ["so"] if content.startswith("so ") else []
+                content = " ".join([*opening, *reword(facts, questions)])
+            messages.append({**message, "content": content})
+        return Dialogue(messages, dialogue.skills)
+
+    return draw
+
+
+def told_twice(task: Task) -> Task:
+    """The facts of each query, all of them, twice: what a causal reader can be given instead of another mask.
+
+    It is prompt repetition (Leviathan et al., 2025), applied to the facts.
+    """
+    return reworded(task, lambda facts, questions: [*facts, *facts, *questions])
+
+
+def asked_first(task: Task) -> Task:
+    """The question before the facts, so that a causal reader knows what is asked for when it reads them."""
+    return reworded(task, lambda facts, questions: [*questions, *facts])
+
+
 TASKS: dict[str, Task] = {
     "chains, any": chains,
+    "chains, told twice": told_twice(chains),
+    "chains, asked first": asked_first(chains),
     "chains, outer later": partial(chains, later=True),
+    "chains, outer later, told twice": told_twice(partial(chains, later=True)),
     "chains, asked back": partial(chains, back=True),
     "codebook before": partial(codebook, before=True),
     "codebook after": codebook,

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch.distributed.tensor import DTensor
 
-from mini_ism import training
+from mini_ism import sources
 from mini_ism.__main__ import main
 from mini_ism.batching import make_batch
 from mini_ism.corpus import Dialogue
@@ -52,7 +52,7 @@ def train_all(folder: Path) -> None:
 
     with join("cpu") as (team, device):
         sys.addaudithook(note)
-        setattr(training, "make_batch", noted)  # noqa: B010  (mypy: not a name that the module exports)
+        setattr(sources, "make_batch", noted)  # noqa: B010  (mypy: not a name that the module exports)
         for name, (_, shard) in CASES.items():
             run = Run(case(name), folder / name, device, team=Team(team.rank, team.size, shard))
             run.train()

@@ -110,16 +110,20 @@ def test_a_tokenizer_of_its_own_is_sealed_with_the_model(foreign: Path) -> None:
         load_model(foreign)
 
 
-def test_at_half_the_size(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("bits", "share", "error"), [(16, 0.6, 0.02), (8, 0.4, 0.2)])
+def test_in_fewer_bits(tmp_path: Path, bits: int, share: float, error: float) -> None:
     model = random_model(vocab_size=TOKENIZER.n_vocab)
     save_model(model, tmp_path / "full")
-    save_model(model, tmp_path / "half", half=True)
-    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("full", "half")]
-    assert sizes[1] < 0.6 * sizes[0]
-    loaded, _ = load_model(tmp_path / "half")
+    save_model(model, tmp_path / "small", bits=bits)
+    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("full", "small")]
+    assert sizes[1] < share * sizes[0]
+    loaded, _ = load_model(tmp_path / "small")
     assert {p.dtype for p in loaded.parameters()} == {torch.float32}
     tokens = random_tokens(9)
-    torch.testing.assert_close(loaded(tokens), model(tokens), atol=0.02, rtol=0)
+    torch.testing.assert_close(loaded(tokens), model(tokens), atol=error, rtol=0)
+    save_model(loaded, tmp_path / "again", bits=bits)  # rounding once more changes nothing
+    for name, weight in load_model(tmp_path / "again")[0].state_dict().items():
+        assert torch.equal(weight, loaded.state_dict()[name]), name
 
 
 def test_weights_that_are_not_finite_are_not_stored(folder: Path) -> None:
@@ -127,12 +131,12 @@ def test_weights_that_are_not_finite_are_not_stored(folder: Path) -> None:
     model = random_model(vocab_size=TOKENIZER.n_vocab)
     name, weight = next(iter(model.named_parameters()))
     weight.data.flatten()[3] = 70_000.0
-    with pytest.raises(ValueError, match=rf"{name} holds a value beyond 65,504, the largest of float16; save it as"):
-        save_model(model, folder, half=True)
+    with pytest.raises(ValueError, match=rf"{name} holds a value beyond 65,504, the largest of float16; save it"):
+        save_model(model, folder, bits=16)
     weight.data.flatten()[3] = torch.nan
-    for half in (False, True):
+    for bits in (32, 16, 8):
         with pytest.raises(ValueError, match=rf"{name} holds a value that is not finite"):
-            save_model(model, folder, half=half)
+            save_model(model, folder, bits=bits)
     with pytest.raises(ValueError, match=r"no word for a number that is not finite"):
         save_model(random_model(vocab_size=TOKENIZER.n_vocab), folder, training={"loss": torch.inf})
     assert (folder / "model.safetensors").read_bytes() == before
@@ -185,9 +189,9 @@ DAMAGES: list[tuple[Callable[[Path], Any], str]] = [
     (lambda f: edit_shape(f, width=20_000), r"its weights do not fit its shape: blocks\.0"),  # 6 GB, were it built
     (lambda f: edit_shape(f, layers=10**7), r"its weights do not fit its shape: 10000000 layers"),
     (lambda f: edit_shape(f, token_shift=10**7), "its weights do not fit its shape: .*token shift of 10000000"),
-    (lambda f: edit_weights(f, lambda w: w.double()), "its weights are F64, not float32 or float16 throughout"),
-    (lambda f: edit_weights(f, lambda w: w.bfloat16()), "its weights are BF16, not float32 or float16 throughout"),
-    (lambda f: edit_weights(f, lambda w: w if w.ndim > 1 else w.half()), "its weights are F16 and F32, not float32"),
+    (lambda f: edit_weights(f, lambda w: w.double()), "its weights are F64, neither float32 nor float16"),
+    (lambda f: edit_weights(f, lambda w: w.bfloat16()), "its weights are BF16, neither float32 nor float16"),
+    (lambda f: edit_weights(f, lambda w: w if w.ndim > 1 else w.half()), "its weights are F16 and F32, neither"),
     (lambda f: edit_weights(f, lambda w: w.fill_(torch.nan)), "holds a value that is not finite"),
     (lambda f: edit_weights(f, lambda w: w.fill_(-torch.inf)), "holds a value that is not finite"),
     (lambda f: sparse(f / "model.safetensors", 0), "is damaged .*SafetensorError"),

@@ -11,6 +11,7 @@ NOT_OF_ONE_MODULE = {
     "test_claims.py",
     "test_chat_check.py",  # of tools
     "test_course.py",  # of tools
+    "test_cuda.py",
     "test_floors.py",
     "test_guide.py",
     "test_interrupts_in_chat.py",

@@ -31,7 +31,7 @@ def test_train_then_eval_then_chat(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = str(tmp_path / "run")
-    assert main(["train", "--mask", "ism", "--out", out, "--half", *SMALL]) == 0
+    assert main(["train", "--mask", "ism", "--out", out, "--bits", "8", *SMALL]) == 0
     printed = capsys.readouterr()
     assert "2 steps" in printed.out
     assert "all turns of a dialogue in one pass" in printed.err

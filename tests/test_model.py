@@ -14,6 +14,7 @@ from mini_ism import GPT, GPTConfig, Mask, get_mask
 from mini_ism.functional import apply_rotary, rotary_table
 from mini_ism.model import Block
 from mini_ism.reuse import borders
+from mini_ism.speed import autocast
 from tests.strategies import (
     SHAPES,
     Layout,
@@ -383,6 +384,22 @@ def test_a_block_mask_reads_as_the_dense_mask_does() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="FlexAttention has gradients on a GPU only")
 def test_a_block_mask_trains_as_the_dense_mask_does() -> None:
     compare_with_dense("cuda", gradients=True)
+
+
+def test_a_block_mask_gets_one_dtype_under_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rotation computes in float32 there, and FlexAttention of PyTorch 2.6 refuses a mixture."""
+    kinds: list[torch.dtype] = []
+
+    def attend(q: Tensor, k: Tensor, v: Tensor, *, block_mask: object) -> Tensor:
+        kinds.extend(each.dtype for each in (q, k, v))
+        return v
+
+    monkeypatch.setattr("mini_ism.functional._flex_attention", lambda *, compiled: attend)
+    s = segments_of([("user", 4), ("assistant", 3)])
+    for precision in ("bf16", "float32"):
+        with autocast(precision, torch.device("cpu")):
+            random_model(layers=1)(random_tokens(7), get_mask("ism").block_mask(s, block_size=4))
+    assert kinds == [torch.bfloat16] * 3 + [torch.float32] * 3
 
 
 def test_a_block_mask_serves_whole_sequences() -> None:

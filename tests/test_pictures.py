@@ -1,4 +1,4 @@
-"""The README's pictures: there, small, in words as well, and drawn from what the package says."""
+"""The pictures of README and guide: there, small, in words as well, and drawn from what the package says."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -14,12 +14,13 @@ from mini_ism.trace import turn_costs
 from tools import make_pictures
 from tools.make_pictures import DIALOGUE, DRAWN, LANES, ONE_MORE_TURN, PICTURES
 
-README = PICTURES.parent / "README.md"
+PAGES = (PICTURES.parent / "README.md", PICTURES / "guide.md")
 SHOWN = {
-    Path(link): " ".join(alt.split())
-    for alt, link in re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", README.read_text(encoding="utf-8"))
+    page.parent / link: " ".join(alt.split())
+    for page in PAGES
+    for alt, link in re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", page.read_text(encoding="utf-8"))
 }
-"""The text alternative of each picture that the README shows, by its file."""
+"""The text alternative of each picture that these pages show, by its file."""
 MEGABYTE = 2**20
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -41,15 +42,14 @@ def times(animation: ET.Element) -> list[float]:
     return [float(time) for time in animation.attrib["keyTimes"].split(";")]
 
 
-def test_the_readme_shows_what_the_command_draws() -> None:
+def test_the_pages_show_what_the_command_draws() -> None:
     assert {path.name for path in SHOWN} == set(DRAWN)
 
 
-@pytest.mark.parametrize("path", SHOWN, ids=str)
-def test_a_picture_of_the_readme(path: Path) -> None:
-    file = README.parent / path
-    assert file.is_file(), "run `python -m tools.make_pictures`"
-    assert 0 < file.stat().st_size <= MEGABYTE
+@pytest.mark.parametrize("path", SHOWN, ids=lambda path: path.name)
+def test_a_picture_of_a_page(path: Path) -> None:
+    assert path.is_file(), "run `python -m tools.make_pictures`"
+    assert 0 < path.stat().st_size <= MEGABYTE
     assert len(SHOWN[path].split()) >= 12, f"{path} needs words for those who cannot see it"
 
 
@@ -105,7 +105,7 @@ def test_the_film_tells_what_the_plan_says(film: ET.Element, monkeypatch: pytest
     told = ", ".join(f"{name} {total}" for name, total in totals.items())
     assert told in film.attrib["aria-label"]
     assert totals["prefix"] > 2 * totals["ISM"] == 2 * totals["causal"]
-    said = re.findall(r"\d+", SHOWN[Path("docs/cache_player.svg")])
+    said = re.findall(r"\d+", SHOWN[PICTURES / "cache_player.svg"])
     assert said == [str(totals["ISM"]), str(totals["prefix"])]
 
     monkeypatch.setattr(make_pictures, "plan", lambda mask, segments: plan("prefix", segments))

@@ -107,7 +107,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Run:
 @pytest.mark.parametrize(
     ("at", "call"),
     [
-        *(("make_batch", n) for n in (1, 4)),
+        *(("Source.draw", n) for n in (1, 4)),
         *(("loss_on_answers", n) for n in (1, 4)),
         *(("torch.Tensor.backward", n) for n in (1, 4)),
         *(("torch._fused_adamw_", n) for n in (1, 2, 5)),  # in the middle of an optimiser's step
@@ -236,7 +236,7 @@ def test_the_optimiser_is_adamw_with_decay_on_matrices_only() -> None:
 
 
 def test_a_finished_run_loads_as_a_model(tmp_path: Path) -> None:
-    run = Run(TrainingConfig(mask="causal & sliding_window(16)", **TINY), tmp_path, half=True)
+    run = Run(TrainingConfig(mask="causal & sliding_window(16)", **TINY), tmp_path, bits=16)
     run.train()
     model, _ = load_model(tmp_path)
     assert model.config.mask == run.mask.name

@@ -27,6 +27,7 @@ COURSE = (
     "05_attention_maps",
     "06_cache_reuse",
     "07_quality_and_latency",
+    "07b_appendix",
     "08_theory",
     "09_real_models",
 )

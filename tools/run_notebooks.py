@@ -48,7 +48,7 @@ EXTRA, NEEDED = "hf", ("transformers", "peft")
 """The tag of cells that need the extra of that name, and what the extra brings."""
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 KEPT_CELL_METADATA = ("tags", "jupyter")
-TIMEOUT_SECONDS = 600
+TIMEOUT_SECONDS = 2400  # SmolLM2 learns for a quarter of an hour or more in 09
 
 
 def read(path: Path) -> NotebookNode:

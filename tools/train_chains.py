@@ -37,7 +37,7 @@ def main() -> None:
         if progress["curve"] != row.result["curve"]:
             print(f"{name}: not the row's run to the last answer; another machine or version rounds otherwise")
         about = {**row.config, "tokens": progress["tokens"], "seconds": round(time.perf_counter() - clock, 1)}
-        save_model(model, data_dir() / "checkpoints" / name, training=about, half=True)
+        save_model(model, data_dir() / "checkpoints" / name, training=about, bits=16)
         print(f"{name}: {progress['curve'][-1]['target']:.1%} of the validation draws")
 
 

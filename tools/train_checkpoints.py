@@ -46,12 +46,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the runs are kept (default: runs)")
     parser.add_argument("--jobs", type=int, default=2, help="masks trained side by side (default: 2)")
+    parser.add_argument("--device", default="cpu", help="where to train (default: cpu)")
+    parser.add_argument("--workers", type=int, default=0, help="processes for each mask that lay out its batches")
     options = parser.parse_args()
     folder = data_dir() / "checkpoints"
     # Prefix takes longest by far, so it starts first. Spawned: a forked torch may hang.
     with ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn")) as pool:
         started = {
-            mask: pool.submit(train, mask, options.runs / f"{mask}-seed0") for mask in ("prefix", "causal", "ism")
+            mask: pool.submit(train, mask, options.runs / f"{mask}-seed0", options.device, options.workers)
+            for mask in ("prefix", "causal", "ism")
         }
         about = {mask: started[mask].result() for mask in COURSE_MASKS}
     scores: dict[str, dict[str, dict[str, Score]]] = {split: {} for split in TITLES}
@@ -68,13 +71,13 @@ def main() -> None:
     write_atomically(folder / "README.md", text.encode())
 
 
-def train(mask: str, runs: Path) -> dict[str, Any]:
+def train(mask: str, runs: Path, device: str = "cpu", workers: int = 0) -> dict[str, Any]:
     """Train a mask with the recipe, or the rest of it, and write the model; what the card says of it."""
     torch.set_num_threads(1)  # more pay little at this size, and masks can be trained side by side
-    run = Run(TrainingConfig(mask=mask, **RECIPE), runs)
+    run = Run(TrainingConfig(mask=mask, **RECIPE), runs, device, workers=workers)
     trained = train_with_progress(run)
     folder = data_dir() / "checkpoints" / mask
-    save_model(trained, folder, training=run.about, half=True)
+    save_model(trained, folder, training=run.about, bits=16)
     save_metrics(run.metrics, folder)
     return {"model": asdict(trained.config), "training": run.about}
 
@@ -109,10 +112,10 @@ def card(about: dict[str, dict[str, Any]], scores: dict[str, dict[str, dict[str,
         "for study. They speak only the small English of the [corpus](../dialogues/README.md).",
         "",
         f"Made by one command, `{COMMAND}` (`make checkpoints`), from seed {recipe['seed']}: steps of "
-        f"{recipe['dialogues']} dialogues, AdamW at {recipe['lr']:g}, loss on answers only, stored as float16. Prefix "
-        "needs one sample a turn, so that a step costs it three times the tokens; all take the same steps on the same "
-        "dialogues. One seed, one learning rate, not the best of each: **these figures do not compare the masks**; "
-        "for that, see [RESULTS.md](../../RESULTS.md).",
+        f"{recipe['dialogues']} dialogues, AdamW at {recipe['lr']:g}, loss on answers only, stored as float16. "
+        "Prefix needs one sample a turn, so that a step costs it three times the tokens; all take the same steps on "
+        "the same dialogues. One seed, one learning rate, not the best of each: **these figures do not compare the "
+        "masks**; for that, see [RESULTS.md](../../RESULTS.md).",
         "",
         "| mask | steps | dialogues | skills drawn more often | tokens computed | seconds | CPU threads |",
         "|---|---:|---:|---|---:|---:|---:|",

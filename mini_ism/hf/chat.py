@@ -14,8 +14,8 @@ from mini_ism.mask import Mask
 DEFAULT_MASK = "ism(sink=True)"
 """ISM, with token 0 causal: pretrained causal models use it as an attention sink."""
 
-WITH_SINK = {"causal": "causal", "prefix": "prefix & ((kv <= q) | (q > 0))", "ism": DEFAULT_MASK}
-"""The masks of the course, each with token 0 causal."""
+WITH_SINK = {"causal": "causal", "prefix": "prefix & ((kv <= q) | (s.position[q] > 0))", "ism": DEFAULT_MASK}
+"""The masks of the course, each with token 0 of every dialogue causal."""
 
 
 class HFChatSession(ChatSession):

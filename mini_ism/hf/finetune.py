@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from mini_ism.batching import expand_turns, pack_with
+from mini_ism.batching import pack_with
 from mini_ism.checks import whole_number
 from mini_ism.dialogue import EncodedDialogue, Message
 from mini_ism.hf.chat import DEFAULT_MASK
@@ -25,6 +25,7 @@ from mini_ism.hf.template import ChatTemplate, labels
 from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
 from mini_ism.reuse import borders, reusable
+from mini_ism.segments import Segments
 
 RECORD = "mini_ism_mask.json"
 """The file in an adapter's folder that names its rule."""
@@ -77,12 +78,7 @@ class ChatCollator:
     def sequences(self, messages: Sequence[Message]) -> list[EncodedDialogue]:
         """The sequences that hold each answer of a chat as a target once: the chat itself, or one for each turn."""
         whole = self.template.encode(messages)
-        s = whole.segments
-        turns = ((~s.is_query[:-1] & s.is_query[1:]).nonzero()[:, 0] + 1).tolist()  # where an answer has ended
-        if all(reusable(self.mask, s[:end], s) == end for end in turns):
-            found = [whole]
-        else:
-            found = [_last_answer(self.template.encode(turn)) for turn in expand_turns(messages)]
+        found = [whole] if share_forward(self.mask, whole.segments) else by_turn(whole)
         for sequence in found:
             self._check(sequence)
         return found
@@ -99,10 +95,25 @@ class ChatCollator:
             )
 
 
-def _last_answer(encoded: EncodedDialogue) -> EncodedDialogue:
-    """The same sequence with its last answer as the only target."""
-    s = encoded.segments
-    return EncodedDialogue(encoded.tokens, s, encoded.loss_mask & (s.id == s.id[-1]))
+def share_forward(mask: Mask, segments: Segments) -> bool:
+    """Whether all answers of a dialogue ``[T]`` can be learned, or scored, in one forward.
+
+    They can if no turn changes what an earlier one saw.
+    """
+    return all(reusable(mask, segments[:end], segments) == end for end in _answer_ends(segments))
+
+
+def by_turn(encoded: EncodedDialogue) -> list[EncodedDialogue]:
+    """A sequence for each answer of a dialogue ``[T]``, which ends with it and has no other target."""
+    turns = map(encoded.first, _answer_ends(encoded.segments))
+    return [EncodedDialogue(t.tokens, t.segments, t.loss_mask & (t.segments.id == t.segments.id[-1])) for t in turns]
+
+
+def _answer_ends(segments: Segments) -> list[int]:
+    """One past the last token of each answer."""
+    ended = segments.is_query.roll(-1)
+    ended[-1:] = True
+    return ((~segments.is_query & ended).nonzero()[:, 0] + 1).tolist()
 
 
 class OtherMaskWarning(UserWarning):

@@ -85,7 +85,8 @@ class ChatTemplate:
         spaced = self._render(_conversation(1, WIDE), False)
         self._trims = {role: WIDE.format(MADE_UP[role].format(0)) not in spaced for role in ("user", "assistant")}
         self._frame = self._take_apart()
-        eos, end = tokenizer.eos_token_id, self._tokenize(self._frame.ending)[-1]
+        ending = self._tokenize(self._frame.ending)
+        self._ending_length, eos, end = len(ending), tokenizer.eos_token_id, ending[-1]
         self.end_ids = (end,) if eos in (None, end) else (end, eos)
         self.forbidden_ids = sorted(set(self._special.values()) - set(self.end_ids))
         self._system = self._with_system()
@@ -177,8 +178,7 @@ class ChatTemplate:
 
     def _ids(self, text: str) -> list[int]:
         """A piece that does not open the conversation, as it is tokenised behind a marker."""
-        mark = self._frame.ending
-        return self._tokenize(mark + text)[len(self._tokenize(mark)) :]
+        return self._tokenize(self._frame.ending + text)[self._ending_length :]
 
     def _piece(self, before: str, text: str, after: str, *, opens: bool) -> list[int]:
         """A message in its frame; text that spells a marker stays text."""

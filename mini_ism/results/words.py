@@ -11,7 +11,10 @@ from mini_ism.results.rows import SWEPT, Row
 
 TASKS = (
     "chains, any",
+    "chains, told twice",
+    "chains, asked first",
     "chains, outer later",
+    "chains, outer later, told twice",
     "chains, asked back",
     "codebook before",
     "codebook after",

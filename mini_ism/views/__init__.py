@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from mini_ism.views.gallery import gallery_figure, gallery_table
     from mini_ism.views.losses import loss_figure
     from mini_ism.views.regression import error_figure, path_figure
-    from mini_ism.views.scores import score_figure, score_table, tradeoff_figure
-    from mini_ism.views.sweep_figures import interval_figure, latency_figure, seeds_figure
+    from mini_ism.views.scores import score_figure, score_table
+    from mini_ism.views.sweep_figures import interval_figure, seeds_figure
 
 __all__ = [
     "Figure",
@@ -49,7 +49,6 @@ __all__ = [
     "head_bars_figure",
     "heads_figure",
     "interval_figure",
-    "latency_figure",
     "loss_figure",
     "mask_figure",
     "mask_map",
@@ -64,7 +63,6 @@ __all__ = [
     "stale_proof",
     "standalone",
     "tokenized",
-    "tradeoff_figure",
     "turn_bars",
     "turn_cost_figure",
 ]
@@ -82,8 +80,8 @@ _WITH_MATPLOTLIB = {
     "gallery": ("gallery_figure", "gallery_table"),
     "losses": ("loss_figure",),
     "regression": ("error_figure", "path_figure"),
-    "scores": ("score_figure", "score_table", "tradeoff_figure"),
-    "sweep_figures": ("interval_figure", "latency_figure", "seeds_figure"),
+    "scores": ("score_figure", "score_table"),
+    "sweep_figures": ("interval_figure", "seeds_figure"),
 }
 """The names of each module that is loaded on demand."""
 

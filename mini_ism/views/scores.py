@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mini_ism.evaluation import Score
-from mini_ism.views.figures import Figure, hide_frame, label_rows, own_style
+from mini_ism.views.figures import Figure, label_rows, own_style
 from mini_ism.views.styles import BARS
 from mini_ism.views.tables import Table
 
@@ -75,33 +75,4 @@ def score_figure(scores: Scores, skills: Sequence[str] | None = None) -> Figure:
     axes.set_xlabel("answers exactly right, 95% interval", fontsize=10)
     figure.legend(loc="outside upper center", ncols=len(scores), frameon=False, fontsize=10)
     figure.alt = "Share of answers exactly right. " + "; ".join(facts) + "."
-    return figure
-
-
-@own_style
-def tradeoff_figure(points: Mapping[str, tuple[float, Score]], *, x_label: str) -> Figure:
-    """Quality against cost: a dot for each model, with the interval of its score.
-
-    Args:
-        points: a name, the cost and the score each.
-        x_label: what the cost is, with its unit.
-    """
-    figure = Figure(figsize=(5.6, 3.4), layout="constrained")
-    axes = figure.add_subplot()
-    widest = max(cost for cost, _ in points.values())
-    facts = []
-    for number, (name, (cost, score)) in enumerate(points.items()):
-        low, high = score.interval
-        colour, marker = BARS[number % len(BARS)][0], MARKERS[number % len(MARKERS)]
-        x = cost + 0.012 * widest * (number - (len(points) - 1) / 2)  # side by side where costs are the same
-        axes.plot([x, x], [low, high], color=colour, linewidth=2)
-        axes.plot(x, score.share, marker, color=colour, markersize=6, label=name)
-        facts.append(f"{name} {cost:.4g}, {score.share:.1%} right ({low:.1%} to {high:.1%})")
-    axes.set(xlim=(0, 1.15 * widest), ylim=(0, 1.02))  # all of both scales: no gap is made to look larger
-    axes.yaxis.set_major_formatter("{x:.0%}")
-    axes.set_xlabel(x_label, fontsize=10)
-    axes.set_ylabel("answers exactly right", fontsize=10)
-    hide_frame(axes)
-    figure.legend(loc="outside upper center", ncols=len(points), frameon=False, fontsize=10)
-    figure.alt = f"{x_label.capitalize()}, and share of answers right: {'; '.join(facts)}."
     return figure

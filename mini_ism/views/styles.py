@@ -76,9 +76,13 @@ BARS = (("#0072b2", ""), ("#d55e00", "//"), ("#009e73", ".."), ("#cc79a7", "xx")
 
 
 def run_styles(names: Collection[str]) -> list[int]:
-    """Which of :data:`RUN_STYLES` each run has: its own by its name, or one that belongs to no other run here."""
-    owned = {OWN_STYLE.get(name) for name in names}
-    free = iter([number for number in range(len(RUN_STYLES)) if number not in owned] * len(names))
+    """Which of :data:`RUN_STYLES` each run has: its own by its name, or one that belongs to no other run here.
+
+    Beside a mask, the styles of masks that are not here come last: nothing should look like one of them.
+    """
+    owned = {OWN_STYLE[name] for name in names if name in OWN_STYLE}
+    others = [number for number in range(len(RUN_STYLES)) if number not in owned]
+    free = iter(sorted(others, key=lambda number: bool(owned) and number in OWN_STYLE.values()) * len(names))
     return [OWN_STYLE[name] if name in OWN_STYLE else next(free, 0) for name in names]
 
 

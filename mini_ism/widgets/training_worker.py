@@ -80,9 +80,7 @@ class TrainingWorker:
             ValueError: a folder holds something else, or a mask cannot be trained.
             OSError: a folder cannot be read.
         """
-        self.runs = {
-            name: Run(config, self.folder / name, self.device, half=False) for name, config in self.configs.items()
-        }
+        self.runs = {name: Run(config, self.folder / name, self.device) for name, config in self.configs.items()}
         first = next(iter(self.runs.values()), None)
         self.questions = pick_questions(first.source.scored(first.config)) if first else []
         self.answers = {name: ask(run, self.questions) for name, run in self.runs.items()}

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from mini_ism import get_mask
+from mini_ism.batching import pack_with
 from mini_ism.hf import (
     ChatCollator,
     ChatTemplate,
@@ -20,6 +21,7 @@ from mini_ism.hf import (
     load_adapter,
     save_adapter,
 )
+from mini_ism.hf.chat import WITH_SINK
 from mini_ism.hf.finetune import RECORD
 from tests.hf.templates import MESSAGES, tokenizer
 from tests.hf.tiny import tiny
@@ -68,6 +70,22 @@ def test_under_prefix_each_turn_is_a_sequence_of_its_own() -> None:
     ends = [turn.segments.id[turn.loss_mask].unique().tolist() for turn in turns]
     assert ends == [[1], [3], [5]]
     assert len(ChatCollator(tiny("llama"), TEMPLATE, "ism").sequences(MESSAGES)) == 1
+
+
+@pytest.mark.parametrize("mask", WITH_SINK.values())
+def test_in_a_packed_row_each_sequence_reads_as_it_does_alone(mask: str) -> None:
+    """Its own token 0 is its sink, wherever in the row it begins."""
+    batch: Any = ChatCollator(tiny("llama"), TEMPLATE, mask, length=250)([{"messages": MESSAGES}] * 2)
+    sequences = ChatCollator(tiny("llama"), TEMPLATE, mask).sequences(MESSAGES)
+    packed = pack_with(sorted(2 * sequences, key=len, reverse=True), 0, 250).segments
+    assert packed.document is not None
+    assert int(packed.document.max()) > 0
+    for row, document in enumerate(packed.document):
+        for number in range(int(document.max()) + 1):
+            start, length = int((document == number).nonzero()[0]), int((document == number).sum())
+            (each,) = (sequence for sequence in sequences if len(sequence) == length)
+            inside = batch["attention_mask"][row, 0, start : start + length, start : start + length]
+            assert torch.equal(inside, get_mask(mask).dense(each.segments))
 
 
 def test_rules_that_show_their_targets_are_refused() -> None:

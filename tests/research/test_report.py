@@ -9,10 +9,11 @@ import pytest
 from mini_ism.results import Claim, Interval, Row, mean_interval, read_rows, results_dir
 from mini_ism.views import Figure
 from research import registry
+from research import report as report_module
 from research.__main__ import main
 from research.markdown import markdown_table
 from research.registry import get_sweep, register_sweep, sweeps
-from research.report import PICTURES, check, pictures, report
+from research.report import PICTURES, VERDICTS, check, first_sentence, pictures, report
 from research.sweep import Sweep, row_line, run_sweep
 from tests.research.toy import toy_sweep
 
@@ -37,12 +38,20 @@ def figures(rows: list[Row]) -> dict[str, Figure]:
 
 
 @pytest.fixture
-def known(monkeypatch: pytest.MonkeyPatch) -> Sweep:
-    """The toy sweep as the only one there is."""
+def known(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Sweep:
+    """The toy sweep as the only one there is, and a page that shows nothing else."""
+    templates = tmp_path_factory.mktemp("templates")
+    (templates / "RESULTS.md").write_text("# Results\n\n{{sweeps}}\n")
+    monkeypatch.setattr(report_module, "TEMPLATES", templates)
     sweep = replace(toy_sweep(4), cut=toy_sweep(2).configs, title="Squares", tables=tables, claims=claims)
     sweeps()  # all modules are loaded before theirs are put aside
     monkeypatch.setattr(registry, "_SWEEPS", {"toy": sweep})
     return sweep
+
+
+def results(folder: Path) -> str:
+    """The page of results for the rows in a folder."""
+    return report(folder)["RESULTS.md"].decode()
 
 
 @pytest.mark.usefixtures("known")
@@ -51,8 +60,8 @@ def test_a_report_over_no_rows_and_a_check_of_nothing_are_errors(
 ) -> None:
     page = tmp_path / "RESULTS.md"
     page.write_text("all that was found", encoding="utf-8")
-    assert main(["report", "--rows", str(tmp_path / "typo"), "--out", str(page)]) == 1
-    assert f"there are no rows in {tmp_path / 'typo'}; name a folder that" in capsys.readouterr().err
+    assert main(["report", "--rows", str(tmp_path / "typo"), "--out", str(tmp_path)]) == 1
+    assert f"there are no rows in {tmp_path / 'typo'}, so there is nothing to report" in capsys.readouterr().err
     assert page.read_text(encoding="utf-8") == "all that was found"
     run_sweep(get_sweep("toy"), tmp_path, jobs=1)
     monkeypatch.setattr("research.report.results_dir", lambda: tmp_path)
@@ -63,11 +72,14 @@ def test_a_report_over_no_rows_and_a_check_of_nothing_are_errors(
 
 
 def test_report_and_check(known: Sweep, tmp_path: Path) -> None:
-    assert "## " not in report(tmp_path)
+    with pytest.raises(ValueError, match="there are no rows in"):
+        report(tmp_path)
     run_sweep(known, tmp_path, jobs=1)
-    assert "## Squares\n\n`python -m research run toy` (4 runs, 0 minutes in all, python 3." in report(tmp_path)
-    assert "| 3 | 9 |\n" in report(tmp_path)
+    folded = "<summary>Squares</summary>\n\n`python -m research run toy` (4 runs, 0 minutes in all, python 3."
+    assert folded in results(tmp_path)
+    assert "| 3 | 9 |\n" in results(tmp_path)
     assert report(tmp_path) == report(tmp_path)
+    assert report(tmp_path)[VERDICTS].decode().splitlines()[1].startswith('toy,"squares, 0 against 1",2,-1.05,')
     cut = tmp_path / "cut"
     assert [same for _, same in check(cut, tmp_path)] == [None, None]
     run_sweep(known, cut, jobs=1, cut=True)
@@ -116,11 +128,11 @@ def test_what_counts_as_the_same_sign(
 
 def test_pictures_stand_before_the_tables(known: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run_sweep(known, tmp_path, jobs=1)
-    plain = report(tmp_path)
+    plain = results(tmp_path)
     drawn = replace(known, figures=figures)
     monkeypatch.setattr(registry, "_SWEEPS", {"toy": drawn})
     shown = "![Squares (4) of seeds.](docs/results/toy-curve.png)\n\n"
-    assert report(tmp_path) == plain.replace("| seed |", f"{shown}| seed |")
+    assert results(tmp_path) == plain.replace("| seed |", f"{shown}| seed |")
     assert pictures(drawn, []) == pictures(known, read_rows(tmp_path / "toy.jsonl")) == {}
 
 
@@ -132,9 +144,10 @@ def test_the_report_writes_the_pictures_of_its_page_and_no_others(
     run_sweep(replace(known, configs=known.configs[:2]), tmp_path / "rows", jobs=1)
     folder = Path(PICTURES)
     assert main(["report", "--rows", "rows"]) == 0
-    assert {path.name for path in folder.iterdir()} == {"toy-curve.png", "toy-early.png"}
+    assert {path.name for path in folder.glob("*.png")} == {"toy-curve.png", "toy-early.png"}
     assert capsys.readouterr().out.split() == [
         "RESULTS.md",
+        VERDICTS,
         *(str(folder / f"toy-{n}.png") for n in ("curve", "early")),
     ]
     before = (folder / "toy-curve.png").read_bytes()
@@ -144,11 +157,11 @@ def test_the_report_writes_the_pictures_of_its_page_and_no_others(
     run_sweep(known, tmp_path / "rows", jobs=1)
     (folder / "gone-curve.png").write_bytes(before)
     (folder / "README.md").write_text("Kept.")
-    assert main(["report", "--rows", "rows", "--out", "RESULTS.md"]) == 0
-    assert {path.name for path in folder.iterdir()} == {"toy-curve.png", "README.md"}
+    assert main(["report", "--rows", "rows", "--out", "."]) == 0
+    assert {path.name for path in folder.iterdir()} == {"toy-curve.png", "README.md", "verdicts.csv"}
     assert (folder / "toy-curve.png").read_bytes() != before
-    assert main(["report", "--rows", "rows", "--out", "elsewhere/PAGE.md"]) == 0
-    assert [path.name for path in (Path("elsewhere") / folder).iterdir()] == ["toy-curve.png"]
+    assert main(["report", "--rows", "rows", "--out", "elsewhere"]) == 0
+    assert [path.name for path in (Path("elsewhere") / folder).glob("*.png")] == ["toy-curve.png"]
 
 
 def test_the_command_line(
@@ -162,26 +175,46 @@ def test_the_command_line(
     assert main(["run", "toy", "--jobs", "1", "--out", "rows"]) == 0
     assert "toy: 4/4" in capsys.readouterr().err
     assert main(["report", "--rows", "rows"]) == 0
-    assert (tmp_path / "RESULTS.md").read_text() == report(tmp_path / "rows")
+    assert (tmp_path / "RESULTS.md").read_text() == results(tmp_path / "rows")
     assert main(["check"]) == 1  # nothing is committed of the toy: nothing to hold it to
     assert "nothing was checked: no claim has rows both committed and in" in capsys.readouterr().err
     assert main(["run", "toi"]) == 1
     assert capsys.readouterr().err == "research: unknown sweep 'toi'; known are toy\n"
 
 
-def test_the_page_is_of_the_committed_rows() -> None:
-    assert (ROOT / "RESULTS.md").read_text(encoding="utf-8") == report(results_dir())
+@pytest.fixture(scope="module")
+def committed() -> dict[str, bytes]:
+    """The report on the committed rows."""
+    return report(results_dir())
 
 
-def test_the_pictures_are_of_the_committed_rows() -> None:
+def test_pages_and_verdicts_are_of_the_committed_rows(committed: dict[str, bytes]) -> None:
+    for file, content in committed.items():
+        if not file.endswith(".png"):
+            text = (ROOT / file).read_text(encoding="utf-8")
+            assert text == content.decode(), f"{file} is not what its rows say; run `python -m research report`"
+
+
+def test_the_pictures_are_of_the_committed_rows(committed: dict[str, bytes]) -> None:
     """By their names: the bytes depend on matplotlib's version."""
-    drawn = [file for sweep in sweeps() for file in pictures(sweep, read_rows(results_dir() / f"{sweep.name}.jsonl"))]
-    folder = ROOT / PICTURES
-    remedy = "run `python -m research report`"
-    assert sorted(drawn) == sorted(f"{PICTURES}/{path.name}" for path in folder.iterdir()), remedy
-    for path in folder.iterdir():
-        assert path.read_bytes().startswith(b"\x89PNG")
-        assert path.stat().st_size < 80_000, f"{path.name} is too large"
+    drawn = sorted(file for file in committed if file.endswith(".png"))
+    there = sorted(f"{PICTURES}/{path.name}" for path in (ROOT / PICTURES).glob("*.png"))
+    assert drawn == there, "run `python -m research report`"
+    for file in there:
+        assert (ROOT / file).read_bytes().startswith(b"\x89PNG")
+        assert (ROOT / file).stat().st_size < 80_000, f"{file} is too large"
+
+
+@pytest.mark.parametrize(
+    ("alt", "sentence"),
+    [
+        ("Errors, mean and interval. 2 layers: 2.41.", "Errors, mean and interval."),
+        ("A share of 0.5 of them. More.", "A share of 0.5 of them."),
+        ("No stop", "No stop."),
+    ],
+)
+def test_the_first_sentence_of_a_text_alternative(alt: str, sentence: str) -> None:
+    assert first_sentence(alt) == sentence
 
 
 def test_a_sweep_without_a_cut_down_version_says_so(
@@ -196,14 +229,14 @@ def test_a_sweep_without_a_cut_down_version_says_so(
 def test_every_registered_sweep_is_sound() -> None:
     names = [sweep.name for sweep in sweeps()]
     assert len(set(names)) == len(names)
-    longest = {"skills-long", "skills-late", "regression-linear-longest", "regression-softmax-longest"}
+    longest = {"skills-long", "skills-late", "regression-linear-longest", "regression-softmax-longest", "smollm2"}
     assert {sweep.name for sweep in sweeps() if not sweep.cut} == longest
     for sweep in sweeps():
         assert get_sweep(sweep.name) is sweep
         assert sweep.tables is not None, f"{sweep.name} has no tables"
         json.dumps([*sweep.configs, *sweep.cut])
         committed = read_rows(results_dir() / f"{sweep.name}.jsonl")
-        assert {json.dumps(row.config, sort_keys=True) for row in committed} <= sweep.known.keys()
+        assert {json.dumps(row.config, sort_keys=True) for row in committed} <= sweep.known(committed).keys()
 
 
 def test_a_name_is_registered_once(known: Sweep) -> None:

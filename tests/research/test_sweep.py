@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mini_ism.folder_lock import FolderInUseError, locked
-from mini_ism.results import read_rows
+from mini_ism.results import Row, read_rows
 from mini_ism.results.rows import Config
 from research.sweep import RunError, Sweep, row_line, run_sweep
 from tests.research.toy import seeds, toy_sweep
@@ -50,6 +50,26 @@ def test_two_processes_do_not_run_one_sweep(tmp_path: Path) -> None:
 def test_seconds_are_measured_one_after_the_other(tmp_path: Path) -> None:
     rows = run_sweep(replace(toy_sweep(2), alone=True), tmp_path, jobs=2)
     assert {row.result["process"] for row in rows} == {os.getpid()}
+
+
+def test_configs_that_follow_from_rows_are_run_next(tmp_path: Path) -> None:
+    """One command: two seeds, then one that depends on them; and again, nothing."""
+    plain = toy_sweep(2, log=str(tmp_path / "log"))
+
+    def further(rows: list[Row]) -> list[Config]:
+        assert {row.config["seed"] for row in rows} <= {0, 1}
+        total = sum(row.result["square"] for row in rows)
+        return [{**plain.configs[0], "seed": 10 + total}] if len(rows) == 2 else []
+
+    sweep = replace(plain, further=further)
+    assert sweep.wanted([]) == plain.configs
+    for _ in range(2):
+        rows = run_sweep(sweep, tmp_path, jobs=1)
+        assert seeds(rows) == [0, 1, 11] == seeds(read_rows(tmp_path / "toy.jsonl"))
+        assert [config["seed"] for config in sweep.wanted(rows)] == [0, 1, 11]
+    assert (tmp_path / "log").read_text().split() == ["0", "1", "11"]
+    with pytest.raises(ValueError, match="line 3 has a config that sweep 'toy' has no longer"):
+        run_sweep(plain, tmp_path, jobs=1)
 
 
 def test_the_file_is_in_the_order_of_the_configs(tmp_path: Path) -> None:

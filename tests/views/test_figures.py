@@ -35,9 +35,10 @@ from mini_ism.views.figures import cache_figure
 from mini_ism.views.gallery import gallery_figure
 from mini_ism.views.losses import loss_figure
 from mini_ism.views.regression import error_figure, path_figure
-from mini_ism.views.scores import score_figure, tradeoff_figure
+from mini_ism.views.scores import score_figure
+from mini_ism.views.seed_dots import seed_dots_figure
 from mini_ism.views.styles import LIGHT
-from mini_ism.views.sweep_figures import interval_figure, latency_figure, seeds_figure
+from mini_ism.views.sweep_figures import interval_figure, seeds_figure
 from mini_ism.views.timeline import Frame, frames
 from tests.strategies import segments_of
 from tests.views.drawn import LAYOUT, film, messages_of, one_query, segmented
@@ -128,16 +129,15 @@ DRAWN: dict[str, Callable[[], Figure]] = {
     "head_bars_figure": lambda: head_bars_figure({"ism": np.ones((1, 2)) / 2}, ylabel="ahead"),
     "heads_figure": lambda: heads_figure(HEADS, SEEN, [["a", "b"]], title="Heads"),
     "interval_figure": lambda: interval_figure({"one": QUALITY, "two": QUALITY}, x_label="right"),
-    "latency_figure": lambda: latency_figure(QUALITY, {"ism": [0.1, 0.2], "causal": [0.1, 0.3]}),
     "loss_figure": lambda: loss_figure({"ism": [2.0, 1.0]}, start=1.5),
     "mask_figure": lambda: mask_figure({"a": SEEN, "b": ~SEEN}, DIALOGUE, row=1, staircase=True),
     "path_figure": lambda: path_figure({"ism": np.eye(2)}, np.eye(2), [1.0, 2.0], [1.0, 1.0]),
     "progress_figure": lambda: progress_figure(METRICS),
     "score_figure": lambda: score_figure({"ism": {"recall": SCORE}}),
+    "seed_dots_figure": lambda: seed_dots_figure({"one": {"ism": [0.5, 0.6]}}, y_label="right"),
     "seeds_figure": lambda: seeds_figure({"ism": [[(1, 0.5), (2, 0.6)]]}, x_label="steps", y_label="right"),
     "stages_figure": lambda: stages_figure(np.ones(3), SEEN[1], HEAD[0][1], DIALOGUE, 1),
     "swap_figure": lambda: swap_figure(HEAD, OTHER, DIALOGUE, titles=TITLES, heading="Swap"),
-    "tradeoff_figure": lambda: tradeoff_figure({"ism": (2.0, SCORE)}, x_label="tokens read"),
     "turn_cost_figure": lambda: turn_cost_figure({"ism": TURNS}),
     "curves before the first step": lambda: curve_figure({"ism": []}),
     "progress before the first step": lambda: progress_figure({"ism": []}),

@@ -1,9 +1,7 @@
-"""Scores as a table, as a picture, and against their cost."""
-
-import pytest
+"""Scores as a table and as a picture."""
 
 from mini_ism.evaluation import Score
-from mini_ism.views import score_figure, score_table, tradeoff_figure
+from mini_ism.views import score_figure, score_table
 
 SCORES = {
     "ism": {"recall": Score(9, 10), "count": Score(1, 4)},
@@ -25,8 +23,3 @@ def test_pictures_say_every_share() -> None:
     drawn = score_figure(SCORES)
     assert drawn.alt == "Share of answers exactly right. ism: count 25%, recall 90%; <causal>: recall 100%."
     assert "count" not in score_figure(SCORES, ["recall"]).alt
-    costs = {"ism": (20.5, Score(9, 10)), "prefix": (80.0, Score(8, 10))}
-    figure = tradeoff_figure(costs, x_label="tokens read")
-    assert figure.alt.startswith("Tokens read, and share of answers right: ism 20.5, 90.0% right (59.6% to 98.2%)")
-    assert figure.axes[0].get_ylim()[0] == 0
-    assert figure.axes[0].get_ylim()[1] == pytest.approx(1.02)

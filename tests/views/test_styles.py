@@ -33,7 +33,7 @@ def test_accents_for_any_page_have_contrast(paper: str) -> None:
 
 
 def test_a_mask_looks_the_same_whoever_is_beside_it() -> None:
-    assert run_styles(["prefix", "own", "ism"]) == [OWN_STYLE["prefix"], 0, OWN_STYLE["ism"]]
+    assert run_styles(["prefix", "own", "ism"]) == [OWN_STYLE["prefix"], 3, OWN_STYLE["ism"]]
     assert sorted(run_styles(["a", "causal", "b", "ism", "prefix"])) == list(range(len(RUN_STYLES)))
     assert len(run_styles("abcdefghi")) == 9  # more than there are styles
 

@@ -10,20 +10,24 @@ function linear(x, weight, C) {
   const [T, R] = [x.length / C, weight.length / C];
   const y = new Float32Array(T * R);
   for (let t = 0; t < T; t++) {
-    for (let r = 0; r < R; r++) {
-      let [a, b] = [t * C, r * C];
-      let [s0, s1, s2, s3] = [0, 0, 0, 0]; // four sums, none of which waits for another, take half as long as one
-      for (const stop = a + C - 3; a < stop; a += 4, b += 4) {
-        s0 += x[a] * weight[b];
-        s1 += x[a + 1] * weight[b + 1];
-        s2 += x[a + 2] * weight[b + 2];
-        s3 += x[a + 3] * weight[b + 3];
-      }
-      for (; a < (t + 1) * C; a++, b++) s0 += x[a] * weight[b];
-      y[t * R + r] = s0 + s1 + s2 + s3;
-    }
+    for (let r = 0; r < R; r++) y[t * R + r] = dot(x, t * C, weight, r * C, C);
   }
   return y;
+}
+
+/** The dot product of `C` numbers from place `a` of `x` and from place `b` of `y`. */
+function dot(x, a, y, b, C) {
+  // Four sums that wait for none of the others take half as long as one. In a list they would take longer than one.
+  let s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+  const end = a + C;
+  for (; a + 3 < end; a += 4, b += 4) {
+    s0 += x[a] * y[b];
+    s1 += x[a + 1] * y[b + 1];
+    s2 += x[a + 2] * y[b + 2];
+    s3 += x[a + 3] * y[b + 3];
+  }
+  for (; a < end; a++, b++) s0 += x[a] * y[b];
+  return s0 + s1 + s2 + s3;
 }
 
 /** Scale each position's channels to a mean square of 1, then by `weight [C]`. */

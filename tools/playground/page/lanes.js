@@ -84,8 +84,15 @@ class Lane {
 
   /** What changes while an answer is written. */
   showWriting() {
-    this.showLog();
+    const open = this.writing && this.log.querySelector(".open");
+    if (open) open.textContent = `${this.soFar}▏`;
+    else this.showLog();
     this.showWords();
+  }
+
+  /** Bring the last line into view; it makes the browser lay out the page, so once a frame will do. */
+  follow() {
+    this.log.scrollTop = this.log.scrollHeight;
   }
 
   showLog() {
@@ -98,12 +105,12 @@ class Lane {
       const edit = `<button class="edit" type="button" ${named}>✎</button>`;
       const bubble =
         `<div class="bubble ${role}"><span class="who">${role === "user" ? "you" : role}</span>` +
-        `<span>${escape(open ? `${this.soFar}▏` : content)}</span>${role === "user" ? edit : ""}</div>`;
+        `<span${open ? ' class="open"' : ""}>${escape(open ? `${this.soFar}▏` : content)}</span>` +
+        `${role === "user" ? edit : ""}</div>`;
       return role === "assistant" && !open ? bubble + this.bill(costs[turn], turn) : bubble;
     });
     const nothing = '<p class="small">Nothing said yet. Type a message, or pick an example.</p>';
     this.log.innerHTML = `<div>${parts.join("") || nothing}</div>`;
-    this.log.scrollTop = this.log.scrollHeight;
   }
 
   bill(cost, turn) {

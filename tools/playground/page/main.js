@@ -115,10 +115,11 @@ class Playground {
     this.note(text);
     this.edit(null);
     const answering = (this.answering = {});
-    while (this.lanes.some((lane) => lane.writing)) {
-      for (const lane of this.lanes) if (lane.writing) lane.write();
+    for (let writing; (writing = this.lanes.filter((lane) => lane.writing)).length; ) {
+      for (const lane of writing) lane.write();
       if (this.calm) continue;
-      for (const lane of this.lanes) lane.showWriting();
+      for (const lane of writing) lane.showWriting();
+      for (const lane of writing) lane.follow();
       this.views.film.follow();
       await nextFrame();
       if (this.answering !== answering) return; // something else was said in the meantime
@@ -199,6 +200,7 @@ class Playground {
 
   showTalk() {
     for (const lane of this.lanes) lane.show(lane.name === this.state.focus, Boolean(this.state.words));
+    for (const lane of this.lanes) lane.follow();
     for (const button of document.querySelectorAll("#lane-tabs button")) {
       button.setAttribute("aria-pressed", button.value === this.state.focus);
     }

@@ -1,0 +1,153 @@
+"""SmolLM2: does a pretrained chat model read conversations better under ISM, once it is fine-tuned for it?
+
+SmolLM2-135M-Instruct learns, by LoRA, to read the conversations of :mod:`research.smollm2_texts`. Four arms compute
+equally many tokens, draw the same conversations in the same order, and start from the same adapter:
+
+- ``causal``;
+- ``causal, told twice``: each user says everything twice, which costs tokens but needs no mask;
+- ``ism``, and ``prefix``, which needs a sequence of its own for each turn, both with token 0 causal.
+
+Three contrasts were written down before the first run, in :data:`mini_ism.results.smollm2.CONTRASTS`: ISM less causal
+at turn 1, ISM less causal at turns 2 to 4, and prefix less ISM at turns 2 to 4. Told twice stands beside them as what
+anybody can do today.
+
+Each arm tries every rate with the first seed, and goes on with more seeds at the rate that was best on validation
+conversations, whose nouns neither training nor test shows. Answers are counted behind the true history: an answer is
+right if each of its tokens is the likeliest. On CUDA sums are not taken in the same order each time, so a run
+repeats up to rounding.
+
+A model's folder is needed: see :data:`research.smollm2_lora.FOLDER`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from importlib import metadata
+
+import torch
+
+from mini_ism.results import Row
+from mini_ism.results.rows import Config, Result
+from mini_ism.results.smollm2 import ALL, ARMS, FIRST, LATER, best, claims
+from mini_ism.training import TrainingConfig
+from research.registry import register_sweep
+from research.smollm2_lora import base, batches, loss_on_answers, rule, shares, with_adapter
+from research.smollm2_tables import figures, tables
+from research.sweep import Sweep
+
+RATES = (1e-3, 3e-4, 3e-3)
+TRIED, SEEDS = range(1), range(5)
+"""Seeds that try every rate, and all of them."""
+STEPS, STEP_TOKENS = 300, 8192
+"""Of a training; it computes their product."""
+ASKED = 400  # test conversations, of four questions each
+CHOSEN_ON = 200  # validation conversations at the end
+POINTS, ASKED_OFTEN = 8, 64  # of the curve, and the validation conversations that each point asks
+WARM_UP, CLIP = 0.1, 1.0
+
+
+def run(config: Config) -> Result:
+    """Fine-tune an arm and count its answers.
+
+    Args:
+        config: ``arm``, ``lr``, ``seed``, ``steps`` and tokens per step (``step_tokens``), and how many conversations
+            are asked on ``test``, on ``validation``, and for each of so many points of the ``curve`` (``often`` and
+            ``points``). Without steps, the model is asked as it came.
+
+    Returns:
+        Exact match by label on ``test`` and ``validation`` at the end; the ``curve``: the same on some of the
+        validation conversations, with the tokens computed by then and the mean loss since the last point; the
+        ``tokens`` and the ``conversations`` of the training; the ``device`` and the ``packages``.
+    """
+    arm, steps = config["arm"], config["steps"]
+    device = base()[0].device
+    model = with_adapter(config["seed"])
+    curve = train(model, config) if steps else []
+    about = {"tokens": 0, "conversations": 0} if not curve else {k: curve[-1][k] for k in ("tokens", "conversations")}
+    return {
+        **about,
+        "test": shares(model, arm, "test", config["test"]),
+        "validation": shares(model, arm, "validation", config["validation"]),
+        "curve": curve,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "packages": {name: metadata.version(name) for name in ("transformers", "peft")},
+    }
+
+
+def train(model: torch.nn.Module, config: Config) -> list[dict[str, float | None]]:
+    """Train an adapter in place; the points of the curve, the first of them before the first step."""
+    arm, steps = config["arm"], config["steps"]
+    mask = rule(arm)
+    recipe = TrainingConfig(steps=steps, lr=config["lr"], warmup=WARM_UP)
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    optimizer = torch.optim.AdamW(weights, lr=recipe.lr, weight_decay=0.0)
+    ends = {round(steps * point / config["points"]) for point in range(1, config["points"] + 1)}
+    tokens, conversations = 0, 0
+    losses: list[torch.Tensor] = []
+    curve: list[dict[str, float | None]] = []
+
+    def measure(step: int) -> None:
+        scores = shares(model, arm, "validation", config["often"])
+        mean = float(torch.stack(losses).mean()) if losses else math.nan
+        loss = round(mean, 5) if math.isfinite(mean) else None
+        kept = {label: scores[label] for label in (ALL, FIRST, LATER)}
+        curve.append({"step": step, "tokens": tokens, "conversations": conversations, "loss": loss, **kept})
+        losses.clear()
+
+    measure(0)
+    stream = batches(arm, config["seed"], config["step_tokens"])
+    for step in range(steps):
+        batch, conversations = next(stream)
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.rate(step)
+        loss = loss_on_answers(model, mask, batch)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(weights, CLIP)
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.detach())  # its value would make the device wait
+        tokens += batch.token_count
+        if step + 1 in ends:
+            measure(step + 1)
+    return curve
+
+
+# -- what is run -----------------------------------------------------------------------------------
+
+
+def config(arm: str, lr: float, seed: int, steps: int = STEPS) -> Config:
+    """A run's config, in all that is the same for all runs as the constants above say."""
+    sizes = {"test": ASKED, "validation": CHOSEN_ON, "often": ASKED_OFTEN, "points": POINTS}
+    return {"arm": arm, "lr": lr, "seed": seed, "steps": steps, "step_tokens": STEP_TOKENS, **sizes}
+
+
+def further(rows: Sequence[Row]) -> list[Config]:
+    """More seeds of each arm, at its best rate, once it has tried them all."""
+    tried = [row.config for row in rows]
+    return [
+        config(arm, runs[0].config["lr"], seed)
+        for seed in SEEDS
+        for arm, runs in best(rows).items()
+        if seed not in TRIED and all(config(arm, lr, first) in tried for lr in RATES for first in TRIED)
+    ]
+
+
+CONFIGS = [
+    *(config(arm, 0.0, 0, steps=0) for arm in ARMS),
+    *(config(arm, lr, seed) for seed in TRIED for lr in RATES for arm in reversed(ARMS)),
+]
+register_sweep(
+    Sweep(
+        "smollm2",
+        run,
+        CONFIGS,
+        [],
+        title="SmolLM2: a pretrained chat model, fine-tuned to read conversations",
+        tables=tables,
+        claims=claims,
+        place=90,
+        figures=figures,
+        further=further,
+    )
+)
