@@ -43,11 +43,15 @@ def test_the_contents_name_every_notebook_and_guide() -> None:
         assert (ROOT / f"{page[1:]}.md" if page.startswith("/") else SITE / f"{page}.md").is_file(), page
 
 
-def test_the_part_of_the_readme_that_it_shows_is_there() -> None:
+def test_the_parts_of_the_readme_that_it_shows_follow_one_another() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    first, last = re.findall(r':(?:start-after|end-before): "(.+)"', (SITE / "index.md").read_text(encoding="utf-8"))
-    assert readme.startswith(f"{first}\n")
-    assert readme.count(last) == readme.count(f"\n{last}\n") == 1
+    index = (SITE / "index.md").read_text(encoding="utf-8")
+    starts, ends = (re.findall(rf':{option}: "(.+)"', index) for option in ("start-after", "end-before"))
+    assert readme.startswith(f"{starts[0]}\n")
+    assert starts[1:] == ends[:-1]  # nothing between them is left out
+    for heading in ends:
+        assert readme.count(heading) == readme.count(f"\n{heading}\n") == 1
+    assert all(f"\n{heading}\n" in index for heading in starts[1:])
 
 
 def test_the_reference_has_every_module_and_every_public_name() -> None:
