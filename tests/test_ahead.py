@@ -20,6 +20,7 @@ def test_in_order_and_where_it_should_be(workers: int) -> None:
     assert (os.getpid() in {where for _, where in found}) == (workers == 0)
 
 
+@pytest.mark.slow
 def test_a_run_learns_the_same(tmp_path: Path) -> None:
     config = TrainingConfig(mask="prefix", steps=3, dialogues=2, validate=3, validation_size=2)
     losses = []

@@ -188,6 +188,7 @@ def committed() -> dict[str, bytes]:
     return report(results_dir())
 
 
+@pytest.mark.slow
 def test_pages_and_verdicts_are_of_the_committed_rows(committed: dict[str, bytes]) -> None:
     for file, content in committed.items():
         if not file.endswith(".png"):
@@ -195,6 +196,7 @@ def test_pages_and_verdicts_are_of_the_committed_rows(committed: dict[str, bytes
             assert text == content.decode(), f"{file} is not what its rows say; run `python -m research report`"
 
 
+@pytest.mark.slow
 def test_the_pictures_are_of_the_committed_rows(committed: dict[str, bytes]) -> None:
     """By their names: the bytes depend on matplotlib's version."""
     drawn = sorted(file for file in committed if file.endswith(".png"))

@@ -143,6 +143,7 @@ def test_pictures_show_each_seed_and_how_it_learns() -> None:
     assert {run[-1][0] for runs in curves(rows).values() for run in runs} == {STEPS}
 
 
+@pytest.mark.slow
 def test_listing_the_sweeps_needs_neither_transformers_nor_peft() -> None:
     code = "import sys, research.smollm2; print([name for name in ('transformers', 'peft') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
