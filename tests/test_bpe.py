@@ -40,6 +40,7 @@ def test_the_same_as_a_slow_loop(texts: list[str], vocab_size: int) -> None:
     assert train_bpe(texts, vocab_size, PATTERN) == slowly(texts, vocab_size)
 
 
+@pytest.mark.slow
 def test_the_same_as_the_trainer_that_made_the_package_s_file() -> None:
     """It was made by rustbpe 0.1."""
     assert train_ranks() == default_path().read_bytes()

@@ -128,6 +128,7 @@ def test_logits_are_those_of_pytorch_with_and_without_a_cache(tmp_path: Path) ->
     assert np.abs(found - expected).max() < NEAR
 
 
+@pytest.mark.slow
 def test_a_model_may_read_under_any_rule(tmp_path: Path) -> None:
     rules = ["causal & (sliding_window(8) | sink(2))", "(kv <= q) | (s.id[q] == 0) & (s.id[kv] == 0)", "ism(sink=True)"]
     asked = [("causal", rule, messages) for messages in dialogues(24)[20:] for rule in rules]
@@ -136,6 +137,7 @@ def test_a_model_may_read_under_any_rule(tmp_path: Path) -> None:
     assert np.abs(found - expected).max() < NEAR
 
 
+@pytest.mark.slow
 def test_conversations_are_the_same_token_by_token_and_event_by_event(tmp_path: Path) -> None:
     texts = list(EXAMPLES[:5])
     rules = [*COURSE_MASKS, "causal & sliding_window(6)", "ism & ~inside(0) | causal", "(kv <= q) | (kv < s.end[q])"]
@@ -216,6 +218,7 @@ def kept(rule: str, before: Segments, after: Segments) -> int | str:
         return "nothing to attend to" if "nothing to attend to" in str(error) else f"not expected: {error}"
 
 
+@pytest.mark.slow
 def test_what_a_cache_may_keep_is_the_same_for_a_thousand_dialogues_and_rules(tmp_path: Path) -> None:
     random = Random(0)
     asked: list[tuple[str, Layout, Layout]] = []

@@ -12,6 +12,7 @@ from mini_ism import encode_dialogue
 from tests.strategies import TOKENIZER, Messages, conversations
 
 
+@pytest.mark.slow
 def test_a_sample_of_dialogues_and_interrupts(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--dialogues", "40", "--interrupts", "20", "--seed", "1"]) == 0
     line = capsys.readouterr().out.strip()
