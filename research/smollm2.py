@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from importlib import metadata
 
 import torch
@@ -30,7 +31,7 @@ import torch
 from mini_ism.results import Row
 from mini_ism.results.rows import Config, Result
 from mini_ism.results.smollm2 import ALL, ARMS, FIRST, LATER, best, claims
-from mini_ism.training import TrainingConfig
+from mini_ism.training import TrainingConfig, training_step
 from research.registry import register_sweep
 from research.smollm2_lora import base, batches, loss_on_answers, rule, shares, with_adapter
 from research.smollm2_tables import figures, tables
@@ -99,14 +100,8 @@ def train(model: torch.nn.Module, config: Config) -> list[dict[str, float | None
     stream = batches(arm, config["seed"], config["step_tokens"])
     for step in range(steps):
         batch, conversations = next(stream)
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.rate(step)
-        loss = loss_on_answers(model, mask, batch)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(weights, CLIP)
-        optimizer.step()
-        optimizer.zero_grad()
-        losses.append(loss.detach())  # its value would make the device wait
+        loss = partial(loss_on_answers, model, mask, batch)
+        losses.append(training_step([model], optimizer, [loss], lr=recipe.rate(step), clip=CLIP))
         tokens += batch.token_count
         if step + 1 in ends:
             measure(step + 1)
