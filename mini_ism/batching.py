@@ -96,11 +96,7 @@ def collate(dialogues: Iterable[EncodedDialogue], tokenizer: tiktoken.Encoding) 
 
 
 def pack(
-    dialogues: Iterable[EncodedDialogue],
-    tokenizer: tiktoken.Encoding,
-    length: int,
-    *,
-    one_a_row: bool = False,
+    dialogues: Iterable[EncodedDialogue], tokenizer: tiktoken.Encoding, length: int, *, one_a_row: bool = False
 ) -> EncodedDialogue:
     """A batch ``[B, length]`` with as many dialogues laid end to end in a row as fit, first fit in the order given.
 
@@ -140,12 +136,8 @@ def pack_with(
     for b, row in enumerate(rows):
         start = 0
         for number, d in enumerate(row):
-            span = (b, slice(start, start + len(d)))
-            tokens[span], ids[span], document[span] = d.tokens, d.segments.id, number
-            is_query[span], is_system[span], loss_mask[span] = (
-                d.segments.is_query,
-                d.segments.system,
-                d.loss_mask,
-            )
+            span, s = (b, slice(start, start + len(d))), d.segments
+            tokens[span], ids[span], document[span] = d.tokens, s.id, number
+            is_query[span], is_system[span], loss_mask[span] = s.is_query, s.system, d.loss_mask
             start += len(d)
     return EncodedDialogue(tokens, Segments(ids, is_query, is_system, document), loss_mask)

@@ -94,8 +94,9 @@ class MLP(nn.Module):
         self.down = matrix(config.width, 4 * config.width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Change each position by itself: ``[B, T, C]`` -> ``[B, T, C]``."""
-        return F.linear(F.relu(F.linear(x, self.up)).square(), self.down)
+        """Change each position by itself: ``[..., C]`` -> ``[..., C]``."""
+        h = F.relu(F.linear(x, self.up))  # (..., 4 C)
+        return F.linear(h * h, self.down)
 
 
 class Block(nn.Module):
@@ -106,9 +107,12 @@ class Block(nn.Module):
         self.norm1, self.norm2 = (nn.Parameter(torch.ones(config.width)) for _ in range(2))
         self.attention, self.mlp = Attention(config, layer), MLP(config)
 
-    def forward(self, x: Tensor, inputs: LayerInputs) -> Tensor:
-        """``[B, T, C]`` -> ``[B, T, C]``."""
-        x = x + self.attention(rms_norm(x, self.norm1), inputs)
+    def forward(self, x: Tensor, inputs: LayerInputs, at: Tensor | None = None) -> Tensor:
+        """``[B, T, C]`` -> ``[B, T, C]``, or ``[N, C]`` at the N of the B * T positions that ``at`` counts."""
+        y = self.attention(rms_norm(x, self.norm1), inputs)  # (B, T, C)
+        if at is not None:
+            x, y = (each.flatten(0, 1).index_select(0, at) for each in (x, y))  # (N, C)
+        x = x + y
         x = x + self.mlp(rms_norm(x, self.norm2))
         return x
 
@@ -263,12 +267,14 @@ class GPT(nn.Module):
 
         rotary = Rotary(self.cos[start : start + T], self.sin[start : start + T], self.config.rotary_dim // 2)
         inputs = LayerInputs(rotary, seen, cache, output_scores, output_attentions)
-        for block in self.blocks:
-            x = block(x, inputs)  # (B, T, C)
+        # After the last attention nobody hears of a position, so that only those that are asked for go on.
+        at = logits_at.flatten().nonzero()[:, 0] if isinstance(logits_at, Tensor) else None  # (N)
+        for layer, block in enumerate(self.blocks, 1):
+            x = block(x, inputs, at if layer == self.config.layers else None)  # (B, T, C), at last (N, C)
         if cache is not None:
             cache.advance(tokens)
-        if logits_at is not None:
-            x = x[:, logits_at] if isinstance(logits_at, slice) else x[logits_at]  # (B, N, C) or (N, C)
+        if isinstance(logits_at, slice):
+            x = x[:, logits_at]  # (B, N, C)
         return F.linear(rms_norm(x, self.norm) * self.config.width**-0.5, self.embed.weight)  # (..., V)
 
     # -- what it costs -----------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from mini_ism.batching import make_batch, pack
 from mini_ism.config import GPTConfig
 from mini_ism.corpus import generate
 from mini_ism.cost import as_model, plan
-from mini_ism.dialogue import encode_dialogue
+from mini_ism.dialogue import EncodedDialogue, encode_dialogue
 from mini_ism.files import write_atomically
 from mini_ism.masks import COURSE_MASKS, get_mask
 from mini_ism.model import GPT
@@ -61,6 +61,13 @@ def kept_per_token(config: GPTConfig) -> float:
     return kept_for_backward(model, lambda: loss_on_answers(model, row, allowed)) / FEW
 
 
+def forward_flops(model: GPT, batch: EncodedDialogue) -> int:
+    """Operations of a training forward: after its attention, the last block computes only what predicts a target."""
+    (rows, length), targets = batch.tokens.shape, int(batch.loss_mask.sum())
+    spared = 2 * (rows * length - targets) * 8 * model.config.width**2  # of the MLP's two maps
+    return model.flops(rows * length, rows * length**2, targets) - spared
+
+
 def training_rows() -> list[list[str]]:
     """What a step and a run of the default training cost, by preset."""
     recipe, tokenizer = TrainingConfig(), load_tokenizer()
@@ -69,11 +76,7 @@ def training_rows() -> list[list[str]]:
     columns = []
     for preset in PRESETS:
         model = as_model(shape(preset))
-        forwards = [
-            model.flops(b.tokens.numel(), b.tokens.shape[0] * b.tokens.shape[1] ** 2, int(b.loss_mask.sum()))
-            for b in batches
-        ]
-        step = 3 * sum(forwards) / STEPS  # a backward computes two products for each of a forward's
+        step = 3 * sum(forward_flops(model, batch) for batch in batches) / STEPS  # a backward has twice the products
         one, two = (kept_per_token(replace(shape(preset), layers=n)) for n in (1, 2))
         kept = (one + (model.config.layers - 1) * (two - one)) * sum(b.tokens.numel() for b in batches) / STEPS
         count = model.parameter_count()

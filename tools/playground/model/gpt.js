@@ -37,7 +37,7 @@ function rmsNorm(x, weight) {
   for (let start = 0; start < x.length; start += C) {
     let squares = 0;
     for (let c = 0; c < C; c++) squares += x[start + c] ** 2;
-    const scale = 1 / Math.max(Math.sqrt(squares / C), 1e-6);
+    const scale = 1 / (Math.sqrt(squares / C) + 1e-6);
     for (let c = 0; c < C; c++) y[start + c] = x[start + c] * weight[c] * scale;
   }
   return y;
