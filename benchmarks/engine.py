@@ -19,6 +19,7 @@ from unittest.mock import patch
 
 import torch
 
+from benchmarks.floor import reading_floor
 from benchmarks.kept import kept_for_backward
 from benchmarks.peers import (
     TOKENS,
@@ -175,12 +176,19 @@ def turns(preset: str, rounds: int) -> tuple[list[list[str]], list[list[str]]]:
     def of(name: str, turn: int) -> list[float]:
         return [each[turn] for each in first[name]]
 
+    def floor(turn: int) -> str:
+        seen = computed["prefix"][turn]  # a prefix mask has all read again
+        steps = {mask: reading_floor(model, computed[mask][turn], seen) for mask in ("prefix", "ism")}
+        seconds = medians(steps, rounds)
+        return ratio(seconds["prefix"], seconds["ism"])
+
     by_turn = [
         [
             str(turn + 1),
             *(spread([1e3 * s for s in of(name, turn)], "{:.1f}".format) for name in first),
             ratio(of("ism", turn), of("causal", turn)),
             ratio(of("prefix", turn), of("ism", turn)),
+            floor(turn),
             f"{computed['prefix'][turn] / computed['ism'][turn]:.2f}",
         ]
         for turn in (0, 1, 3, 7, 11, 15)
@@ -194,15 +202,15 @@ def turns(preset: str, rounds: int) -> tuple[list[list[str]], list[list[str]]]:
 
 
 def training(preset: str, rounds: int) -> list[list[str]]:
-    """Dialogues trained per second, ours and a Llama's, on the same packed rows and 4D mask."""
-    layout, (_, ours), (_, theirs) = training_steps(preset, dialogues=DIALOGUES)
-    seconds = medians({"ours": ours, "peer": theirs}, rounds)
+    """Dialogues trained per second, ours, a Llama's and our floor's, on the same packed rows and 4D mask."""
+    steps = training_steps(preset, dialogues=DIALOGUES)
+    seconds = medians({"ours": steps.ours, "peer": steps.theirs, "floor": steps.floor()}, rounds)
     return [
         [
             preset,
-            layout,
+            steps.layout,
             *(spread([DIALOGUES / s for s in seconds[name]], "{:,.1f}".format) for name in ("ours", "peer")),
-            ratio(seconds["peer"], seconds["ours"]),
+            *(ratio(seconds["peer"], seconds[name]) for name in ("ours", "floor")),
         ]
     ]
 
@@ -223,7 +231,8 @@ def memory(preset: str, positions: int = 1500) -> list[list[str]]:
         peer(prompt, past_key_values=hf_cache)
     theirs = sum(layer.keys.nbytes + layer.values.nbytes for layer in hf_cache.layers)
     capacity = model.config.context
-    kept = [mebibytes(kept_for_backward(*each)) for each in training_steps(preset, dialogues=DIALOGUES)[1:]]
+    steps = training_steps(preset, dialogues=DIALOGUES)
+    kept = [mebibytes(kept_for_backward(*each)) for each in ((steps.model, steps.ours), (steps.peer, steps.theirs))]
     return [
         [preset, f"keys and values of {positions:,} positions", mebibytes(cache.nbytes), mebibytes(theirs)],
         [preset, f"allocated for {capacity:,} positions", mebibytes(model.kv_bytes(capacity)), "as it grows"],
@@ -270,9 +279,10 @@ def main() -> None:
         "## Planning, share of a decoded token's time\n",
         Table(["preset", "context", "mask", "share"], planning("tiny", rounds), words=frozenset({0, 2})).markdown(),
         "## Time to first token, ms (48-token queries, 16-token answers)\n\n*Re-prefill* reads the whole "
-        "conversation again each turn, under a causal mask.\n",
+        "conversation again each turn, under a causal mask. *Floors* and *tokens* are prefix / ISM, too: of the time "
+        "that the matrix products and the attention alone take, and of the tokens that are computed.\n",
         Table(
-            ["preset", "turn", *COURSE_MASKS, "re-prefill", "ISM / causal", "prefix / ISM", "tokens, prefix / ISM"],
+            ["preset", "turn", *COURSE_MASKS, "re-prefill", "ISM / causal", "prefix / ISM", "floors", "tokens"],
             [*(["tiny", *row] for row in by_turn), *(["small", *row] for row in by_turn_small)],
             words=frozenset({0}),
         ).markdown(),
@@ -282,9 +292,10 @@ def main() -> None:
             [*(["tiny", *row] for row in totals), *(["small", *row] for row in totals_small)],
             words=frozenset({0, 1}),
         ).markdown(),
-        f"## Training, dialogues per second ({DIALOGUES} dialogues, packed, ISM as a 4D mask)\n",
+        f"## Training, dialogues per second ({DIALOGUES} dialogues, packed, ISM as a 4D mask)\n\nThe floor is our "
+        "step's matrix products and attention alone, forward and backward.\n",
         Table(
-            ["preset", "laid out as", "ours", "Hugging Face's Llama", "ours / theirs"],
+            ["preset", "laid out as", "ours", "Hugging Face's Llama", "ours / theirs", "floor / theirs"],
             [row for preset in options.presets for row in training(preset, max(3, rounds // 2))],
             words=frozenset({0, 1}),
         ).markdown(),

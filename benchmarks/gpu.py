@@ -46,10 +46,10 @@ def compare(mask: str, tokens: int, device: torch.device) -> list[str]:
 
 def training(name: str, precision: str, dialogues: int, rounds: int, device: str, **changes: int) -> list[str]:
     """Dialogues trained per second, optimiser included, ours and a Llama's."""
-    rows, (_, ours), (_, theirs) = training_steps(name, device, precision, dialogues, **changes)
-    seconds = medians({"ours": ours, "peer": theirs}, rounds)
+    steps = training_steps(name, device, precision, dialogues, **changes)
+    seconds = medians({"ours": steps.ours, "peer": steps.theirs}, rounds)
     rate = [spread([dialogues / s for s in seconds[each]], "{:,.0f}".format) for each in ("ours", "peer")]
-    return [rows, *rate, ratio(seconds["peer"], seconds["ours"])]
+    return [steps.layout, *rate, ratio(seconds["peer"], seconds["ours"])]
 
 
 def decoding(preset: str, context: int, rounds: int, device: str) -> list[str]:

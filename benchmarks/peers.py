@@ -6,7 +6,7 @@ All have random weights, since the cost does not depend on them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import tiktoken
@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks.floor import training_floor
 from benchmarks.timing import Step
 from mini_ism import GPT, ChatSession, GPTConfig, get_mask, load_split, load_tokenizer
 from mini_ism.batching import pack
@@ -147,14 +148,25 @@ def llama_steps(peer: Any, context: int) -> Step:
 # -- training --------------------------------------------------------------------------------------
 
 
+class Training(NamedTuple):
+    """How the dialogues of a step are laid out, our model and a Llama, one step of each, and what makes our floor."""
+
+    layout: str
+    model: nn.Module
+    ours: Step
+    peer: nn.Module
+    theirs: Step
+    floor: Callable[[], Step]
+
+
 def training_steps(
     preset: str,
     device: str = "cpu",
     precision: str = "float32",
     dialogues: int = 16,
     **changes: int,
-) -> tuple[str, tuple[nn.Module, Step], tuple[nn.Module, Step]]:
-    """How the dialogues of a step are laid out, and our model and a Llama with one step of each."""
+) -> Training:
+    """A step's dialogues, the same for our model and a Llama of its shape."""
     tokenizer, model = load_tokenizer(), our_model(preset, device, **changes).train()
     peer = llama(model.config, device).train()
     encoded = [encode_dialogue(d.messages, tokenizer) for d in load_split("train")[:dialogues]]
@@ -184,4 +196,5 @@ def training_steps(
 
         step("peer", logits)
 
-    return f"{batch.tokens.shape[0]} rows of {batch.tokens.shape[1]}", (model, ours), (peer, theirs)
+    layout = f"{batch.tokens.shape[0]} rows of {batch.tokens.shape[1]}"
+    return Training(layout, model, ours, peer, theirs, lambda: training_floor(model, mask, len(targets)))
