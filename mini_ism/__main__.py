@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import statistics
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
@@ -18,7 +17,7 @@ from mini_ism.chat import ChatSession, ContextFullError
 from mini_ism.checkpoints import load_model
 from mini_ism.checks import whole_number
 from mini_ism.command_line import empty_argument, open_closed_streams, run_command
-from mini_ism.config import PRESETS, GPTConfig
+from mini_ism.config import PRESETS
 from mini_ism.corpus import SIZES, SPLITS, generate, load_split
 from mini_ism.corpus.build import build
 from mini_ism.corpus.splits import SEED
@@ -34,7 +33,6 @@ from mini_ism.hf.loading import is_hf_folder, load_chat_model
 from mini_ism.hf.reading import CALLS
 from mini_ism.imports import import_file
 from mini_ism.masks import COURSE_MASKS, get_mask
-from mini_ism.model import GPT
 from mini_ism.own_options import add_reading, add_source, add_tokenizer_command, check_reading, read_own, read_source
 from mini_ism.progress import train_with_progress
 from mini_ism.sampling import Sampler
@@ -42,12 +40,12 @@ from mini_ism.storage import BITS
 from mini_ism.strict_json import to_json
 from mini_ism.terminal import visible
 from mini_ism.tokenizer import load_tokenizer
-from mini_ism.trace import Event, turn_costs
+from mini_ism.trace import turn_costs
 from mini_ism.training import Run, TrainingConfig
+from mini_ism.turn_bench import bench_turns
 from mini_ism.views.descriptions import WHY_IT_STOPPED
 from mini_ism.views.dialogue_view import show_dialogue
 from mini_ism.views.picture import standalone
-from mini_ism.views.tables import cost_table
 
 COMPILE = (
     "Compile the model's blocks; on a CPU it hardly pays: a step took 0.143 s instead of 0.157 (tiny) and 2.42 s "
@@ -55,8 +53,6 @@ COMPILE = (
 )
 LEAVE = ("", "exit", "quit")
 """What ends a chat, typed alone."""
-BENCH_TURNS = 8
-BENCH_TEXT = "The key is in the box. The lamp is in the jar. The cup is in the oven. Where is the lamp?"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -317,31 +313,7 @@ def _chat(options: argparse.Namespace) -> None:
 
 
 def _bench(options: argparse.Namespace) -> None:
-    tokenizer = load_tokenizer()
-    torch.manual_seed(0)
-    config = GPTConfig.preset(options.preset, vocab_size=tokenizer.n_vocab, context=2048)
-    model = GPT(config).to(get_device(options.device)).eval()
-    traces: dict[str, list[list[Event]]] = {name: [] for name in COURSE_MASKS}
-    for number in range(options.rounds + 1):  # masks take turns, so that a slow moment hits them all
-        for name in COURSE_MASKS:
-            chat = ChatSession(model, tokenizer, name)
-            for _ in range(BENCH_TURNS):
-                chat.send(BENCH_TEXT, max_new_tokens=options.answer)
-            if number:  # the first round warms up
-                traces[name].append(chat.trace)
-    print(
-        f"{options.preset}, {model.parameter_count():,} parameters (random: the cost does not depend on them), "
-        f"{model.device}, {torch.get_num_threads()} threads; the table shows the last of {options.rounds} rounds"
-    )
-    print(cost_table({name: rounds[-1] for name, rounds in traces.items()}, seconds=True))
-    last = {name: [turn_costs(trace)[-1].first_token for trace in rounds] for name, rounds in traces.items()}
-    for name in COURSE_MASKS:
-        if name != "ism":
-            ratios = [a / b for a, b in zip(last[name], last["ism"], strict=True)]
-            print(
-                f"time to first token in turn {BENCH_TURNS}, {name} / ism: median {statistics.median(ratios):.2f} "
-                f"({min(ratios):.2f} to {max(ratios):.2f})"
-            )
+    print(bench_turns(options.preset, rounds=options.rounds, answer=options.answer, device=options.device))
 
 
 def _doctor(options: argparse.Namespace) -> None:

@@ -34,7 +34,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("progress", "own_options"),
     ("regression", "results"),
     ("views",),
-    ("exercises", "hf", "widgets"),
+    ("exercises", "hf", "turn_bench", "widgets"),
     ("__init__",),
     ("__main__",),
 )
@@ -114,6 +114,7 @@ def test_what_is_imported_late_is_known_and_said() -> None:
     assert late == LATE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", ["mini_ism", "research"])
 def test_no_circle(package: str) -> None:
     trees = modules(package)
