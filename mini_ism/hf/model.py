@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import inspect
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -76,6 +75,9 @@ class HFModel:
         context: positions a conversation may have; default, the model's own, at most :data:`LONGEST`.
         mask: the rule it was trained with, for the record.
 
+    Attributes:
+        mask_free: whether a chunk that sees everything may be read without a mask, over a warm cache.
+
     Raises:
         UnfitAttentionError: the attention does not follow a mask of one's own; it is tried.
         ValueError: the model keeps something else than keys and values, or no room is left.
@@ -94,6 +96,9 @@ class HFModel:
         self._names = inspect.signature(self.inner.forward).parameters
         self._cache_name = "cache" if "cache" in self._names else "past_key_values"  # the name in earlier versions
         check_follows(inner)
+        # Now, so that no turn waits for it.
+        self.mask_free = self._reads_without_mask()
+        self._sizes = self._count()
 
     @property
     def device(self) -> torch.device:
@@ -148,8 +153,7 @@ class HFModel:
 
     # -- what the model does, found out by trying --------------------------------------------------
 
-    @cached_property
-    def mask_free(self) -> bool:
+    def _reads_without_mask(self) -> bool:
         """Whether a chunk that sees everything may be read without a mask, over a warm cache: ``is_causal=False``.
 
         It is tried, not assumed: a version that does not know the option ignores it without a word.
@@ -163,7 +167,7 @@ class HFModel:
         read = []
         with torch.inference_mode():
             for rows in (everything[half:], None):
-                cache = self.new_cache()
+                cache = HFCache(PROBE, self.device)
                 self._forward(tokens[:, :half], everything[:half, :half], cache, slice(None))
                 read.append(self._forward(tokens[:, half:], rows, cache, slice(None)))
         spread = float(read[0].float().std())
@@ -171,8 +175,7 @@ class HFModel:
 
     # -- what it costs -----------------------------------------------------------------------------
 
-    @cached_property
-    def _sizes(self) -> tuple[int, int, int]:
+    def _count(self) -> tuple[int, int, int]:
         """Multiplications of a token in the linear maps, of a pair in the attention, and numbers kept of a token."""
         calls: list[int] = []
         head = self.inner.get_output_embeddings()

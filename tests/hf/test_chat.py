@@ -144,6 +144,18 @@ def test_a_version_that_ignores_is_causal_is_found_out() -> None:
     assert worst(session) <= CLOSE
 
 
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_no_turn_waits_for_a_trial(attention: str) -> None:
+    """What the model honours is found out beforehand: a turn reads what its trace says, and nothing else."""
+    session = chat(attention=attention)
+    read: list[int] = []
+    session.model.inner.register_forward_pre_hook(lambda _, args: read.append(args[0].shape[1]))
+    for text in SAID:
+        say(session, text)
+    computed = [event.stop - event.start for event in session.trace if event.phase in ("prefill", "decode")]
+    assert read == computed
+
+
 def test_an_attention_that_cannot_be_compiled_is_told_in_a_line() -> None:
     model = tiny("llama")
     model.forward = Mock(side_effect=RuntimeError("C++ compile error\nand a thousand lines"))
