@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,10 +20,11 @@ import torch
 
 from mini_ism import get_mask, load_model, load_tokenizer
 from mini_ism.chat import ChatSession
+from mini_ism.corpus import generate
+from mini_ism.corpus.splits import SEED, to_jsonl
 from mini_ism.corpus.topics import EXAMPLES
 from mini_ism.dialogue import encode_dialogue, encode_message
 from mini_ism.masks import COURSE_MASKS
-from mini_ism.paths import data_dir
 from mini_ism.reuse import reusable
 from mini_ism.sampling import loop_start
 from mini_ism.segments import Segments
@@ -89,8 +91,8 @@ def dialogues(count: int) -> list[Dialogue]:
     """A long dialogue, and short ones, some of them with held-out words."""
     found: list[Dialogue] = []
     for split, most, wanted in (("long", 10**6, 1), ("held_out", SHORT, 20), ("train", SHORT, count - 21)):
-        lines = (data_dir() / "dialogues" / f"{split}.jsonl").read_text(encoding="utf-8").split("\n")
-        found += [json.loads(line)["messages"] for line in lines if 0 < len(line) <= most][:wanted]
+        short = (each for each in generate(SEED, split) if len(to_jsonl([each]).decode().strip()) <= most)
+        found += [dialogue.messages for dialogue in islice(short, wanted)]
     assert len(found) == count
     return found
 

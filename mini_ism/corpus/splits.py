@@ -16,7 +16,7 @@ from mini_ism.paths import data_dir
 from mini_ism.strict_json import from_json, json_lines
 
 SEED = 0
-SIZES = {"train": 4000, "validation": 500, "test": 1000, "long": 300, "held_out": 500}  # dialogues
+SIZES = {"train": 1000, "validation": 500, "test": 1000, "long": 300, "held_out": 500}  # dialogues
 MANIFEST = "manifest.json"
 
 

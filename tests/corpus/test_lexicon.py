@@ -65,6 +65,7 @@ def test_names_kept_apart_are_in_no_list_and_never_coined() -> None:
         assert not apart & {fold(World(Random(n), 1.0, held_out=held_out).name()) for n in range(300)}
 
 
+@pytest.mark.slow
 def test_words_held_out_are_used_in_their_own_split_only() -> None:
     kept = {fold(word) for pool in VERSION_2.held_out.values() for word in pool}
     in_use = {fold(word) for pool in VERSION_2.known.values() for word in pool}

@@ -34,6 +34,7 @@ def assert_chat_answers(dialogue: Dialogue) -> None:
         assert (skill == "unknown") == (answer == "I do not know.")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", ["validation", "test", "long", "held_out"])
 def test_slow_reader_agrees_with_frozen(split: str, frozen: dict[str, list[Dialogue]]) -> None:
     for dialogue in frozen[split]:
