@@ -108,6 +108,7 @@ def test_any_rule_any_conversations_any_room(data: st.DataObject, which: int, si
     assert hold_conversations(data, pool, rules) < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted({str(tree[0]) for tree in NONEMPTY if tree[0] in MASKS}))
 @settings(max_examples=12, deadline=None)
 @given(st.data())
@@ -191,6 +192,7 @@ def reused(rule: str, first: tuple[Layout, list[int]], second: tuple[Layout, lis
     return talk.paged.reads[-1][0]
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 20), st.integers(1, 12), st.integers(1, 12), st.integers(1, 6))
 def test_ism_reuses_as_much_as_causal_but_for_one_block(system: int, asked: int, written: int, size: int) -> None:

@@ -104,6 +104,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("at", "call"),
     [
@@ -197,6 +198,7 @@ def test_a_step_clips_the_gradient_and_nothing_else(scale: float, clip: float, n
     assert not loss.requires_grad
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mask", ["ism", "prefix"])
 @pytest.mark.parametrize("parts", [2, 3, 99])
 def test_a_step_in_parts_is_the_step(tmp_path: Path, mask: str, parts: int) -> None:

@@ -30,6 +30,7 @@ def tagged(notebook: str, kind: str, name: str) -> NotebookNode:
     return found[0]
 
 
+@cache
 def imports(notebook: str) -> list[ast.stmt]:
     """All that a notebook imports, in order."""
     sources = (cell.source for cell in cells()[notebook] if cell.cell_type == "code")
@@ -60,6 +61,7 @@ def notebook_of(name: str) -> str:
     return next(each.notebook for each in exercises() if each.name == name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_solution_passes(name: str) -> None:
     (code,) = FENCE.findall(tagged(notebook_of(name), "solution", name).source)

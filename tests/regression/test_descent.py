@@ -75,6 +75,7 @@ def test_turns_at_rest_are_the_blocks_one_by_one() -> None:
         turn_weights(task, s, "ism", eta=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.0, 0.3])
 def test_error_by_turn(noise: float) -> None:
     """ISM gains inside a question, as prefix does, and joins up questions better than causal but not as prefix does."""

@@ -126,6 +126,7 @@ def test_a_run_that_diverges_stays_alone() -> None:
     assert bad.error > 1e3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("softmax", [False, True])
 def test_training_pays(softmax: bool) -> None:
     shape = Shape(turns=1, examples=8, width=1)

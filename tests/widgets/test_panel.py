@@ -39,6 +39,7 @@ def test_each_widget_has_a_still_picture_a_sentence_and_a_view() -> None:
 STOPPED = "Stopped. What is shown stays; go on when you like."
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_new_masks")
 @pytest.mark.parametrize(
     ("error", "message"),
