@@ -17,7 +17,7 @@ INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check -c constrain
 LAB_ARGS =
 # JupyterLab refuses to run as root, which is who one is in a container, unless it is told to.
 AS_ROOT = $$(test "$$(id -u)" -ne 0 || echo --allow-root)
-QUICK = -n 2 -m "not slow and not browser and not notebook"
+QUICK = -n 2 -m "not slow and not browser and not notebook" --ignore=tests/browser
 TEST_ARGS =
 HF_NOTEBOOK = tests/test_notebooks.py::test_a_fresh_run_says_what_is_committed[09_real_models]
 BENCH_ARGS =

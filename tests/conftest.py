@@ -4,6 +4,7 @@ import os
 import random
 import runpy
 import signal
+import sys
 from pathlib import Path
 
 import matplotlib as mpl
@@ -14,6 +15,9 @@ from hypothesis import settings
 
 OFFLINE = Path(__file__).parent / "offline"
 runpy.run_path(str(OFFLINE / "sitecustomize.py"))  # blocks the network in this process
+
+# nbformat's jsonschema would build 38 grammars, seconds in each process, for addresses that no notebook holds.
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 
 # Tests press Ctrl-C; whoever starts them in a shell's background has it ignored, in child processes, too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from torch.distributed.tensor import DTensor
-
 from mini_ism import sources
 from mini_ism.__main__ import main
 from mini_ism.batching import make_batch
@@ -57,6 +55,8 @@ def train_all(folder: Path) -> None:
             run = Run(case(name), folder / name, device, team=Team(team.rank, team.size, shard))
             run.train()
             if shard:  # each holds a part of every weight
+                from torch.distributed.tensor import DTensor
+
                 weight = run.model.embed.weight
                 assert isinstance(weight, DTensor)
                 assert weight.to_local().numel() < weight.numel()

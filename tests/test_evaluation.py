@@ -111,6 +111,7 @@ def test_a_model_that_sees_its_answer_is_scored_by_what_it_writes(mask: str) -> 
     assert sum(score.right for score in scores.values()) == 0
 
 
+@pytest.mark.slow
 def test_answers_of_weight_0_are_read_and_not_scored(half_trained: GPT) -> None:
     tokenizer, plain = load_tokenizer(), load_split("test")[:4]
     left_out = [[{**m, "weight": 0} if m["role"] == "assistant" else m for m in d.messages] for d in plain]

@@ -104,6 +104,7 @@ def test_imports_go_down(module: str) -> None:
         assert there == here or FLOOR[there] < FLOOR[here], f"{module} imports {other}, which is not below it"
 
 
+@pytest.mark.slow
 def test_what_is_imported_late_is_known_and_said() -> None:
     known = set(TREES)
     late = {

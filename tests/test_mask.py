@@ -77,6 +77,7 @@ def test_packed_documents_never_see_each_other(drawn: tuple[list[Row], int], mas
     assert bool(get_mask("bidirectional").dense(s)[~strangers].all())
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(packed(), any_mask(SIZE))
 def test_flex_forms_of_batches(drawn: tuple[list[Row], int], mask: Mask) -> None:

@@ -74,6 +74,7 @@ LONG: Layout = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", AWKWARD)
 def test_each_kind_of_rule(rule: Callable[[Tensor, Tensor, Segments], Tensor]) -> None:
     for seed in range(8):

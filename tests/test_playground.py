@@ -283,6 +283,7 @@ def test_a_loop_is_found_where_the_package_finds_it(tmp_path: Path) -> None:
     assert ask(tmp_path, loops=runs).said["loops"] == [loop_start(tokens) for tokens in runs]
 
 
+@pytest.mark.slow
 def test_drawing_follows_the_odds_and_the_seed(tmp_path: Path) -> None:
     tokenizer = load_tokenizer()
     scores = [-1e9] * tokenizer.n_vocab

@@ -91,6 +91,7 @@ def test_a_damaged_run_is_refused(tmp_path: Path, name: str, damage: Any) -> Non
     assert (tmp_path / name).read_bytes() == damaged  # and nothing is touched
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [None, b"", b"[1, 2]\n", b"\xff"])
 def test_measurements_are_never_lost(tmp_path: Path, content: bytes | None) -> None:
     """They lie in the state; the file of their own is for others to read, and is written anew."""

@@ -24,6 +24,7 @@ def test_derived_fields_of_one_dialogue(layout: Layout) -> None:
     assert s.system.tolist() == [p.role == "system" for p in dialogue]
 
 
+@pytest.mark.slow
 @given(packed())
 def test_derived_fields_of_packed_rows(drawn: tuple[list[Row], int]) -> None:
     rows, length = drawn

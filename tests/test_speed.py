@@ -25,6 +25,7 @@ for compiled in (False, True):
 """
 
 
+@pytest.mark.slow
 def test_bf16_computes_in_bf16_and_keeps_float32(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kinds: set[torch.dtype] = set()
     entropy = torch.nn.functional.cross_entropy

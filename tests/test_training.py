@@ -382,6 +382,7 @@ def test_two_runs_in_one_folder_are_one_too_many(tmp_path: Path) -> None:
     assert sorted(files) == ["metrics.jsonl", "model.safetensors", "state.safetensors"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [3, 6])
 def test_a_score_that_was_interrupted_is_made_up_for(
     step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undisturbed: Run

@@ -21,6 +21,7 @@ def test_a_sample_of_dialogues_and_interrupts(capsys: pytest.CaptureFixture[str]
     assert line.endswith("seed 1")
 
 
+@pytest.mark.slow
 def test_what_is_not_exact_is_found_and_can_be_repeated(capsys: pytest.CaptureFixture[str]) -> None:
     def all_is_right(before: Tensor, after: Tensor) -> int:
         return min(len(before), len(after))
@@ -39,6 +40,7 @@ def test_what_is_not_exact_is_found_and_can_be_repeated(capsys: pytest.CaptureFi
     assert main(["--seed", "0", "--only", number]) == 0
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(conversations())
 def test_markers_say_what_the_segments_are(messages: Messages) -> None:

@@ -41,6 +41,7 @@ def test_slow_reader_agrees_with_frozen(split: str, frozen: dict[str, list[Dialo
         assert_chat_answers(dialogue)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("skill", [name for name in skill_names() if name != "smalltalk"])
 def test_slow_reader_agrees_skill_by_skill(skill: str) -> None:
     for dialogue in islice(generate(11, skills=[skill, "smalltalk"]), 100):
@@ -87,6 +88,7 @@ def test_reader_catches_a_wrong_answer() -> None:
             check(Dialogue(messages, ["recall"]))
 
 
+@pytest.mark.slow
 def test_unknown_cannot_be_told_from_the_question() -> None:
     seen: dict[str, Counter[bool]] = defaultdict(Counter)
     for dialogue in islice(generate(13, version=1), 3000):

@@ -31,6 +31,7 @@ def test_all_examples_can_be_answered_in_a_row() -> None:
         assert reader.answers(text, answer), text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mask", COURSE_MASKS)
 def test_the_shipped_models_answer_each_example_alone_and_in_a_row(mask: str) -> None:
     model, tokenizer = load_model(mask)

@@ -58,6 +58,7 @@ def broken(dense: Tensor, places: list[int]) -> Tensor:
     return wrong
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "answer"),
     [

@@ -141,6 +141,7 @@ def test_a_first_question_stands_alone(task: str) -> None:
         assert look_ups(first, texts(first, "user")[-1])[0] == texts(first, "assistant")[-1]
 
 
+@pytest.mark.slow
 @every_task
 def test_held_out_dialogues_are_in_no_training_and_not_in_each_other(task: str) -> None:
     def texts_of(dialogues: list[Dialogue]) -> set[str]:
@@ -175,6 +176,7 @@ def row(mask: str, seed: int, lr: float, score: float, chosen: float | None = No
     return Row(config, result, 1.0, {})
 
 
+@pytest.mark.slow
 def test_each_mask_is_compared_at_the_rate_that_was_best_on_validation() -> None:
     rows = [row("causal", seed, 1e-3, 0.5 + seed / 100) for seed in range(3)]
     rows += [row("ism", seed, 1e-3, 0.9 + seed / 50) for seed in range(3)]

@@ -21,6 +21,7 @@ from tests.views.drawn import elements, one_query, segmented
 NASTY = st.text(max_size=12) | st.sampled_from(["<script>alert(1)</script>", "a & b", "\x00\x0b", "]]>", "$x_1$", "🦊"])
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(st.lists(NASTY, min_size=1, max_size=5), st.sampled_from(["causal", "prefix", "ism"]), st.data())
 def test_pictures_are_well_formed_whatever_is_said(texts: list[str], rule: str, data: st.DataObject) -> None:

@@ -105,6 +105,7 @@ def test_intervals_are_drawn_where_they_belong() -> None:
     assert not any(dot.get_clip_on() for dot in dots)  # a dot at 100% is whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("highs", "end"),
     [((2.5, 1.5), 2.5), ((99.0, 1.5), 2 * 2.0), ((math.inf, 1.5), 2.0), ((1.9, 1.0), 2.0)],

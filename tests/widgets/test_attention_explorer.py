@@ -237,6 +237,7 @@ def test_it_needs_a_model_a_dialogue_and_a_mask(models: Models) -> None:
         AttentionExplorer(models, [{"role": "user", "content": "cup " * 1250}])
 
 
+@pytest.mark.slow
 def test_it_has_a_still_picture_a_sentence_and_a_view(models: Models) -> None:
     explorer = AttentionExplorer(models)
     data = explorer._repr_mimebundle_()

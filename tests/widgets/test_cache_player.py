@@ -113,6 +113,7 @@ def test_any_text_can_be_played_and_stays_text(text: str, models: Models) -> Non
     assert player.figure().alt.startswith("Cache player, last step.")
 
 
+@pytest.mark.slow
 def test_a_dialogue_too_long_for_the_model_is_told_in_place_and_the_film_goes_on(models: Models) -> None:
     player = CachePlayer([{"role": "user", "content": "cup " * 1250}, *EXAMPLE[1:3]], models=models, broken=True)
     last_step(player)

@@ -104,6 +104,7 @@ def test_a_message_that_cannot_be_drawn_is_told_in_place(text: str, complaint: s
     assert explorer.error == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [SCRIPT, "🦊🦊", "a < b & c > d", "<|assistant|>", "\x00\x1b[31m"])
 def test_what_users_write_is_text_and_nothing_else(text: str) -> None:
     explorer = MaskExplorer()
@@ -193,6 +194,7 @@ def test_a_click_chooses_the_token() -> None:
         assert f"({token}) sees" in explorer.status
 
 
+@pytest.mark.slow
 def test_what_was_clicked_may_be_gone_by_now() -> None:
     explorer = MaskExplorer()
     last = explorer.row.max

@@ -22,6 +22,7 @@ def test_a_bad_dialogue_is_refused_at_once(messages: list[dict[str, Any]]) -> No
         CachePlayer(messages)
 
 
+@pytest.mark.slow
 def test_each_widget_has_a_still_picture_a_sentence_and_a_view() -> None:
     for widget, kind in (
         (MaskExplorer(), "mi-mask"),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ RULES = [
 ]
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(layouts(), st.sampled_from(RULES), st.data())
 def test_turned_changes_one_square_and_nothing_else(layout: Any, rule: str, data: st.DataObject) -> None:
