@@ -5,6 +5,7 @@ import re
 import statistics
 from functools import cache
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -259,3 +260,24 @@ def test_code_that_is_pointed_at_is_there(path: Path) -> None:
         assert (ROOT / file).exists(), f"{path.name} points at {file}, which is not there"
     for name in re.findall(r"`(mini_ism(?:\.\w+)+)`", text):
         assert pkgutil.resolve_name(name) is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "printed"),
+    [
+        ("02_gpt_from_scratch", r"gated: 0 pairs .*\nleaky: [1-9]"),  # a leak is caught
+        ("03_dialogues", r"labels +: (\w+ )*mood"),  # the new skill is asked about
+        ("06_cache_reuse", r"[1-9]\d* of \d+ answers changed"),  # naive hashes do harm
+    ],
+)
+def test_a_demonstration_shows_what_the_prose_says(name: str, printed: str) -> None:
+    outputs = (output for cell in code_cells(read(NOTEBOOKS / f"{name}.ipynb")) for output in cell.outputs)
+    assert any(re.search(printed, output.get("text", "")) for output in outputs)
+
+
+@EVERY_NOTEBOOK
+def test_an_exercise_asks_for_the_name_that_its_stub_has(path: Path) -> None:
+    cells = read(path).cells
+    for before, cell in pairwise(cells):
+        if is_tagged(cell, "exercise") and (asked := re.search(r"Write `(\w+)[`(]", before.source)):
+            assert f"def {asked[1]}(" in cell.source

@@ -165,8 +165,9 @@ def reusable(answer: Callable[[Tensor, Tensor], Any]) -> Verdict:
         n = int(found) if isinstance(found, int | Tensor) else -1
         return wrong(
             f"{name}: {message} {_why(before, after, n, target)}",
-            yours=_grid(before, f"before: {len(before)} positions were read"),
-            target=_grid(after, f"after: {target} of them are still right"),
+            yours=_grid(before, f"{len(before)} positions were read"),
+            target=_grid(after, f"{target} of them are still right"),
+            titles=("the mask before", "the mask after"),
         )
     return right("rows that did not change are not enough: what they look at must be kept, too.")
 

@@ -49,12 +49,14 @@ class Verdict:
         message: what is wrong and where, or what is worth noticing now that it is right.
         yours: a picture of the answer, if there is one.
         target: a picture of what it should have been.
+        titles: what stands above the two pictures.
     """
 
     state: State
     message: str
     yours: Shown = None
     target: Shown = None
+    titles: tuple[str, str] = ("yours", "target")
 
     def __str__(self) -> str:
         sign, words, _ = STYLES[self.state]
@@ -64,7 +66,7 @@ class Verdict:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, object]:
         sign, words, ink = STYLES[self.state]
-        shown = [(name, picture) for name, picture in (("yours", self.yours), ("target", self.target)) if picture]
+        shown = [(name, picture) for name, picture in zip(self.titles, (self.yours, self.target), strict=True) if picture]
         panels = "".join(
             f'<figure style="margin:0;flex:1 1 300px;max-width:560px">'
             f'<figcaption style="color:{FAINT};font-size:13px;font-weight:600">{name}</figcaption>'
@@ -95,9 +97,11 @@ def right(message: str, *, yours: Shown = None, target: Shown = None) -> Verdict
     return Verdict("right", message, yours, target)
 
 
-def wrong(message: str, *, yours: Shown = None, target: Shown = None) -> Verdict:
+def wrong(
+    message: str, *, yours: Shown = None, target: Shown = None, titles: tuple[str, str] = ("yours", "target")
+) -> Verdict:
     """The answer is wrong; the message says what is wrong, where, and why."""
-    return Verdict("wrong", message, yours, target)
+    return Verdict("wrong", message, yours, target, titles)
 
 
 class Slip(Exception):

@@ -76,6 +76,9 @@ def answer_loss(answer: Callable[..., Any]) -> Verdict:
                 everything: "that is the mean over all tokens; queries are read, not written, so they must not count",
                 _mean_surprise(logits, tokens, targets, shift=0): "that compares each token with the scores at its "
                 "own place; the scores at t - 1 predict token t",
+                # Both cut by one, but the mask as it was: position t - 1 is asked where t - 1 itself is a target.
+                _mean_surprise(logits, tokens, [t + 1 for t in targets if t + 1 < T]): "the mask must move with the "
+                "targets: it says which tokens t count, and their scores stand at t - 1",
             }
             for slip, reason in slips.items():
                 if abs(float(value) - slip) < 1e-3:
