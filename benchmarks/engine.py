@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import platform
 import time
+from collections import deque
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -149,9 +150,11 @@ def turns(preset: str, rounds: int) -> tuple[list[list[str]], list[list[str]]]:
         for number in range(rounds + 1):
             talks = {mask: ChatSession(model, tokenizer, mask) for mask in COURSE_MASKS}
             again: list[float] = []
-            for _ in range(TURNS):
-                for talk in talks.values():
-                    talk.send(text, max_new_tokens=16)
+            for turn in range(TURNS):
+                order = deque(COURSE_MASKS)
+                order.rotate(number + turn)  # whoever follows the long re-prefill finds the processor's caches cold
+                for mask in order:
+                    talks[mask].send(text, max_new_tokens=16)
                 last = talks["causal"]
                 tokens = last.tokens[: len(last.tokens) - 17][None]
                 clock = time.perf_counter()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mini_ism.files import write_atomically
 from mini_ism.results import Claim, Interval, Row, read_rows, results_dir
+from mini_ism.results.smollm2 import CONTRASTS
 from mini_ism.views import Figure, png_bytes
 from research.headlines import HEADLINES
 from research.markdown import markdown_picture
@@ -103,7 +104,7 @@ def report(folder: Path, templates: Path | None = None) -> dict[str, bytes]:
     }
     return {
         **{page: text.encode() for page, text in pages.items()},
-        VERDICTS: verdicts(found).encode(),
+        VERDICTS: verdicts(found, {"smollm2": len(CONTRASTS)}).encode(),
         **{file: png_bytes(figure, DPI) for file, figure in shown.items()},
     }
 

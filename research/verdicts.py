@@ -12,17 +12,18 @@ from scipy import stats
 from mini_ism.results import Claim, Interval
 
 
-def verdicts(found: Mapping[str, list[Claim]]) -> str:
+def verdicts(found: Mapping[str, list[Claim]], planned: Mapping[str, int]) -> str:
     """All comparisons as CSV, with two-sided p values of paired t tests, as they are and by Holm's method.
 
     Args:
         found: the comparisons by sweep; each sweep is corrected by itself (Holm, 1979).
+        planned: by sweep, how many were written down beforehand, if not all of them have been run yet.
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(("sweep", "comparison", "pairs", "mean", "low", "high", "shown", "p", "p by Holm", "shown by Holm"))
     for sweep, claims in found.items():
-        corrected = holm([p_value(claim.difference) for claim in claims])
+        corrected = holm([p_value(claim.difference) for claim in claims], planned.get(sweep, 0))
         for claim, p in zip(claims, corrected, strict=True):
             d = claim.difference
             numbers = (f"{value:.4g}" for value in (d.mean, d.low, d.high))
@@ -43,10 +44,10 @@ def p_value(difference: Interval) -> float:
     return float(2 * stats.t.sf(abs(difference.mean) / reach * stats.t.ppf(0.975, freedom), freedom))
 
 
-def holm(values: Sequence[float]) -> list[float]:
-    """P values corrected for their number by Holm's step-down method (1979)."""
-    corrected, highest = [0.0] * len(values), 0.0
+def holm(values: Sequence[float], planned: int = 0) -> list[float]:
+    """P values corrected for their number, or a larger one that was planned, by Holm's step-down method (1979)."""
+    corrected, highest, count = [0.0] * len(values), 0.0, max(len(values), planned)
     for rank, place in enumerate(sorted(range(len(values)), key=values.__getitem__)):
-        highest = max(highest, min(1.0, (len(values) - rank) * values[place]))
+        highest = max(highest, min(1.0, (count - rank) * values[place]))
         corrected[place] = highest
     return corrected

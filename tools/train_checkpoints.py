@@ -104,6 +104,7 @@ def card(about: dict[str, dict[str, Any]], scores: dict[str, dict[str, dict[str,
     """The model card, every figure from the runs themselves."""
     first = about[COURSE_MASKS[0]]
     model, recipe = first["model"], first["training"]
+    more = about["prefix"]["training"]["tokens"] / recipe["tokens"]
     lines = [
         "# Model card: the shipped checkpoints",
         "",
@@ -113,8 +114,8 @@ def card(about: dict[str, dict[str, Any]], scores: dict[str, dict[str, dict[str,
         "",
         f"Made by one command, `{COMMAND}` (`make checkpoints`), from seed {recipe['seed']}: steps of "
         f"{recipe['dialogues']} dialogues, AdamW at {recipe['lr']:g}, loss on answers only, stored as float16. "
-        "Prefix needs one sample a turn, so that a step costs it three times the tokens; all take the same steps on "
-        "the same dialogues. One seed, one learning rate, not the best of each: **these figures do not compare the "
+        f"Prefix needs one sample per turn, {more:.1f} times the tokens; all take the same steps on the same dialogues. "
+        "One seed, one learning rate, not the best of each: **these figures do not compare the "
         "masks**; for that, see [RESULTS.md](../../RESULTS.md).",
         "",
         "| mask | steps | dialogues | skills drawn more often | tokens computed | seconds | CPU threads |",

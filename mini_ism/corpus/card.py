@@ -41,7 +41,8 @@ optional system message comes first ({system:.0%} of the dialogues), then user a
 {splits}
 
 - A split is decided by a hash of the dialogue's text (SHA-256 modulo 100; case and punctuation do
-  not count), so no dialogue can be in two. The endless generator that training draws from skips
+  not count), so no dialogue can be in two, save that `test` and `held_out` share a part of the hashes, and are kept
+  apart by their words. The endless generator that training draws from skips
   whatever belongs to another split, so the frozen test dialogues never come up in training.
 - `train`, `validation`, `test` and `long` share their words, wordings and skills: `test` asks for new
   combinations of them, not for new language. `held_out` does: its words (one in five of each list, by a

@@ -31,12 +31,14 @@ def test_holm_steps_down() -> None:
     assert holm([0.03, 0.01, 0.02]) == pytest.approx([0.04, 0.03, 0.04])
     assert holm([0.6, 0.9]) == [1.0, 1.0]
     assert holm([]) == []
+    assert holm([0.03, 0.01], planned=3) == pytest.approx([0.06, 0.03])  # one is still to be run
 
 
 def test_each_sweep_is_corrected_by_itself() -> None:
     alone = Claim("a, b", mean_interval([0.1, 0.2, 0.15]))
-    lines = verdicts({"one": [alone], "two": [alone, alone]}).splitlines()
+    lines = verdicts({"one": [alone], "two": [alone, alone]}, {"one": 3}).splitlines()
     assert lines[0].split(",")[0] == "sweep"
     assert [line.split(",")[0] for line in lines[1:]] == ["one", "two", "two"]
-    p, corrected = (float(cell) for cell in lines[2].rsplit(",", 3)[1:3])
-    assert corrected == pytest.approx(2 * p, rel=0.01)
+    for line, count in ((lines[1], 3), (lines[2], 2)):
+        p, corrected = (float(cell) for cell in line.rsplit(",", 3)[1:3])
+        assert corrected == pytest.approx(count * p, rel=0.01)
