@@ -114,8 +114,8 @@ def card(about: dict[str, dict[str, Any]], scores: dict[str, dict[str, dict[str,
         "",
         f"Made by one command, `{COMMAND}` (`make checkpoints`), from seed {recipe['seed']}: steps of "
         f"{recipe['dialogues']} dialogues, AdamW at {recipe['lr']:g}, loss on answers only, stored as float16. "
-        f"Prefix needs one sample per turn, {more:.1f} times the tokens; all take the same steps on the same dialogues. "
-        "One seed, one learning rate, not the best of each: **these figures do not compare the "
+        f"Prefix needs one sample per turn, {more:.1f} times the tokens; all take the same steps on the same "
+        "dialogues. One seed, one learning rate, not the best of each: **these figures do not compare the "
         "masks**; for that, see [RESULTS.md](../../RESULTS.md).",
         "",
         "| mask | steps | dialogues | skills drawn more often | tokens computed | seconds | CPU threads |",

@@ -66,7 +66,8 @@ class Verdict:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, object]:
         sign, words, ink = STYLES[self.state]
-        shown = [(name, picture) for name, picture in zip(self.titles, (self.yours, self.target), strict=True) if picture]
+        both = zip(self.titles, (self.yours, self.target), strict=True)
+        shown = [(name, picture) for name, picture in both if picture]
         panels = "".join(
             f'<figure style="margin:0;flex:1 1 300px;max-width:560px">'
             f'<figcaption style="color:{FAINT};font-size:13px;font-weight:600">{name}</figcaption>'
