@@ -163,11 +163,12 @@ def reusable(answer: Callable[[Tensor, Tensor], Any]) -> Verdict:
         if message is None:
             continue
         n = int(found) if isinstance(found, int | Tensor) else -1
-        return wrong(
+        return Verdict(
+            "wrong",
             f"{name}: {message} {_why(before, after, n, target)}",
-            yours=_grid(before, f"{len(before)} positions were read"),
-            target=_grid(after, f"{target} of them are still right"),
-            titles=("the mask before", "the mask after"),
+            _grid(before, f"{len(before)} positions were read"),
+            _grid(after, f"{target} of them are still right"),
+            ("the mask before", "the mask after"),
         )
     return right("rows that did not change are not enough: what they look at must be kept, too.")
 

@@ -98,11 +98,9 @@ def right(message: str, *, yours: Shown = None, target: Shown = None) -> Verdict
     return Verdict("right", message, yours, target)
 
 
-def wrong(
-    message: str, *, yours: Shown = None, target: Shown = None, titles: tuple[str, str] = ("yours", "target")
-) -> Verdict:
+def wrong(message: str, *, yours: Shown = None, target: Shown = None) -> Verdict:
     """The answer is wrong; the message says what is wrong, where, and why."""
-    return Verdict("wrong", message, yours, target, titles)
+    return Verdict("wrong", message, yours, target)
 
 
 class Slip(Exception):
