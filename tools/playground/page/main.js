@@ -73,10 +73,12 @@ class Playground {
 
   // -- talking ---------------------------------------------------------------------------------------
 
-  /** The first forward of a script is slow, while it is compiled: let nobody's clock run then. */
+  /** A script is slow at first, while it is compiled: let no lane's clock run then. */
   warmUp() {
-    const session = new ChatSession(this.models.ism, this.tokenizer, MASKS.prefix);
-    session.send(SHIPPED.opening[0], { maxNewTokens: 8 });
+    for (const name of [...LANES, ...LANES]) {
+      const session = new ChatSession(this.models[name], this.tokenizer, MASKS[name]);
+      session.send(SHIPPED.opening[0], { maxNewTokens: 8 });
+    }
   }
 
   makeLanes() {
