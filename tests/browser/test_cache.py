@@ -215,8 +215,7 @@ def test_what_is_typed_into_the_chat_is_not_lost(small_lab: LabPage) -> None:
     said, entry, alert = chat.get_by_role("status"), chat.get_by_role("textbox"), chat.get_by_role("alert")
     log = chat.get_by_role("log").first
     entry.click()
-    for text in ("My name is Zoe.", "\n", "What is my name?"):  # without a pause, while the models answer
-        lab.page.keyboard.type(text, delay=80)
+    lab.page.keyboard.type("My name is Zoe.\nWhat is my name?")  # without a pause, faster than Python hears
     expect(entry).to_have_value("What is my name?")
     expect(said).to_contain_text("Turn 1")
     chat.get_by_role("button", name="Send").click()
@@ -232,8 +231,6 @@ def test_what_is_typed_into_the_chat_is_not_lost(small_lab: LabPage) -> None:
     expect(alert).to_contain_text("make it shorter")
     expect(entry).to_have_value(long)
     lab.screenshot("chat_refused", chat)
-    chat.get_by_role("button", name="Send").click()
-    expect(entry).to_have_value(long)
 
     entry.fill("")
     entry.focus()
