@@ -1,7 +1,8 @@
 """The interactive views: thin state and events over the pictures of :mod:`mini_ism.views`.
 
-Controls are core ipywidgets, version 7.7.1 or 8. Pictures stand on a :class:`~mini_ism.widgets.surface.Surface`, one
-anywidget front end that lies in this package: they work in JupyterLab and Colab, offline.
+Controls are core ipywidgets, version 7.7.1 or 8, except for the chat's
+:class:`~mini_ism.widgets.message_box.MessageBox`. Pictures stand on a :class:`~mini_ism.widgets.surface.Surface`. Both
+are small anywidget front ends that lie in this package: they work in JupyterLab and Colab, offline.
 """
 
 from mini_ism.widgets.attention_explorer import AttentionExplorer

@@ -16,10 +16,12 @@ from mini_ism.views.chat_figure import chat_figure
 from mini_ism.widgets.chat_guide import CHIP_STYLE, about_html, note_html, pieces_note, words_html
 from mini_ism.widgets.chat_lane import Lane
 from mini_ism.widgets.layout import legible
+from mini_ism.widgets.message_box import MessageBox
 from mini_ism.widgets.panel import Panel, heading, put
 
 OWN = "models, each under its own mask"
 START_OVER = "Start over"
+MESSAGE = "Message to all of them"
 HELLO = "Nobody has said anything yet. Type a message and press Enter, or pick an example."
 
 
@@ -75,11 +77,10 @@ class ChatWidget(Panel):
             style={"description_width": "90px"},
             layout=w.Layout(width="520px", max_width="calc(100% - 4px)"),
         )
-        # A text area, because its newline says that Enter was pressed, in order with the letters before it.
-        self.text = w.Textarea(
-            placeholder="Type a message, and press Enter.",
-            rows=2,
-            layout=w.Layout(width="calc(100% - 4px)", max_width="640px"),
+        self.text = MessageBox(
+            MESSAGE,
+            "Type a message, and press Enter.",
+            layout=w.Layout(width="calc(100% - 4px)", max_width="640px", margin="2px"),
         )
         self.button = w.Button(description="Send", icon="paper-plane", button_style="primary")
         self.again = w.Button(description=START_OVER, icon="undo")
@@ -89,7 +90,7 @@ class ChatWidget(Panel):
         self.row, self.note = w.HBox(layout=w.Layout(flex_flow="row wrap")), w.HTML()
         self.bars = w.HTML(layout=w.Layout(overflow="auto"))
         self.line_up.observe(lambda _: self._change_line_up(), "value")
-        self.text.observe(lambda change: self._typed(change["new"]), "value")
+        self.text.on_enter(self._send_lines)
         self.odds.observe(lambda _: self._show_odds(), "value")
         self.button.on_click(lambda _: self._send_typed())
         self.again.on_click(lambda _: self.reset())
@@ -110,7 +111,7 @@ class ChatWidget(Panel):
             w.HBox(list(self.examples.values()), layout=wrap),
             w.HTML(words_html()),
             # Above the columns, which grow: where one types stays where it is, in a small window, too.
-            w.VBox([heading("Message to all of them"), self.text]),
+            w.VBox([heading(MESSAGE), self.text]),
             w.HBox([self.button, self.again, self.odds], layout=wrap),
             self.note,
             self._error,
@@ -126,6 +127,10 @@ class ChatWidget(Panel):
     def sessions(self) -> dict[str, ChatSession]:
         """The conversations by name."""
         return {name: lane.session for name, lane in self.lanes.items()}
+
+    def _turns(self) -> list[int]:
+        """How many messages each conversation has taken."""
+        return [session.turn for session in self.sessions.values()]
 
     def _lane(self, name: str) -> Lane:
         weights = self.line_up.value
@@ -185,14 +190,16 @@ class ChatWidget(Panel):
         while writing:
             writing = [lane for lane in writing if lane.write()]
 
-    def _typed(self, value: str) -> None:
-        if "\n" in value:
-            self._send_typed()
-
     def _send_typed(self) -> None:
-        text = " ".join(self.text.value.split("\n")).strip()
-        self.text.value = ""
-        self.send(text)
+        text, self.text.value = self.text.value, ""
+        self._send_lines(text)
+
+    def _send_lines(self, text: str) -> None:
+        """Send what was in the box; what no conversation takes goes back into it, to be mended."""
+        before = self._turns()
+        self.send(" ".join(text.split("\n")).strip())
+        if self._turns() == before:
+            self.text.value = text
 
     # -- showing --------------------------------------------------------------------------------
 
@@ -208,9 +215,8 @@ class ChatWidget(Panel):
             if lane.costs
         ]
         if sentences:
-            turn = max(session.turn for session in self.sessions.values())
             stopped = (f" {name} {lane.why}." for name, lane in self.lanes.items() if lane.why)
-            self._say(f"Turn {turn}: {'; '.join(sentences)}.{''.join(stopped)}")
+            self._say(f"Turn {max(self._turns())}: {'; '.join(sentences)}.{''.join(stopped)}")
 
     def _show(self) -> None:
         for lane in self.lanes.values():

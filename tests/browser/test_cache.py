@@ -208,6 +208,47 @@ def test_the_chat_by_keyboard_and_mouse(small_lab: LabPage) -> None:
     assert_clean(lab)
 
 
+@pytest.mark.colab
+def test_what_is_typed_into_the_chat_is_not_lost(small_lab: LabPage) -> None:
+    lab = small_lab
+    chat = run(lab, "chat", "mi-chat")
+    said, entry, alert = chat.get_by_role("status"), chat.get_by_role("textbox"), chat.get_by_role("alert")
+    log = chat.get_by_role("log").first
+    entry.click()
+    lab.page.keyboard.type("My name is Zoe.\nWhat is my name?")  # without a pause, faster than Python hears
+    expect(entry).to_have_value("What is my name?")
+    expect(said).to_contain_text("Turn 1")
+    chat.get_by_role("button", name="Send").click()
+    expect(said).to_contain_text("Turn 2")
+    expect(entry).to_have_value("")
+    expect(log).to_contain_text("My name is Zoe.")
+    expect(log).to_contain_text("What is my name?")
+
+    long = "cup " * 1000
+    entry.click()
+    lab.page.keyboard.insert_text(long)
+    lab.page.keyboard.press("Enter")
+    expect(alert).to_contain_text("make it shorter")
+    expect(entry).to_have_value(long)
+    lab.screenshot("chat_refused", chat)
+
+    entry.fill("")
+    entry.focus()
+    lab.page.keyboard.type("The cup is in the oven.")
+    lab.page.keyboard.press("Shift+Enter")
+    lab.page.keyboard.type("Where is the cup?")
+    expect(entry).to_have_value("The cup is in the oven.\nWhere is the cup?")
+    expect(entry).to_be_focused()
+    for theme in ("dark", "light"):
+        lab.set_theme(theme)
+        lab.screenshot(f"chat_two_lines_{theme}", chat)
+    entry.focus()
+    lab.page.keyboard.press("Enter")
+    expect(said).to_contain_text("Turn 3")
+    expect(log).to_contain_text("The cup is in the oven. Where is the cup?")
+    assert_clean(lab)
+
+
 def test_the_notebook_runs_and_its_player_is_broken(lab: LabPage) -> None:
     player = run(lab, NAME, "mi-cache")
     sliders(player).first.focus()

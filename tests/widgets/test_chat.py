@@ -22,20 +22,27 @@ def models() -> Models:
     return three_models()
 
 
+def enter(chat: ChatWidget, text: str) -> None:
+    """What the page says when Enter is pressed."""
+    chat.text._handle_custom_msg({"entered": text}, [])
+
+
+def said(chat: ChatWidget) -> list[list[str]]:
+    """The user's messages in each conversation."""
+    return [[m["content"] for m in s.messages if m["role"] == "user"] for s in chat.sessions.values()]
+
+
 def test_enter_sends_to_every_model(models: Models) -> None:
     chat = ChatWidget(models)
     assert "Nobody has said anything" in chat.status
     chat.text.value = "Where is the cup?"
     assert all(session.turn == 0 for session in chat.sessions.values())
-    chat.text.value = "Where is the cup?\n"
+    enter(chat, "Where is the cup?")
     assert chat.text.value == ""
     chat.text.value = "Why"
     chat.button.click()
+    assert said(chat) == [["Where is the cup?", "Why"]] * 3
     for name, session in chat.sessions.items():
-        assert [m["content"] for m in session.messages if m["role"] == "user"] == [
-            "Where is the cup?",
-            "Why",
-        ]
         cost = turn_costs(session.trace)[-1]
         assert f"{name} kept {cost.reused} and read {cost.prefilled}" in chat.status
         shown = html.unescape(re.sub(r"<style>.*?</style>|<[^>]*>", "", chat.lanes[name].log.value))
@@ -53,18 +60,30 @@ def test_enter_sends_to_every_model(models: Models) -> None:
 )
 def test_a_message_that_cannot_be_sent_is_told_in_place(text: str, complaint: str, models: Models) -> None:
     chat = ChatWidget(models)
-    chat.text.value = text + "\n"
-    assert re.search(complaint, chat.error)
-    assert all(session.messages == [] for session in chat.sessions.values())
-    chat.text.value = "Hello.\n"
-    assert chat.error == ""
+    chat.text.value = text
+    for send in (lambda: enter(chat, text), chat.button.click):
+        send()
+        assert re.search(complaint, chat.error)
+        assert chat.text.value == text  # to be mended
+        assert all(session.messages == [] for session in chat.sessions.values())
+    enter(chat, "Hello.")
+    assert (chat.error, chat.text.value) == ("", "")
     assert all(session.turn == 1 for session in chat.sessions.values())
+
+
+def test_two_lines_are_one_message(models: Models) -> None:
+    chat = ChatWidget(models)
+    chat.text.value = "My name is Ada.\nWhat is my name?"
+    assert said(chat) == [[]] * 3
+    chat.button.click()
+    enter(chat, "The cup is here.\nWhere is the cup?\n")
+    assert said(chat) == [["My name is Ada. What is my name?", "The cup is here. Where is the cup?"]] * 3
 
 
 @pytest.mark.parametrize("text", [SCRIPT, "🦊🦊", "a < b & c > d", "<|assistant|>", "\x1b[31m"])
 def test_replies_and_messages_are_text_and_nothing_else(text: str, models: Models) -> None:
     chat = ChatWidget(models)
-    chat.text.value = f"{text}\n"
+    enter(chat, text)
     assert chat.error == ""
     for lane in chat.lanes.values():
         assert "<script" not in lane.log.value
@@ -197,8 +216,7 @@ def test_the_menu_changes_who_talks_and_repeats_what_was_said(models: Models) ->
     chat.line_up.value = "prefix"
     assert list(chat.sessions) == ["causal", "prefix", "ism"]
     assert all(session.model is models["prefix"][0] for session in chat.sessions.values())
-    for session in chat.sessions.values():
-        assert [m["content"] for m in session.messages if m["role"] == "user"] == ["Where is the cup?"]
+    assert said(chat) == [["Where is the cup?"]] * 3
     chat.line_up.value = ""
     assert [session.model for session in chat.sessions.values()] == [model for model, _ in models.values()]
     chat.again.click()
