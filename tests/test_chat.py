@@ -431,7 +431,7 @@ def test_what_cannot_go_on() -> None:
 # -- the weights ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", ["in place", "load_state_dict", "an optimiser"])
+@pytest.mark.parametrize("how", ["in place", "load_state_dict", "an optimiser", "a fused optimiser"])
 def test_weights_that_change_between_turns_are_noticed(how: str) -> None:
     model = random_model(vocab_size=VOCAB, context=CONTEXT)
     chat = ChatSession(model, TOKENIZER, "ism")
@@ -442,8 +442,8 @@ def test_weights_that_change_between_turns_are_noticed(how: str) -> None:
                 model.blocks[0].get_parameter("norm1").mul_(2)
         case "load_state_dict":
             model.load_state_dict(random_model(9, vocab_size=VOCAB, context=CONTEXT).state_dict())
-        case "an optimiser":
-            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        case "an optimiser" | "a fused optimiser":
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1, fused=how == "a fused optimiser")
             model(chat.tokens[None]).square().mean().backward()
             optimizer.step()
     reply = send(chat, "Hi.", [33])
