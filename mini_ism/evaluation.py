@@ -126,7 +126,7 @@ def evaluate(
     for start in range(0, len(read), batch):
         group = read[start : start + batch]
         b = collate([question.sequence for question in group], tokenizer).to(model.device)
-        logits = model(b.tokens, rule.dense(b.segments))  # (B, T, V)
+        logits = model(b.tokens, rule.dense(b.segments))[..., : tokenizer.n_vocab]  # (B, T, V), as chats pick from
         _check_finite(logits)
         logits[..., forbidden_ids] = -torch.inf
         likeliest = logits.argmax(-1).cpu()  # (B, T)
@@ -135,6 +135,7 @@ def evaluate(
     left = [list(question.wanted) for question in write]
 
     def next_if_right(number: int, logits: Tensor) -> int | None:
+        logits = logits[: tokenizer.n_vocab]
         _check_finite(logits)
         logits[forbidden_ids] = -torch.inf
         token = left[number].pop(0)
