@@ -28,7 +28,7 @@ from mini_ism.functional import (
     rule_at,
 )
 from mini_ism.interfaces import weights_version
-from mini_ism.model_inputs import check_inputs
+from mini_ism.model_inputs import check_inputs, check_outputs
 
 
 @dataclass
@@ -230,13 +230,15 @@ class GPT(nn.Module):
             Logits ``[B, T, V]``, or ``[N, V]`` for the N positions of ``logits_at``.
 
         Raises:
-            TypeError: tokens are not integers, or the mask is not bool.
-            ValueError: tokens out of range; a shape or the context does not fit; a row sees nothing.
+            TypeError: tokens are not integers, or the mask or ``logits_at`` is not bool.
+            ValueError: tokens out of range; a shape or the context does not fit; a row sees nothing; attentions are
+                asked of a ``BlockMask``, or scores without attentions.
         """
         start = 0 if cache is None else cache.length
-        check_inputs(self.config, tokens, mask, start)
+        check_inputs(self.config, tokens, mask, start, None if cache is None else cache.tokens.shape[0])
+        check_outputs(tokens, mask, logits_at, output_attentions, output_scores)
         if mask is None:
-            mask = torch.ones(tokens.shape[1], start + tokens.shape[1], dtype=torch.bool).tril(start)
+            mask = tokens.new_ones(tokens.shape[1], start + tokens.shape[1], dtype=torch.bool).tril(start)
         # A chunk that sees everything needs no mask: decoding, and under ISM a whole query over a warm cache.
         if cache is not None and isinstance(mask, Tensor) and bool(mask.all()):
             mask = None

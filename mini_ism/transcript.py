@@ -56,8 +56,8 @@ class Conversation:
 
     def __init__(self, style: ChatFormat, capacity: int) -> None:
         self.style, self.said = style, Transcript()
-        self.tokens, self.segment = (torch.zeros(capacity, dtype=torch.long) for _ in range(2))
-        self.is_query, self.is_system = (torch.zeros(capacity, dtype=torch.bool) for _ in range(2))
+        self.tokens, self.segment = (torch.zeros(capacity, dtype=torch.long, device="cpu") for _ in range(2))
+        self.is_query, self.is_system = (torch.zeros(capacity, dtype=torch.bool, device="cpu") for _ in range(2))
 
     def segments(self, stop: int) -> Segments:
         """The segments of the first tokens, as views."""
@@ -67,7 +67,7 @@ class Conversation:
         """Put tokens past the end of what is said; they count once the transcript says so."""
         stop = start + len(tokens)
         if stop <= len(self.tokens):
-            self.tokens[start:stop] = torch.tensor(tokens, dtype=torch.long)
+            self.tokens[start:stop] = torch.tensor(tokens, dtype=torch.long, device="cpu")
             self.segment[start:stop] = message
             self.is_query[start:stop] = role != "assistant"
             self.is_system[start:stop] = role == "system"
