@@ -12,8 +12,7 @@ from mini_ism.checks import whole_number
 
 class KVCache:
     """Keys and values of up to ``capacity`` positions, allocated once, filled from the left. The cache is passed into
-    the model, which holds no state. Fill it under ``torch.no_grad()``: autograd would keep what each chunk was computed
-    from.
+    the model, which holds no state. Fill it under ``torch.no_grad()``, or autograd keeps what all chunks were made of.
 
     Args:
         layers, heads, head_width: the model's; see :meth:`GPT.new_cache`, which knows them.

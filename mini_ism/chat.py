@@ -40,6 +40,7 @@ from mini_ism.transcript import Conversation
 
 SHORTEST_ANSWER = 2  # one token, and the end
 SHORTEST_TURN = 3 + SHORTEST_ANSWER  # two markers and a token between them
+OnToken = Callable[[int, Tensor], object]
 
 
 class ContextFullError(ValueError):
@@ -169,7 +170,7 @@ class ChatSession:
         seed: int | None = None,
         stop: str | Sequence[str] | None = None,
         stop_loops: bool = False,
-        on_token: Callable[[int, Tensor], object] | None = None,
+        on_token: OnToken | None = None,
     ) -> Iterator[str]:
         """Say something and get the reply piece by piece; :attr:`reply` has it whole afterwards.
 
@@ -211,9 +212,7 @@ class ChatSession:
         self._writing = weakref.ref(answer)
         return answer
 
-    def _answer(
-        self, text: str, sampler: Sampler, writer: AnswerWriter, on_token: Callable[[int, Tensor], object]
-    ) -> Generator[str]:
+    def _answer(self, text: str, sampler: Sampler, writer: AnswerWriter, on_token: OnToken) -> Generator[str]:
         stopped: Stopped = "interrupted"
         try:
             said = self._talk.with_message("user", text)
@@ -298,7 +297,7 @@ class ChatSession:
         """Read all tokens that are not in the cache yet; the last one's logits ``[V]``, on the CPU."""
         clock = time.perf_counter()
         length = self._talk.said.length
-        plan = self._planner.foreseen(length, self._talk.segments_ahead) if phase == "decode" else None
+        plan = self._planner.foreseen(length, self._talk.segments) if phase == "decode" else None
         if plan is None:
             plan = self._revise()
         if phase == "prefill" and plan.kept:

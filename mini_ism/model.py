@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.attention.flex_attention import BlockMask
 
 from mini_ism.cache import KVCache
+from mini_ism.checks import check_kind
 from mini_ism.config import GPTConfig
 from mini_ism.functional import (
     Rotary,
@@ -163,6 +164,7 @@ class GPT(nn.Module):
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
+        check_kind("config", config, GPTConfig, 'of a named size take GPTConfig.preset("tiny")')
         self.config = config
         self.embed = nn.Embedding(config.vocab_size, config.width)
         self.shift = TokenShift(config)
@@ -283,11 +285,8 @@ class GPT(nn.Module):
 
     def new_cache(self, batch: int = 1, capacity: int | None = None) -> KVCache:
         """An empty cache for this model, by default with room for its whole context."""
-        c, room = self.config, self.config.context if capacity is None else capacity
-        weight = self.embed.weight
-        return KVCache(
-            c.layers, c.heads, c.head_dim, batch=batch, capacity=room, device=self.device, dtype=weight.dtype
-        )
+        c, w, room = self.config, self.embed.weight, self.config.context if capacity is None else capacity
+        return KVCache(c.layers, c.heads, c.head_dim, batch=batch, capacity=room, device=w.device, dtype=w.dtype)
 
     def flops(self, tokens: int, pairs: int, logits: int = 1) -> int:
         """Floating-point operations of a forward, a multiply and an add counted as two; norms and softmax are left out.
