@@ -9,6 +9,8 @@ from typing import Generic, TypeVar
 
 from torch.utils.data import DataLoader, Dataset
 
+from mini_ism.interrupts import uninterrupted
+
 Prepared = TypeVar("Prepared")
 
 
@@ -34,7 +36,8 @@ def prepared_ahead(prepare: Callable[[int], Prepared], steps: range, workers: in
         collate_fn=_as_it_is,
         multiprocessing_context="fork" if forks else None,
     )
-    return iter(loader)
+    with uninterrupted():  # Ctrl-C between two starts would leave behind half an iterator, which cannot be taken down
+        return iter(loader)
 
 
 class _Prepared(Dataset[Prepared], Generic[Prepared]):

@@ -15,6 +15,7 @@ import tiktoken
 import torch
 from torch import Tensor
 
+from mini_ism.checks import check_kind
 from mini_ism.dialogue import EncodedDialogue, Message, encode_dialogue
 from mini_ism.interfaces import TextDecoder
 from mini_ism.mask import Mask
@@ -53,6 +54,7 @@ def read_attention(model: GPT, dialogue: EncodedDialogue, mask: str | Mask | Non
         TypeError, ValueError: a batch was given, the mask cannot be read or does not fit, or the dialogue is longer
             than the model's context.
     """
+    check_kind("dialogue", dialogue, EncodedDialogue, "encode_dialogue(messages, tokenizer) makes one")
     if dialogue.tokens.ndim != 1:
         raise ValueError(
             f"attention is read one dialogue at a time, tokens [T], but they have shape {tuple(dialogue.tokens.shape)}"

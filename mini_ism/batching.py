@@ -111,7 +111,7 @@ def pack(
 def pack_with(
     dialogues: Iterable[EncodedDialogue], padding: int, length: int, *, one_a_row: bool = False
 ) -> EncodedDialogue:
-    """:func:`pack`, given the token that stands where there is none."""
+    """:func:`pack`, given the token that stands where there is none; its errors are the same."""
     dialogues, length = list(dialogues), whole_number("length", length, 0)
     if not dialogues:
         raise ValueError("nothing to batch: give at least one dialogue")

@@ -15,7 +15,9 @@ import torch
 from torch import Tensor
 
 from mini_ism.cache import KVCache
+from mini_ism.checks import whole_number
 from mini_ism.cost import plan
+from mini_ism.decoding import check_room
 from mini_ism.dialogue import END, EncodedDialogue, Message, encode_dialogue
 from mini_ism.markers import marker_id
 from mini_ism.mask import Mask
@@ -167,19 +169,24 @@ def answer_blindly(
         tokenizer: the model's.
         messages: a dialogue.
         mask: default, the one the model was trained with.
-        longest: most tokens of an answer.
+        longest: most tokens of an answer, the end marker included.
 
     Returns:
         One entry a question. With a rule that keeps everything (causal, ISM) the differences are rounding errors.
 
     Raises:
-        TypeError, ValueError: the dialogue or the mask is not valid, or the dialogue does not fit the model's context.
+        TypeError, ValueError: the dialogue, the mask or ``longest`` is not valid, or the dialogue does not fit the
+            model's context.
+        ContextFullError: its last question leaves no room for an answer there.
     """
     model.eval()
+    longest, context = whole_number("longest", longest, 1), model.config.context
     rule = get_mask(model.config.mask if mask is None else mask)
     encoded = encode_dialogue(messages, tokenizer)
-    if len(encoded) > model.config.context:
-        raise ValueError(f"the dialogue has {len(encoded)} tokens, but the model reads at most {model.config.context}")
+    if len(encoded) > context:
+        raise ValueError(f"the dialogue has {len(encoded)} tokens, but the model reads at most {context}")
+    if messages[-1]["role"] == "user":
+        check_room(len(encoded), context, "the dialogue")
     trace = plan(rule, encoded.segments, model)
     stale = stale_positions(rule, encoded.segments, trace)
     cache = model.new_cache()
@@ -187,8 +194,9 @@ def answer_blindly(
     for turn, stop in _forwards(trace):
         asked = encoded.first(stop)
         if turn > len(turns):  # the question: before it is read for good, let both sides answer it
-            anew = _write(model, tokenizer, rule, asked, model.new_cache(), longest)
-            blind = _write(model, tokenizer, rule, asked, cache.clone(), longest)
+            most = min(longest, context - stop)
+            anew = _write(model, tokenizer, rule, asked, model.new_cache(), most)
+            blind = _write(model, tokenizer, rule, asked, cache.clone(), most)
             turns.append(_compared(turn, stale.get(turn, ()), anew, blind, tokenizer))
         _read(model, rule, asked, cache)
     return turns
@@ -204,7 +212,7 @@ def _read(model: GPT, rule: Mask, encoded: EncodedDialogue, cache: KVCache) -> T
 
 
 def _write(
-    model: GPT, tokenizer: tiktoken.Encoding, rule: Mask, asked: EncodedDialogue, cache: KVCache, longest: int
+    model: GPT, tokenizer: tiktoken.Encoding, rule: Mask, asked: EncodedDialogue, cache: KVCache, most: int
 ) -> Generation:
     """The greedy answer to a question, over a cache that holds what it holds."""
     greedy = Sampler(tokenizer, 0.0, None, None, 0)
@@ -215,7 +223,7 @@ def _write(
     while True:
         logits.append(_read(model, rule, asked, cache))
         tokens.append(greedy.pick(logits[-1]))
-        if tokens[-1] == end or len(tokens) == min(longest, model.config.context - len(asked)):
+        if tokens[-1] == end or len(tokens) == most:
             return Generation(tuple(tokens), torch.stack(logits))
         asked = _longer(asked, tokens[-1], segment)
 

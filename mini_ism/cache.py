@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor
 
@@ -10,7 +12,7 @@ from mini_ism.checks import whole_number
 
 class KVCache:
     """Keys and values of up to ``capacity`` positions, allocated once, filled from the left. The cache is passed into
-    the model, which holds no state.
+    the model, which holds no state. Fill it under ``torch.no_grad()``, or autograd keeps what all chunks were made of.
 
     Args:
         layers, heads, head_width: the model's; see :meth:`GPT.new_cache`, which knows them.
@@ -97,11 +99,6 @@ class KVCache:
 
     def clone(self) -> KVCache:
         """An independent copy, for a what-if."""
-        layers, batch, heads, capacity, head_width = self.keys.shape
-        device, dtype = self.keys.device, self.keys.dtype
-        copy = KVCache(layers, heads, head_width, batch=batch, capacity=capacity, device=device, dtype=dtype)
-        copy.keys.copy_(self.keys)
-        copy.values.copy_(self.values)
-        copy.tokens.copy_(self.tokens)
-        copy.length = self.length
-        return copy
+        twin = copy.copy(self)
+        twin.keys, twin.values, twin.tokens = self.keys.clone(), self.values.clone(), self.tokens.clone()
+        return twin

@@ -16,6 +16,7 @@ import sys
 import time
 import weakref
 from collections.abc import Callable, Generator, Iterator, Sequence
+from inspect import GEN_RUNNING, getgeneratorstate
 from itertools import pairwise
 from typing import Any
 
@@ -35,10 +36,11 @@ from mini_ism.reuse import borders
 from mini_ism.sampling import Sampler
 from mini_ism.segments import Segments
 from mini_ism.trace import Event, Phase
-from mini_ism.transcript import Conversation, Transcript
+from mini_ism.transcript import Conversation
 
 SHORTEST_ANSWER = 2  # one token, and the end
 SHORTEST_TURN = 3 + SHORTEST_ANSWER  # two markers and a token between them
+OnToken = Callable[[int, Tensor], object]
 
 
 class ContextFullError(ValueError):
@@ -70,19 +72,20 @@ class ChatSession:
         mask: str | Mask | None = None,
         *,
         system: str | None = None,
-        messages: Sequence[Message] = (),
+        messages: Sequence[Message] | None = None,
         chunk: int | None = None,
     ) -> None:
         self.model, self.tokenizer = model, tokenizer
         self._start(model, DialogueFormat(tokenizer), mask, system, messages, chunk)
 
+    @torch.inference_mode(False)  # what a session keeps may be written to wherever it is used
     def _start(
         self,
         model: ChatModel,
         style: ChatFormat,
         mask: str | Mask | None,
         system: str | None,
-        messages: Sequence[Message],
+        messages: Sequence[Message] | None,
         chunk: int | None,
     ) -> None:
         """Begin with any model and any way to write a conversation that the engine can read."""
@@ -102,56 +105,52 @@ class ChatSession:
         self._weights: object = None  # by which it is seen that the model was trained further
         self._writing: Callable[[], Generator[str] | None] = lambda: None  # a weak reference
         opening = [] if system is None else [{"role": "system", "content": _checked(system)}]
-        if given := [*opening, *messages]:
+        if given := [*opening, *(messages or ())]:
             check_messages([*given, {"role": "user", "content": "?"}])  # an answer, or a system prompt, comes last
             for message in given:
                 self._talk.said = self._talk.with_message(message["role"], message["content"])
             if self.room < SHORTEST_TURN:
                 raise ContextFullError(
-                    f"the conversation has {self._said.length} tokens, which leaves no room for a turn in the "
+                    f"the conversation has {self._talk.said.length} tokens, which leaves no room for a turn in the "
                     f"model's context of {context}; shorten its system prompt or its messages"
                 )
-
-    @property
-    def _said(self) -> Transcript:
-        return self._talk.said
 
     # -- the conversation --------------------------------------------------------------------------
 
     @property
     def messages(self) -> list[dict[str, str]]:
         """The conversation so far, as role and content."""
-        return [{"role": role, "content": text} for role, text in self._said.messages]
+        return [{"role": role, "content": text} for role, text in self._talk.said.messages]
 
     @property
     def reply(self) -> Reply | None:
         """The latest reply."""
-        return self._said.reply
+        return self._talk.said.reply
 
     @property
     def tokens(self) -> Tensor:
         """All tokens so far, LongTensor ``[T]``."""
-        return self._talk.tokens[: self._said.length].clone()
+        return self._talk.tokens[: self._talk.said.length].clone()
 
     @property
     def segments(self) -> Segments:
         """Their segments, ``[T]``."""
-        return self._talk.segments(self._said.length)
+        return self._talk.clone().segments(self._talk.said.length)
 
     @property
     def turn(self) -> int:
         """How many turns were taken."""
-        return sum(role == "user" for role, _ in self._said.messages)
+        return sum(role == "user" for role, _ in self._talk.said.messages)
 
     @property
     def cached(self) -> int:
         """How many positions of the conversation the cache holds."""
-        return min(self._planner.length, self._said.length)
+        return min(self._planner.length, self._talk.said.length)
 
     @property
     def room(self) -> int:
         """How many positions of the context are left."""
-        return self._engine.config.context - self._said.length
+        return self._engine.config.context - self._talk.said.length
 
     def send(self, text: str, **options: Any) -> Reply:
         """Say something and wait for the whole reply; see :meth:`stream` for the options and the errors."""
@@ -169,9 +168,9 @@ class ChatSession:
         top_k: int | None = None,
         top_p: float | None = None,
         seed: int | None = None,
-        stop: str | Sequence[str] = (),
+        stop: str | Sequence[str] | None = None,
         stop_loops: bool = False,
-        on_token: Callable[[int, Tensor], object] | None = None,
+        on_token: OnToken | None = None,
     ) -> Iterator[str]:
         """Say something and get the reply piece by piece; :attr:`reply` has it whole afterwards.
 
@@ -187,7 +186,8 @@ class ChatSession:
             seed: for the same answer again.
             stop: texts that end the answer, which goes without them.
             stop_loops: end the answer when it repeats itself; what was repeated stays in the conversation.
-            on_token: called with each token and the scores ``[V]`` it was picked from, before its piece comes.
+            on_token: called with each token and the scores ``[V]`` it was picked from, before its piece comes. It may
+                look at the session; what changes it, such as :meth:`fork`, must wait until the reply is there.
 
         Raises:
             TypeError, ValueError: the text is no string or empty, or an option is out of its range.
@@ -196,24 +196,23 @@ class ChatSession:
         self._settle()
         sampler = Sampler(self.style, temperature, top_k, top_p, seed)
         longest = whole_number("max_new_tokens", max_new_tokens, 1)
-        stops = (stop,) if isinstance(stop, str) else tuple(stop)
+        stops = (stop,) if isinstance(stop, str) else tuple(stop or ())
         if "" in stops or not all(isinstance(each, str) for each in stops):
             raise ValueError(f"stop must be texts that are not empty, got {stop!r}")
-        needed = len(self.style.encode_message("user", _checked(text), self._said.messages)) + SHORTEST_ANSWER
+        needed = len(self.style.encode_message("user", _checked(text), self._talk.said.messages)) + SHORTEST_ANSWER
         if needed > self.room:
             raise ContextFullError(
                 f"the message needs {needed} positions with the shortest answer, but only {self.room} of the context's "
-                f"{self._engine.config.context} are left after {self._said.length}; "
+                f"{self._engine.config.context} are left after {self._talk.said.length}; "
                 "truncate() the conversation or start a new one"
             )
         writer = AnswerWriter(self.style, stops, longest, stop_loops)
-        answer = self._answer(text, sampler, writer, on_token or (lambda *_: None))
+        heard = (lambda *_: None) if on_token is None else lambda token, scores: on_token(token, scores.clone())
+        answer = self._answer(text, sampler, writer, heard)
         self._writing = weakref.ref(answer)
         return answer
 
-    def _answer(
-        self, text: str, sampler: Sampler, writer: AnswerWriter, on_token: Callable[[int, Tensor], object]
-    ) -> Generator[str]:
+    def _answer(self, text: str, sampler: Sampler, writer: AnswerWriter, on_token: OnToken) -> Generator[str]:
         stopped: Stopped = "interrupted"
         try:
             said = self._talk.with_message("user", text)
@@ -251,8 +250,9 @@ class ChatSession:
         turns = whole_number("the turns to keep", turns, 0)
         if turns > self.turn:
             raise ValueError(f"cannot keep {turns} turns of a conversation of {self.turn}")
-        self._cut(2 * turns + (self._said.messages[:1] != () and self._said.messages[0][0] == "system"))
+        self._cut(2 * turns + (self._talk.said.messages[:1] != () and self._talk.said.messages[0][0] == "system"))
 
+    @torch.inference_mode(False)
     def fork(self) -> ChatSession:
         """An independent copy, cache and all, for a what-if."""
         self._settle()
@@ -267,12 +267,14 @@ class ChatSession:
     def _settle(self) -> None:
         """End an answer that is still being written, as if it had been interrupted."""
         if (answer := self._writing()) is not None:
+            if getgeneratorstate(answer) == GEN_RUNNING:
+                raise RuntimeError("the session is writing; collect in on_token, and act when the reply is there")
             answer.close()
         self._settle_open()
 
     def _settle_open(self) -> None:
         """Close an answer that was left open, or forget its turn if nothing was written of it."""
-        said = self._said
+        said = self._talk.said
         if said.written is None:
             return
         tokens = self._talk.tokens[said.ends[-2] : said.length]
@@ -280,13 +282,13 @@ class ChatSession:
             self._cut(len(said.messages) - 2)
         else:
             text = self.style.decode(tokens.tolist()).removeprefix(" ")
-            logits = torch.zeros(0, self._engine.config.vocab_size)  # they went with whoever was writing
+            logits = torch.zeros(0, self._engine.config.vocab_size, device="cpu")  # they went with whoever was writing
             self._talk.close(Reply(text, tokens.clone(), logits, "interrupted"))
 
     def _cut(self, messages: int) -> None:
         """Go back to the first messages, and drop what the cache holds of the others."""
-        self._talk.said = self._said.first(messages)
-        self._revise(self.turn)
+        self._talk.said = self._talk.said.first(messages)
+        self._revise()
 
     # -- the engine --------------------------------------------------------------------------------
 
@@ -294,10 +296,10 @@ class ChatSession:
     def _compute(self, phase: Phase) -> Tensor:
         """Read all tokens that are not in the cache yet; the last one's logits ``[V]``, on the CPU."""
         clock = time.perf_counter()
-        length = self._said.length
-        plan = self._planner.foreseen(length, self._talk.segments_ahead) if phase == "decode" else None
+        length = self._talk.said.length
+        plan = self._planner.foreseen(length, self._talk.segments) if phase == "decode" else None
         if plan is None:
-            plan = self._revise(self.turn)
+            plan = self._revise()
         if phase == "prefill" and plan.kept:
             self._note("reuse", 0, plan.kept, 0.0, 0)
         for start, stop in self._chunks(plan):
@@ -311,9 +313,9 @@ class ChatSession:
             clock = now
         return scores
 
-    def _revise(self, turn: int) -> Plan:
+    def _revise(self) -> Plan:
         """Throw away what the cache holds and the conversation, as it is, cannot use; what is left to be computed."""
-        planner, length, held = self._planner, self._said.length, self._cache.length
+        planner, length, held = self._planner, self._talk.said.length, self._cache.length
         if (weights := self._engine.version()) != self._weights:
             planner.keep(0)
             self._weights = weights
@@ -323,7 +325,7 @@ class ChatSession:
         plan = planner.plan(self._talk.segments(length)) if length else Plan(0, 0, True)
         self._cache.truncate(min(planner.length, held))
         if held > planner.length:
-            self._note("discard", planner.length, held, 0.0, 0, turn)
+            self._note("discard", planner.length, held, 0.0, 0)
         return plan
 
     def _chunks(self, plan: Plan) -> Iterator[tuple[int, int]]:
@@ -342,9 +344,9 @@ class ChatSession:
                 )
         yield from pairwise(cuts)
 
-    def _note(self, phase: Phase, start: int, stop: int, seconds: float, flops: int, turn: int | None = None) -> None:
+    def _note(self, phase: Phase, start: int, stop: int, seconds: float, flops: int) -> None:
         kv_bytes = self._engine.kv_bytes(self._cache.length)
-        self.trace.append(Event(self.turn if turn is None else turn, phase, start, stop, seconds, flops, kv_bytes))
+        self.trace.append(Event(self.turn, phase, start, stop, seconds, flops, kv_bytes))
 
 
 def _checked(text: str) -> str:

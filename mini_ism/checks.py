@@ -67,6 +67,12 @@ def real_number(
     return number
 
 
+def check_kind(name: str, value: object, kind: type, remedy: str) -> None:
+    """Raise a :class:`TypeError` with a remedy if an argument is of another kind."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be {kind.__name__}, got {value!r:.60}; {remedy}")
+
+
 Value = TypeVar("Value", bool, int, float, str)
 COUNT, SHARE = {"least": 1, "most": 10**9}, {"least": 0, "most": 1}
 FROM_0, ABOVE_0 = {"least": 0}, {"least": 0, "above": True}

@@ -64,11 +64,7 @@ def answer_all(
     for number, (messages, prompt) in enumerate(zip(conversations, prompts, strict=True)):
         if messages[-1]["role"] != "user":
             raise ValueError(f"conversation {number} ends with a message of {messages[-1]['role']!r}, not of the user")
-        if len(prompt) + SHORTEST_ANSWER > context:
-            raise ContextFullError(
-                f"conversation {number} has {len(prompt)} tokens, which leaves no room for an answer in the model's "
-                f"context of {context}; leave out its first turns"
-            )
+        check_room(len(prompt), context, f"conversation {number}")
     end, sampler = marker_id(tokenizer, END), Sampler(tokenizer)
     writers = [AnswerWriter(tokenizer, longest=longest) for _ in prompts]
     stopped: dict[int, Stopped] = {}
@@ -88,6 +84,15 @@ def answer_all(
 
     finished = decode(model, get_mask(model.config.mask if mask is None else mask), prompts, pick, longest, batch)
     return ((number, writers[number].reply(stopped[number])) for number in finished)
+
+
+def check_room(tokens: int, context: int, what: str) -> None:
+    """Raise a :class:`ContextFullError` if so many tokens leave no room for an answer in a model's context."""
+    if tokens + SHORTEST_ANSWER > context:
+        raise ContextFullError(
+            f"{what} has {tokens} tokens, which leaves no room for an answer in the model's context of {context}; "
+            "leave out its first turns"
+        )
 
 
 @torch.inference_mode()

@@ -180,10 +180,9 @@ class DialogueFormat:
     """How this package writes a conversation, message by message, as the chat engine asks for it."""
 
     def __init__(self, tokenizer: tiktoken.Encoding) -> None:
-        self.tokenizer = tokenizer
+        self.tokenizer, self.end_ids = tokenizer, (marker_id(tokenizer, END),)
         self.n_vocab, self.decode = tokenizer.n_vocab, tokenizer.decode
         self.decode_single_token_bytes = tokenizer.decode_single_token_bytes
-        self.end_ids = (marker_id(tokenizer, END),)
         self.forbidden_ids = [marker_id(tokenizer, marker) for marker in NEVER_WRITTEN]
 
     def encode_message(self, role: str, text: str, before: Sequence[tuple[str, str]] = ()) -> list[int]:
@@ -210,8 +209,8 @@ def decode_dialogue(tokens: Sequence[int] | Tensor, tokenizer: tiktoken.Encoding
     role: str | None = None
     text: list[int] = []
 
-    def finish() -> None:
-        if role is not None and (text or role != "assistant"):
+    def finish(ended: bool = False) -> None:
+        if role is not None and (text or ended or role != "assistant"):
             messages.append({"role": role, "content": tokenizer.decode(text).removeprefix(" ")})
         text.clear()
 
@@ -225,8 +224,7 @@ def decode_dialogue(tokens: Sequence[int] | Tensor, tokenizer: tiktoken.Encoding
         if marker is None:
             text.append(token)
         elif marker == END and role == "assistant":
-            messages.append({"role": role, "content": tokenizer.decode(text).removeprefix(" ")})
-            text.clear()
+            finish(ended=True)
             role = None
         elif marker in roles:
             finish()

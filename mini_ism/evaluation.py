@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mini_ism.batching import collate, training_sequences, turns_independent
-from mini_ism.checks import whole_number
+from mini_ism.checks import check_kind, whole_number
 from mini_ism.corpus import Dialogue
 from mini_ism.decoding import decode
 from mini_ism.dialogue import NEVER_WRITTEN, EncodedDialogue, is_target
@@ -110,9 +110,12 @@ def evaluate(
         A score for each skill met, by name, in alphabetical order.
 
     Raises:
+        TypeError: a dialogue is none.
         ValueError: there are no dialogues, or none that has an answer; the model's scores are not finite.
     """
     dialogues, batch = list(dialogues), whole_number("batch", batch, 1)
+    for dialogue in dialogues:
+        check_kind("each dialogue", dialogue, Dialogue, 'take some of load_split("test"), or your own')
     if not any(is_target(message) for dialogue in dialogues for message in dialogue.messages):
         raise ValueError("nothing to evaluate: give at least one dialogue with an answer (an iterator gives them once)")
     if not team.shard:  # where a forward needs every process, all score all
@@ -126,7 +129,7 @@ def evaluate(
     for start in range(0, len(read), batch):
         group = read[start : start + batch]
         b = collate([question.sequence for question in group], tokenizer).to(model.device)
-        logits = model(b.tokens, rule.dense(b.segments))  # (B, T, V)
+        logits = model(b.tokens, rule.dense(b.segments))[..., : tokenizer.n_vocab]  # (B, T, V), as chats pick from
         _check_finite(logits)
         logits[..., forbidden_ids] = -torch.inf
         likeliest = logits.argmax(-1).cpu()  # (B, T)
@@ -135,6 +138,7 @@ def evaluate(
     left = [list(question.wanted) for question in write]
 
     def next_if_right(number: int, logits: Tensor) -> int | None:
+        logits = logits[: tokenizer.n_vocab]
         _check_finite(logits)
         logits[forbidden_ids] = -torch.inf
         token = left[number].pop(0)

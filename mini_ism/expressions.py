@@ -57,7 +57,7 @@ LONGEST = 1000
 DEEPEST = 60
 """Levels of brackets and operators that a rule may have."""
 LARGEST = 10**6
-"""A number that is written in a rule may not exceed this, so that no product of a few overflows."""
+"""A number that is written in a rule may not exceed this."""
 
 
 def read_mask(text: str, masks: Mapping[str, Mask]) -> Mask:
@@ -142,6 +142,8 @@ class _Reader:
             a, b = self._mask(left), self._mask(right)
             return Mask(lambda q, kv, s: compare(a(q, kv, s), b(q, kv, s)), ast.unparse(node))
         x, y = self._number(left), self._number(right)
+        if max(_bound(left), _bound(right)) >= 2**63:
+            raise self._unreadable(self._quoted(node), "its numbers may grow past what a tensor holds")
         return Mask(lambda q, kv, s: compare(x(q, kv, s), y(q, kv, s)), ast.unparse(node))
 
     # -- numbers -----------------------------------------------------------------------------------
@@ -228,6 +230,18 @@ def _with_values(mask: Mask, values: list[Option], named: dict[str, Option]) -> 
         surplus = values[len(known) :]
         raise TypeError(f"mask {mask.name!r} has no such option: {surplus}; its options are {known or 'none'}")
     return mask.with_options(**dict(zip(known, values, strict=False)) | named)
+
+
+def _bound(node: ast.AST) -> int:
+    """How large a number may become, whatever its sign, in a dialogue of at most 2 ** 15 tokens."""
+    match node:
+        case ast.Constant(value=int() as value):
+            return value
+        case ast.Name() | ast.Subscript():
+            return 2**15
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            return _bound(left) * _bound(right)
+    return sum(map(_bound, ast.iter_child_nodes(node)))
 
 
 def _depth(tree: ast.expr) -> int:

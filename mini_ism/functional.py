@@ -84,10 +84,7 @@ def block_attention(q: Tensor, k: Tensor, v: Tensor, mask: BlockMask) -> Tensor:
 
 
 def rule_at(mask: BlockMask, q: Tensor, kv: Tensor) -> Tensor:
-    """What the rule behind a block mask says of pairs of positions, in each row of the batch: ``[B, ...]``.
-
-    ``q`` and ``kv`` broadcast to ``[...]``.
-    """
+    """What the rule behind a block mask says of pairs, ``q`` and ``kv`` broadcast to ``[...]``: ``[B, ...]``."""
     rows, columns = (each.flatten() for each in torch.broadcast_tensors(q, kv))  # (N) each
 
     def pair(b: Tensor, h: Tensor, n: Tensor, _: Tensor) -> Tensor:

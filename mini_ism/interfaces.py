@@ -10,13 +10,28 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import increment_version
+from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook
 
 CacheT = TypeVar("CacheT")
 
 
 def weights_version(model: nn.Module) -> tuple[object, ...]:
-    """Where a model's weights lie and how often they were written to, as PyTorch counts it for autograd."""
+    """Where a model's weights lie and how often they were written to, as PyTorch counts it for autograd.
+
+    What is written through ``.data`` is not counted: write under ``torch.no_grad()`` instead.
+    """
     return tuple((p.data_ptr(), 0 if p.is_inference() else p._version) for p in model.parameters())
+
+
+def _count_writes(optimizer: Optimizer, *_: object) -> None:
+    """Count what an optimiser has written, which fused ones do not do themselves."""
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            increment_version(parameter)
+
+
+register_optimizer_step_post_hook(_count_writes)
 
 
 class ChatConfig(Protocol):

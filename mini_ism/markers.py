@@ -15,7 +15,9 @@ def marker_id(tokenizer: tiktoken.Encoding, marker: str) -> int:
     try:
         return tokenizer.encode_single_token(marker)
     except AttributeError:
-        raise TypeError(f"a tokenizer must be a tiktoken.Encoding, from load_tokenizer(), got {tokenizer!r}") from None
+        raise TypeError(
+            f"a tokenizer must be a tiktoken.Encoding, from load_tokenizer(), got {tokenizer!r:.60}"
+        ) from None
     except KeyError:
         raise ValueError(
             f"the tokenizer {tokenizer.name!r} has no token {marker!r}, which dialogues are written with; "

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import inspect
 import re
+import traceback
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import cast
 
 import torch
 from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask
 
-from mini_ism.checks import whole_number
+from mini_ism.checks import real_number, whole_number
 from mini_ism.segments import PADDING, Segments, check_segments
 
 Rule = Callable[..., Tensor]
@@ -56,17 +58,23 @@ class Mask:
 
     def __and__(self, other: object) -> Mask:
         """Both rules must allow it. ``other`` may be a plain function, too."""
-        return NotImplemented if not callable(other) else _both(self, _as_mask(other))
+        if not callable(other):
+            return NotImplemented
+        b = _as_mask(other)
+        return Mask(lambda q, kv, s: self(q, kv, s) & b(q, kv, s), f"{self._term} & {b._term}")
 
     def __rand__(self, other: object) -> Mask:
-        return NotImplemented if not callable(other) else _both(_as_mask(other), self)
+        return NotImplemented if not callable(other) else _as_mask(other) & self
 
     def __or__(self, other: object) -> Mask:
         """Either rule may allow it. ``other`` may be a plain function, too."""
-        return NotImplemented if not callable(other) else _either(self, _as_mask(other))
+        if not callable(other):
+            return NotImplemented
+        b = _as_mask(other)
+        return Mask(lambda q, kv, s: self(q, kv, s) | b(q, kv, s), f"{self._term} | {b._term}")
 
     def __ror__(self, other: object) -> Mask:
-        return NotImplemented if not callable(other) else _either(_as_mask(other), self)
+        return NotImplemented if not callable(other) else _as_mask(other) | self
 
     def __invert__(self) -> Mask:
         """What the rule forbids."""
@@ -96,18 +104,19 @@ class Mask:
 
         Raises:
             TypeError: the rule has no such option, or the value has another type than the option's default.
-            ValueError: a whole number is too large for a tensor.
+            ValueError: a whole number is too large for a tensor, or another one is not finite.
         """
         known = self.options
         if unknown := sorted(options.keys() - known.keys()):
             raise TypeError(f"mask {self.name!r} has no such option: {unknown}; its options are {known or 'none'}")
         for option, value in options.items():
-            if type(value) is not type(known[option]):
-                raise TypeError(
-                    f"option {option!r} of mask {self.name!r} must be {type(known[option]).__name__}, got {value!r}"
-                )
-            if type(value) is int:  # beyond int64 a comparison is wrong, or an error of PyTorch's own
-                whole_number(f"option {option!r} of mask {self.name!r}", value, -(2**62), 2**62)
+            kind, what = type(known[option]), f"option {option!r} of mask {self.name!r}"
+            if kind is int:  # beyond int64 a comparison is wrong, or an error of PyTorch's own
+                options[option] = whole_number(what, value, -(2**62), 2**62)
+            elif kind is float:
+                options[option] = real_number(what, value)
+            elif not isinstance(value, kind):
+                raise TypeError(f"{what} must be {kind.__name__}, got {value!r}")
         if not options:
             return self
         overrides = ", ".join(f"{option}={value!r}" for option, value in (self._overrides | options).items())
@@ -154,26 +163,28 @@ class Mask:
         Unlike a call of the mask this checks what the rule returns and confines it to its document, as :meth:`dense`.
 
         Raises:
-            TypeError, ValueError: the rule does not return a bool tensor that broadcasts to ``[R, N]``.
+            TypeError, ValueError: the rule raises an error of its own, or does not return a bool tensor that broadcasts
+                to ``[R, N]``.
         """
+        mine = f"the rule of mask {self.name!r}"
         try:
             allowed: object = self.rule(q, kv, segments)
-        except RuntimeError as error:
-            if "Boolean value of Tensor" not in str(error):
-                raise
-            raise TypeError(
-                f"the rule of mask {self.name!r} asks whether a whole tensor is true; {USE_BITS}"
-            ) from error
+        except (LookupError, ArithmeticError, AttributeError, NameError, RuntimeError) as error:
+            if "Boolean value of Tensor" in str(error):
+                raise TypeError(f"{mine} asks whether a whole tensor is true; {USE_BITS}") from error
+            at = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{Path(at.filename).name}, line {at.lineno}"
+            raise ValueError(f"{mine} raised {type(error).__name__}: {error} ({place})") from error
         if not isinstance(allowed, Tensor) or allowed.dtype != torch.bool:
             got = str(allowed.dtype) if isinstance(allowed, Tensor) else type(allowed).__name__
-            raise TypeError(f"the rule of mask {self.name!r} returned {got}, not a bool tensor; {USE_BITS}")
+            raise TypeError(f"{mine} returned {got}, not a bool tensor; {USE_BITS}")
         shape = (q.shape[0], kv.shape[1])
         try:
             return _within_document(allowed.broadcast_to(shape), q, kv, segments)
         except RuntimeError:
             raise ValueError(
-                f"the rule of mask {self.name!r} returned shape {tuple(allowed.shape)}, which does not broadcast to "
-                f"{shape} (query positions, key positions); build it from q and kv"
+                f"{mine} returned shape {tuple(allowed.shape)}, which does not broadcast to {shape} (query positions, "
+                "key positions); build it from q and kv"
             ) from None
 
     def mask_mod(self, segments: Segments) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
@@ -194,10 +205,8 @@ class Mask:
         block_size = whole_number("block_size", block_size, 1)
         self.dense(segments)  # FlexAttention's own errors name neither the rule nor the position
         batch = segments.id.shape[0] if segments.id.ndim > 1 else None
-        total, device = len(segments), str(segments.id.device)
-        return create_block_mask(
-            self.mask_mod(segments), batch, None, total, total, device=device, BLOCK_SIZE=block_size
-        )
+        T, device = len(segments), str(segments.id.device)
+        return create_block_mask(self.mask_mod(segments), batch, None, T, T, device=device, BLOCK_SIZE=block_size)
 
     # -- showing itself ----------------------------------------------------------------------------
 
@@ -215,14 +224,6 @@ def _as_mask(rule: Rule) -> Mask:
     return rule if isinstance(rule, Mask) else Mask(rule, getattr(rule, "__name__", "custom"))
 
 
-def _both(a: Mask, b: Mask) -> Mask:
-    return Mask(lambda q, kv, s: a(q, kv, s) & b(q, kv, s), f"{a._term} & {b._term}")
-
-
-def _either(a: Mask, b: Mask) -> Mask:
-    return Mask(lambda q, kv, s: a(q, kv, s) | b(q, kv, s), f"{a._term} | {b._term}")
-
-
 def _check_signature(rule: object) -> None:
     """Refuse what cannot be called as ``rule(q, kv, s)``.
 
@@ -232,19 +233,17 @@ def _check_signature(rule: object) -> None:
     if not callable(rule):
         raise TypeError(f"a mask's rule must be a function (q, kv, s) -> bool tensor, got {rule!r}")
     try:
-        signature = inspect.signature(rule)
+        taken = inspect.signature(rule)
     except ValueError:  # some built-in functions have none
         return
     try:
-        signature.bind(None, None, None)
+        taken.bind(None, None, None)
     except TypeError:
-        flex = len(signature.parameters) == 4
+        flex = len(taken.parameters) == 4
         hint = (
             "; four arguments are FlexAttention's (b, h, q, kv): drop b and h, and add s, the segments" if flex else ""
         )
-        raise TypeError(
-            f"a mask's rule takes three arguments (q, kv, s), but this one takes {signature}{hint}"
-        ) from None
+        raise TypeError(f"a mask's rule takes three arguments (q, kv, s), but this one takes {taken}{hint}") from None
 
 
 def _within_document(allowed: Tensor, q: Tensor, kv: Tensor, s: Segments) -> Tensor:

@@ -167,5 +167,4 @@ def get_mask(spec: str | Mask, **options: Option) -> Mask:
     """
     if not isinstance(spec, str | Mask):
         raise TypeError(f"a mask is given by its name, an expression or a Mask object, got {spec!r}")
-    mask = spec if isinstance(spec, Mask) else read_mask(spec, MASKS)
-    return mask.with_options(**options) if options else mask
+    return (spec if isinstance(spec, Mask) else read_mask(spec, MASKS)).with_options(**options)

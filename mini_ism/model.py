@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.attention.flex_attention import BlockMask
 
 from mini_ism.cache import KVCache
+from mini_ism.checks import check_kind
 from mini_ism.config import GPTConfig
 from mini_ism.functional import (
     Rotary,
@@ -28,7 +29,7 @@ from mini_ism.functional import (
     rule_at,
 )
 from mini_ism.interfaces import weights_version
-from mini_ism.model_inputs import check_inputs
+from mini_ism.model_inputs import check_inputs, check_outputs
 
 
 @dataclass
@@ -163,6 +164,7 @@ class GPT(nn.Module):
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
+        check_kind("config", config, GPTConfig, 'of a named size take GPTConfig.preset("tiny")')
         self.config = config
         self.embed = nn.Embedding(config.vocab_size, config.width)
         self.shift = TokenShift(config)
@@ -230,13 +232,15 @@ class GPT(nn.Module):
             Logits ``[B, T, V]``, or ``[N, V]`` for the N positions of ``logits_at``.
 
         Raises:
-            TypeError: tokens are not integers, or the mask is not bool.
-            ValueError: tokens out of range; a shape or the context does not fit; a row sees nothing.
+            TypeError: tokens are not integers, or the mask or ``logits_at`` is not bool.
+            ValueError: tokens out of range; a shape or the context does not fit; a row sees nothing; attentions are
+                asked of a ``BlockMask``, or scores without attentions.
         """
         start = 0 if cache is None else cache.length
-        check_inputs(self.config, tokens, mask, start)
+        check_inputs(self.config, tokens, mask, start, None if cache is None else cache.tokens.shape[0])
+        check_outputs(tokens, mask, logits_at, output_attentions, output_scores)
         if mask is None:
-            mask = torch.ones(tokens.shape[1], start + tokens.shape[1], dtype=torch.bool).tril(start)
+            mask = tokens.new_ones(tokens.shape[1], start + tokens.shape[1], dtype=torch.bool).tril(start)
         # A chunk that sees everything needs no mask: decoding, and under ISM a whole query over a warm cache.
         if cache is not None and isinstance(mask, Tensor) and bool(mask.all()):
             mask = None
@@ -281,11 +285,8 @@ class GPT(nn.Module):
 
     def new_cache(self, batch: int = 1, capacity: int | None = None) -> KVCache:
         """An empty cache for this model, by default with room for its whole context."""
-        c, room = self.config, self.config.context if capacity is None else capacity
-        weight = self.embed.weight
-        return KVCache(
-            c.layers, c.heads, c.head_dim, batch=batch, capacity=room, device=self.device, dtype=weight.dtype
-        )
+        c, w, room = self.config, self.embed.weight, self.config.context if capacity is None else capacity
+        return KVCache(c.layers, c.heads, c.head_dim, batch=batch, capacity=room, device=w.device, dtype=w.dtype)
 
     def flops(self, tokens: int, pairs: int, logits: int = 1) -> int:
         """Floating-point operations of a forward, a multiply and an add counted as two; norms and softmax are left out.

@@ -9,8 +9,11 @@ from torch.nn.attention.flex_attention import BlockMask
 from mini_ism.config import GPTConfig
 
 
-def check_inputs(config: GPTConfig, tokens: object, mask: object, start: int) -> None:
-    """Refuse what :meth:`GPT.forward` cannot compute; see there for the errors."""
+def check_inputs(config: GPTConfig, tokens: object, mask: object, start: int, rows: int | None = None) -> None:
+    """Refuse what :meth:`GPT.forward` cannot read after ``start`` positions of a cache for so many rows.
+
+    See there for the errors.
+    """
     if not isinstance(tokens, Tensor) or tokens.dtype != torch.long:
         raise TypeError(f"tokens must be a LongTensor [B, T], got {getattr(tokens, 'dtype', tokens)}")
     if tokens.ndim != 2 or 0 in tokens.shape:
@@ -26,6 +29,8 @@ def check_inputs(config: GPTConfig, tokens: object, mask: object, start: int) ->
         )
     B, T = tokens.shape
     S = start + T
+    if rows not in (None, B):
+        raise ValueError(f"the cache holds {rows} rows, but the tokens are [{B}, {T}]; use model.new_cache({B})")
     if config.context < S:
         raise ValueError(f"{start} cached + {T} new positions exceed the model's context of {config.context}")
     if mask is None:
@@ -49,3 +54,21 @@ def check_inputs(config: GPTConfig, tokens: object, mask: object, start: int) ->
         )
     if not bool((some := mask.any(-1)).all()):
         raise ValueError(f"row {(~some).nonzero()[0].tolist()} of the mask sees nothing; let it see itself")
+
+
+def check_outputs(tokens: Tensor, mask: object, logits_at: object, attentions: object, scores: object) -> None:
+    """Refuse what :meth:`GPT.forward` cannot hand out; see there for the errors."""
+    if scores is not None and attentions is None:
+        raise ValueError("output_scores need output_attentions, too; give a list for each")
+    if attentions is not None and isinstance(mask, BlockMask):
+        raise ValueError("a block mask keeps no attentions; give the dense mask, get_mask(...).dense(segments)")
+    if logits_at is None:
+        return
+    if not isinstance(logits_at, Tensor) or logits_at.dtype != torch.bool:
+        got = getattr(logits_at, "dtype", logits_at)
+        raise TypeError(f"logits_at must be a BoolTensor [B, T], True = compute logits there, got {got}")
+    if logits_at.shape != tokens.shape:
+        raise ValueError(
+            f"logits_at has shape {tuple(logits_at.shape)}, but the tokens are {list(tokens.shape)}; "
+            "it needs a value for each token"
+        )

@@ -20,8 +20,9 @@ from torch import Tensor
 
 from mini_ism.cache import KVCache
 from mini_ism.checks import whole_number
-from mini_ism.decoding import with_answer
+from mini_ism.decoding import check_room, with_answer
 from mini_ism.dialogue import END, EncodedDialogue
+from mini_ism.interrupts import uninterrupted
 from mini_ism.markers import marker_id
 from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
@@ -123,9 +124,9 @@ class PagedCache:
     def find(self, hashes: Iterable[BlockHash]) -> list[int]:
         """The blocks of a dialogue that are here, from its first on, up to one that is not."""
         if (weights := self.model.version()) != self._weights:
-            self._weights = weights
             self._by_hash.clear()
             self._hash_of = [None] * len(self._hash_of)
+            self._weights = weights  # last: interrupted before, it forgets all blocks again
         found: list[int] = []
         for each in hashes:
             if each not in self._by_hash:
@@ -164,28 +165,31 @@ class PagedCache:
             The blocks, fewer than ``hashes`` if all others are held.
         """
         blocks: list[int] = []
-        for number, each in enumerate(hashes):
-            block = self._by_hash.get(each)
-            if block is None:
-                if not self._idle:
-                    break
-                block = self._claim(each)
-                here = slice(number * self.block_size, (number + 1) * self.block_size)
-                for pool, line in ((self._keys, cache.keys), (self._values, cache.values)):
-                    pool[:, block] = line[:, 0, :, here]  # (layers, heads, block_size, D)
-            self.hold([block])
-            blocks.append(block)
+        try:
+            for number, each in enumerate(hashes):
+                block = self._by_hash.get(each)
+                if block is None:
+                    if not self._idle:
+                        break
+                    block = self._claim()
+                    here = slice(number * self.block_size, (number + 1) * self.block_size)
+                    for pool, line in ((self._keys, cache.keys), (self._values, cache.values)):
+                        pool[:, block] = line[:, 0, :, here]  # (layers, heads, block_size, D)
+                    self._hash_of[block], self._by_hash[each] = each, block  # found from now on, when it is whole
+                self.hold([block])
+                blocks.append(block)
+        except BaseException:
+            self.release(blocks)
+            raise
         return blocks
 
-    def _claim(self, new: BlockHash) -> int:
-        """The block that was unused for longest, for other contents."""
+    def _claim(self) -> int:
+        """The block that was unused for longest, which is found under its old hash no more."""
         block = next(iter(self._idle))
-        old = self._hash_of[block]
+        old, self._hash_of[block] = self._hash_of[block], None
         if old is not None:
             self.evictions += 1
             del self._by_hash[old]
-        self._hash_of[block] = new
-        self._by_hash[new] = block
         return block
 
 
@@ -203,7 +207,6 @@ class PagedConversation:
         self.blocks: list[int] = []
         self.reads: list[tuple[int, int]] = []
 
-    @torch.inference_mode()
     def read(self, tokens: Tensor, segments: Segments) -> Tensor:
         """Read a dialogue, and compute what no conversation has read before in the same way.
 
@@ -223,17 +226,26 @@ class PagedConversation:
         tokens, dense = tokens.cpu(), self.mask.dense(segments.to("cpu"))  # (T), (T, T)
         hashes = pool.hashes(dense, tokens, pool.block_size)
         found = pool.find(hashes[: (len(tokens) - 1) // pool.block_size])
-        cache, reused = model.new_cache(capacity=len(tokens)), len(found) * pool.block_size
-        pool.load(found, cache, tokens)
-        logits: Tensor = model(tokens[None, reused:].to(model.device), dense[reused:], cache)[0].float().cpu()  # (N, V)
-        held, self.blocks = self.blocks, pool.store(hashes, cache)
-        pool.release(held)  # only now, so that none was given up that it still needs
+        with torch.inference_mode():
+            cache, reused = model.new_cache(capacity=len(tokens)), len(found) * pool.block_size
+            pool.load(found, cache, tokens)
+            chunk = tokens[None, reused:].to(model.device)  # (1, N)
+            logits: Tensor = model(chunk, dense[reused:], cache)[0].float().cpu()  # (N, V)
+            with uninterrupted():  # blocks change hands as a whole
+                held, self.blocks = self.blocks, pool.store(hashes, cache)
+                pool.release(held)  # only now, so that none was given up that it still needs
         self.reads.append((reused, len(tokens) - reused))
-        return logits
+        return logits.clone()  # an ordinary tensor, which may be written to
 
     def answer(self, prompt: EncodedDialogue, tokenizer: tiktoken.Encoding, *, max_new_tokens: int = 64) -> str:
-        """The greedy answer to a dialogue that ends with a question; errors are those of :meth:`read`."""
+        """The greedy answer to a dialogue that ends with a question.
+
+        Raises:
+            TypeError, ValueError: see :meth:`read`.
+            ContextFullError: the dialogue leaves no room for an answer in the model's context.
+        """
         longest = whole_number("max_new_tokens", max_new_tokens, 1)
+        check_room(len(prompt), self.cache.model.config.context, "the dialogue")
         sampler, end = Sampler(tokenizer), marker_id(tokenizer, END)
         stop = min(len(prompt) + longest, self.cache.model.config.context)
         tokens, segments = prompt.tokens.tolist(), with_answer(prompt.segments, stop)
@@ -248,10 +260,12 @@ class PagedConversation:
         """A second conversation with the same past, which holds the same blocks."""
         twin = PagedConversation(self.cache, self.mask)
         twin.blocks, twin.reads = [*self.blocks], [*self.reads]
-        self.cache.hold(twin.blocks)
+        with uninterrupted():
+            self.cache.hold(twin.blocks)
         return twin
 
     def close(self) -> None:
         """Hold nothing any more. Its blocks can be found until others need their room."""
-        self.cache.release(self.blocks)
-        self.blocks = []
+        with uninterrupted():
+            self.cache.release(self.blocks)
+            self.blocks = []

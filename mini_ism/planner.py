@@ -76,7 +76,7 @@ class Planner:
 
     def __init__(self, mask: Mask, capacity: int) -> None:
         self.mask, self.length = mask, 0
-        self._allowed = torch.zeros(capacity, capacity, dtype=torch.bool)
+        self._allowed = torch.zeros(capacity, capacity, dtype=torch.bool, device="cpu")
         self._asked: tuple[object, dict[str, Tensor]] = (None, {})  # the rule's constants and fields when it was asked
         self._reads = Reads(mask)
         self._foreseen = NOTHING
@@ -104,7 +104,7 @@ class Planner:
             self._allowed[:stop, :stop] = dense  # a copy; inside [:kept, :kept] nothing changes
         else:
             rows = self.mask.dense(segments, slice(held, stop))  # (T - held, T)
-            here = torch.arange(stop)
+            here = torch.arange(stop, device="cpu")
             columns = self.mask.allowed(here[:held, None], here[None, held:], segments)  # (held, T - held)
             kept = held
             if bool(columns.any()):  # somebody sees what has come: all from there on is computed anew
@@ -146,7 +146,7 @@ class Planner:
         self._foreseen = NOTHING
         if fields is None or "end" in fields or not self._unchanged(segments, fields, now):
             return  # the end of a segment that grows is another one at each step
-        here = torch.arange(stop)
+        here = torch.arange(stop, device="cpu")
         later = here[:, None] < here[None, now:]  # (T + K, K): the row lies before the column
         rows = self.mask.allowed(here[now:, None], here[None, :], segments)  # (K, T + K)
         columns = self.mask.allowed(here[:, None], here[None, now:], segments)  # (T + K, K)

@@ -81,8 +81,9 @@ class AnswerWriter:
     def reply(self, stopped: Stopped) -> Reply:
         """The answer as it stands."""
         text = self.tokenizer.decode(self.tokens).removeprefix(" ")
-        logits = torch.stack(self.logits) if self.logits else torch.zeros(0, 0)
-        return Reply(text[: self.stopped_at], torch.tensor(self.tokens, dtype=torch.long), logits, stopped)
+        logits = torch.stack(self.logits) if self.logits else torch.zeros(0, 0, device="cpu")
+        tokens = torch.tensor(self.tokens, dtype=torch.long, device="cpu")
+        return Reply(text[: self.stopped_at], tokens, logits, stopped)
 
     def _held_back(self) -> int:
         """How many letters at the end may be the beginning of a stop string."""

@@ -120,7 +120,7 @@ class RunFiles:
         if not self.team.leads:
             return
         lines = metrics_bytes(metrics)
-        tensors[METRICS] = torch.frombuffer(bytearray(lines or b"\n"), dtype=torch.uint8)
+        tensors[METRICS] = torch.frombuffer(bytearray(lines or b"\n"), dtype=torch.uint8)  # no buffer may be empty
         about = {"config": to_json(dict(config)), "progress": to_json(dict(progress))}
         about["sha256"] = fingerprint(tensors, *about.values())
         write_atomically(self.folder / STATE, save(tensors, about))
@@ -171,7 +171,8 @@ class RunFiles:
             counts: Any = read_object(about["progress"])
             progress = Progress(**counts)
             if METRICS in tensors:
-                metrics = parse_metrics(tensors.pop(METRICS).numpy().tobytes(), "its record of measurements")
+                content = tensors.pop(METRICS).numpy().tobytes()
+                metrics = parse_metrics(content.lstrip(b"\n"), "its record of measurements")
             else:  # saved before the state held them
                 file = self.folder / METRICS
                 metrics = [line for line in read_metrics(file) if line["step"] <= progress.step]

@@ -42,7 +42,7 @@ class Sampler:
         self.top_p = None if top_p is None else real_number("top_p", top_p, 0, 1, above=True)
         style = chat_format(tokenizer)
         self.vocab_size = style.n_vocab
-        self._forbidden = torch.zeros(self.vocab_size)
+        self._forbidden = torch.zeros(self.vocab_size, device="cpu")
         self._forbidden[list(style.forbidden_ids)] = -torch.inf
         self.generator = torch.Generator()
         if seed is None:

@@ -17,6 +17,8 @@ from torch import Tensor
 PADDING = -1
 """The ``document`` number of a position that holds no token of any dialogue."""
 
+FIELDS = ("id", "is_query", "is_system", "document")
+
 
 @dataclass(frozen=True, eq=False)
 class Segments:
@@ -40,7 +42,7 @@ class Segments:
     document: Tensor | None = None
 
     def __post_init__(self) -> None:
-        for name in ("id", "is_query", "is_system", "document"):
+        for name in FIELDS:
             field = getattr(self, name)
             if field is None and name in ("is_system", "document"):
                 continue
@@ -70,7 +72,9 @@ class Segments:
         return self._map(lambda field: field[..., positions])
 
     def row(self, index: int) -> Segments:
-        """One dialogue (or packed row) of a batch: ``[B, T]`` -> ``[T]``."""
+        """One dialogue (or packed row) of a batch: ``[B, T]`` -> ``[T]``; a ``ValueError`` if this is no batch."""
+        if self.id.ndim < 2:
+            raise ValueError(f"segments of shape {tuple(self.id.shape)} are those of one dialogue, not of a batch")
         return self._map(lambda field: field[index])
 
     def rows(self) -> Iterator[Segments]:
@@ -82,13 +86,8 @@ class Segments:
         return self._map(lambda field: field.to(device))
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> Segments:
-        system, document = self.is_system, self.document
-        return Segments(
-            change(self.id),
-            change(self.is_query),
-            None if system is None else change(system),
-            None if document is None else change(document),
-        )
+        given = {name: field for name in FIELDS if (field := getattr(self, name)) is not None}
+        return Segments(**{name: change(field) for name, field in given.items()})
 
     # What rules ask for beyond the fields; each is [..., T] and is computed when first touched.
 

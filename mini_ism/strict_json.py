@@ -10,12 +10,14 @@ def to_json(value: object, *, indent: int | None = None) -> str:
     """A value as JSON.
 
     Raises:
-        ValueError: it holds a number that is not finite, which JSON has no word for.
+        ValueError: it holds a number that is not finite, which JSON has no word for, or itself.
         TypeError: it holds something that JSON cannot hold.
     """
     try:
         return json.dumps(value, indent=indent, allow_nan=False)
     except ValueError as error:
+        if "Circular" in str(error):
+            raise ValueError("JSON cannot hold a value that holds itself") from None
         raise ValueError(f"JSON has no word for a number that is not finite ({error}): {value!r:.200}") from None
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from mini_ism.checks import check_kind
+
 Phase = Literal["reuse", "discard", "prefill", "decode"]
 
 
@@ -71,6 +73,7 @@ class TurnCost:
 
 def turn_costs(trace: Iterable[Event]) -> list[TurnCost]:
     """A trace summed up by turn. What-if turns under the same number (``truncate``, then ``send`` again) add up."""
+    check_kind("the trace", trace, Iterable, "a session has it as session.trace")
     turns: dict[int, list[Event]] = {}
     for event in trace:
         turns.setdefault(event.turn, []).append(event)

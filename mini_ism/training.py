@@ -129,10 +129,8 @@ class TrainingConfig:
         """The dialogues of a step, the same for every mask; a function of the step alone, so that a run can resume."""
 
         def drawn(skills: Iterable[str] | None, weights: Mapping[str, float], count: int) -> list[Dialogue]:
-            endless = generate(
-                self.seed, "train", skills, weights, step * count, coined=self.coined, version=self.corpus
-            )
-            return list(islice(endless, count))
+            found = generate(self.seed, "train", skills, weights, step * count, coined=self.coined, version=self.corpus)
+            return list(islice(found, count))
 
         if not self.is_easy(step):
             return drawn(self.skill_names, self.skill_weights, self.dialogues)
@@ -145,7 +143,7 @@ class TrainingConfig:
 
 
 def loss_on_answers(model: nn.Module, batch: EncodedDialogue, mask: Tensor, targets: float | None = None) -> Tensor:
-    """Mean cross-entropy of the target tokens, a scalar. Logits are computed where one is predicted, nowhere else.
+    """Mean cross-entropy of the targets, a scalar; logits are computed for them only. A ``ValueError`` if it has none.
 
     Args:
         model: to be trained, a :class:`GPT` or what a team calls in its place.
@@ -192,7 +190,7 @@ def training_step(
         The loss before the step, detached, on the CPU.
     """
     groups = optimizer.param_groups
-    for group, rate in zip(groups, [lr] * len(groups) if isinstance(lr, float) else lr, strict=True):
+    for group, rate in zip(groups, lr if isinstance(lr, Sequence) else [lr] * len(groups), strict=True):
         group["lr"] = rate
     optimizer.zero_grad()
     total = torch.zeros(())

@@ -56,18 +56,18 @@ class Conversation:
 
     def __init__(self, style: ChatFormat, capacity: int) -> None:
         self.style, self.said = style, Transcript()
-        self.tokens, self.segment = (torch.zeros(capacity, dtype=torch.long) for _ in range(2))
-        self.is_query, self.is_system = (torch.zeros(capacity, dtype=torch.bool) for _ in range(2))
+        self.tokens, self.segment = (torch.zeros(capacity, dtype=torch.long, device="cpu") for _ in range(2))
+        self.is_query, self.is_system = (torch.zeros(capacity, dtype=torch.bool, device="cpu") for _ in range(2))
 
     def segments(self, stop: int) -> Segments:
-        """The segments of the first tokens, as views."""
+        """The segments of the first tokens, as views; past the transcript's end, as if the open answer went on."""
         return Segments(self.segment[:stop], self.is_query[:stop], self.is_system[:stop])
 
     def _write(self, start: int, tokens: Sequence[int], message: int, role: str) -> int:
         """Put tokens past the end of what is said; they count once the transcript says so."""
         stop = start + len(tokens)
         if stop <= len(self.tokens):
-            self.tokens[start:stop] = torch.tensor(tokens, dtype=torch.long)
+            self.tokens[start:stop] = torch.tensor(tokens, dtype=torch.long, device="cpu")
             self.segment[start:stop] = message
             self.is_query[start:stop] = role != "assistant"
             self.is_system[start:stop] = role == "system"
@@ -105,10 +105,6 @@ class Conversation:
         stop = self._write(start, tokens, len(said.messages) - 1, "assistant")
         messages = (*said.messages[:-1], ("assistant", reply.text))
         self.said = Transcript(messages, (*said.ends[:-1], stop), None, reply)
-
-    def segments_ahead(self, stop: int) -> Segments:
-        """The segments as if the open answer went on to a length, or as far as there is room."""
-        return self.segments(min(stop, len(self.tokens)))
 
     def clone(self) -> Conversation:
         """An independent copy, for a what-if."""

@@ -1,6 +1,8 @@
 """Prepared by other processes, the steps are the same ones, in the same order."""
 
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,20 @@ def test_in_order_and_where_it_should_be(workers: int) -> None:
     found = list(prepared_ahead(square, range(3, 12), workers))
     assert [value for value, _ in found] == [step * step for step in range(3, 12)]
     assert (os.getpid() in {where for _, where in found}) == (workers == 0)
+
+
+def test_workers_are_all_started_before_an_interrupt_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+
+    def start(loader: object) -> Iterator[tuple[int, int]]:
+        signal.raise_signal(signal.SIGINT)
+        started.append("all")
+        return iter([])
+
+    monkeypatch.setattr("torch.utils.data.DataLoader.__iter__", start)
+    with pytest.raises(KeyboardInterrupt):
+        prepared_ahead(square, range(3), 1)
+    assert started
 
 
 @pytest.mark.slow

@@ -8,13 +8,14 @@ import torch
 
 from mini_ism import ChatSession, Mask, encode_dialogue, get_mask, load_model, load_tokenizer
 from mini_ism.blind_cache import answer_blindly, blind_trace, stale_positions
+from mini_ism.chat import ContextFullError
 from mini_ism.corpus import load_split
 from mini_ism.cost import as_model, plan
 from mini_ism.trace import Event
 from mini_ism.views import stale_proof
 from mini_ism.widgets.panel import EXAMPLE
 from tests.small_models import small
-from tests.strategies import segments_of
+from tests.strategies import random_model, segments_of
 
 TOKENIZER = load_tokenizer()
 LAYOUT = [("user", 4), ("assistant", 3), ("user", 5), ("assistant", 2), ("user", 2), ("assistant", 1)]
@@ -164,6 +165,24 @@ def test_the_shipped_model_s_stale_cache_turns_right_answers_into_wrong_ones() -
     worst = max((turn for turn, _ in answered), key=lambda turn: turn.harm)
     assert worst.right_text != worst.blind_text
     assert "mi-differs" in stale_proof(worst, "prefix")
+
+
+@pytest.mark.parametrize("room", [2, 6, 10, 30])
+def test_an_answer_near_the_context_s_end_fills_what_room_there_is(room: int) -> None:
+    question = [EXAMPLE[0]]
+    model = random_model(vocab_size=TOKENIZER.n_vocab, context=len(encode_dialogue(question, TOKENIZER)) + room)
+    (turn,) = answer_blindly(model, TOKENIZER, question, "ism", longest=40)
+    assert len(turn.right.tokens) == room
+    assert (turn.same_answer, turn.difference) == (True, 0.0)
+
+
+def test_a_question_without_room_for_an_answer_is_refused() -> None:
+    question = [EXAMPLE[0]]
+    model = random_model(vocab_size=TOKENIZER.n_vocab, context=len(encode_dialogue(question, TOKENIZER)))
+    with pytest.raises(ContextFullError, match="leaves no room for an answer"):
+        answer_blindly(model, TOKENIZER, question, "ism")
+    with pytest.raises(ValueError, match="longest must be at least 1, got 0"):
+        answer_blindly(model, TOKENIZER, question, "ism", longest=0)
 
 
 def test_a_dialogue_that_does_not_fit_the_model_is_refused() -> None:

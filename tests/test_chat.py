@@ -431,7 +431,7 @@ def test_what_cannot_go_on() -> None:
 # -- the weights ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", ["in place", "load_state_dict", "an optimiser"])
+@pytest.mark.parametrize("how", ["in place", "load_state_dict", "an optimiser", "a fused optimiser"])
 def test_weights_that_change_between_turns_are_noticed(how: str) -> None:
     model = random_model(vocab_size=VOCAB, context=CONTEXT)
     chat = ChatSession(model, TOKENIZER, "ism")
@@ -442,13 +442,72 @@ def test_weights_that_change_between_turns_are_noticed(how: str) -> None:
                 model.blocks[0].get_parameter("norm1").mul_(2)
         case "load_state_dict":
             model.load_state_dict(random_model(9, vocab_size=VOCAB, context=CONTEXT).state_dict())
-        case "an optimiser":
-            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        case "an optimiser" | "a fused optimiser":
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1, fused=how == "a fused optimiser")
             model(chat.tokens[None]).square().mean().backward()
             optimizer.step()
     reply = send(chat, "Hi.", [33])
     assert_exact(chat, prompt_length(chat, reply), reply)
     assert [event.phase for event in chat.trace if event.turn == 2][:2] == ["discard", "prefill"]
+
+
+# -- what else a program may do ----------------------------------------------------------------------------------------
+
+
+def test_tensors_that_are_handed_out_are_the_caller_s_own() -> None:
+    chat = ChatSession(MODELS[0], TOKENIZER, "ism")
+    plain = ChatSession(MODELS[0], TOKENIZER, "ism").send("Hi.", max_new_tokens=3)
+    reply = chat.send("Hi.", max_new_tokens=3, on_token=lambda _, scores: scores.sub_(scores.max()))
+    assert torch.equal(reply.logits, plain.logits)
+    before = chat.segments
+    kept = before.is_query.clone()
+    chat.truncate(0)
+    chat.send("Where is the key?", max_new_tokens=3)
+    assert torch.equal(before.is_query, kept)
+
+
+@pytest.mark.parametrize("change", [ChatSession.fork, lambda chat: chat.truncate(0), lambda chat: chat.send("Hi.")])
+def test_what_changes_a_session_waits_until_it_has_written(change: Callable[[ChatSession], object]) -> None:
+    chat = ChatSession(MODELS[0], TOKENIZER, "ism")
+    with pytest.raises(RuntimeError, match="collect in on_token, and act when the reply is there"):
+        chat.send("Hi.", on_token=lambda *_: change(chat))
+    assert [message["role"] for message in chat.messages] == ["user", "assistant"]
+    reply = send(chat, "Hi.", [33])
+    assert_exact(chat, prompt_length(chat, reply), reply)
+
+
+@pytest.mark.parametrize("mask", ["ism", "prefix"])
+def test_a_session_may_be_begun_and_forked_under_inference_mode(mask: str) -> None:
+    with torch.inference_mode():
+        chat = ChatSession(MODELS[0], TOKENIZER, mask, system="Be kind.")
+        send(chat, "Hi.", [30])
+        twin = chat.fork()
+    for each in (chat, twin):
+        reply = send(each, "Where is the key?", [31, 32])
+        assert_exact(each, prompt_length(each, reply), reply)
+
+
+@pytest.mark.parametrize("mask", ["causal", "ism", "prefix"])
+def test_a_session_minds_no_default_device(mask: str) -> None:
+    torch.set_default_device("meta")  # on which nothing can be read
+    try:
+        chat = ChatSession(MODELS[0], TOKENIZER, mask, system="Be kind.", chunk=None)
+        chat.send("Hi.", max_new_tokens=3, temperature=1.0, seed=1)
+        reply = send(chat.fork(), "Where is the key?", [31, 32])
+    finally:
+        torch.set_default_device(None)
+    assert reply.logits.device == reply.tokens.device == chat.tokens.device == torch.device("cpu")
+
+
+def test_nothing_may_be_given_as_none() -> None:
+    chat = ChatSession(MODELS[0], TOKENIZER, "ism", messages=None)
+    assert chat.send("Hi.", max_new_tokens=2, stop=None).stopped == "length"
+
+
+def test_a_model_and_a_tokenizer_in_each_other_s_place() -> None:
+    model: Any = MODELS[0]
+    with pytest.raises(TypeError, match=r"a tokenizer must be a tiktoken\.Encoding, from load_tokenizer\(\), got GPT"):
+        ChatSession(TOKENIZER, model)  # type: ignore[arg-type]
 
 
 def test_a_table_that_is_edited_between_turns_is_read_anew() -> None:

@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 import torch
 
+from mini_ism import GPT, ChatSession
+from mini_ism.attention_stats import read_attention
 from mini_ism.checks import check_fields, real_number, whole_number
+from mini_ism.cost import plan
+from mini_ism.evaluation import evaluate
+from mini_ism.trace import turn_costs
+from tests.strategies import TOKENIZER, random_model, segments_of
+
+MODEL = random_model(vocab_size=TOKENIZER.n_vocab)
 
 
 @pytest.mark.parametrize("value", [3, np.int8(3), np.uint64(3), torch.tensor(3)])
@@ -86,3 +94,25 @@ def test_the_fields_of_a_dataclass() -> None:
     for given, error, message in refused:
         with pytest.raises(error, match=message):
             Options(**given)
+
+
+MESSAGES: Any = [{"role": "user", "content": "Hi."}]
+TINY: Any = "tiny"
+TEST: Any = "test"
+CHAT: Any = ChatSession(MODEL, TOKENIZER)
+
+
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        (lambda: GPT(TINY), r"config must be GPTConfig, got 'tiny'; .* take GPTConfig\.preset\(\"tiny\"\)"),
+        (lambda: plan("ism", segments_of([("user", 5)]), TINY), "config must be GPTConfig, got 'tiny'"),
+        (lambda: evaluate(MODEL, TOKENIZER, TEST), r"each dialogue must be Dialogue, got 't'; take some of"),
+        (lambda: evaluate(MODEL, TOKENIZER, [MESSAGES]), "each dialogue must be Dialogue, got "),
+        (lambda: turn_costs(CHAT), "trace must be .*; a session has it as session.trace"),
+        (lambda: read_attention(MODEL, MESSAGES), "dialogue must be EncodedDialogue, .*; encode_dialogue"),
+    ],
+)
+def test_what_is_easily_mistaken_for_something_else(use: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        use()

@@ -39,7 +39,7 @@ class EndsAfter(ChatSession):
     def _compute(self, phase):  # type: ignore[no-untyped-def]
         scores = super()._compute(phase)
         scores = scores.clone()
-        over = (self._said.written or 0) >= self.answer
+        over = (self._talk.said.written or 0) >= self.answer
         scores[self.tokenizer.encode_single_token("<|end|>")] = 1e9 if over else -1e9
         return scores
 

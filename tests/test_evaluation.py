@@ -1,5 +1,6 @@
 """Exact match: the same verdict as really chatting, for every kind of mask, and sound intervals."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,10 +9,11 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from benchmarks.random_cases import reads_a_length, reads_ends
-from mini_ism import GPT, ChatSession, GPTConfig, Mask, load_tokenizer
+from mini_ism import GPT, ChatSession, GPTConfig, Mask, get_mask, load_model, load_tokenizer
 from mini_ism.corpus import Dialogue, generate, load_split
-from mini_ism.dialogue import encode_message
+from mini_ism.dialogue import END, encode_message
 from mini_ism.evaluation import Score, evaluate
+from mini_ism.markers import marker_id
 from mini_ism.training import Run, TrainingConfig
 
 
@@ -47,6 +49,23 @@ def test_agrees_with_chatting(half_trained: GPT, mask: str | Mask) -> None:
         skill: [sum(found), len(found)] for skill, found in sorted(right.items())
     }
     assert 0 < sum(s.right for s in scores.values()) < sum(s.total for s in scores.values())
+
+
+WRITTEN = get_mask("ism") & Mask(lambda q, kv, s: kv < len(s) + q, "length")  # of which nothing can be scored at once
+
+
+@pytest.mark.parametrize("mask", ["ism", WRITTEN], ids=str)
+def test_tokens_that_only_the_model_has_are_never_written(mask: str | Mask) -> None:
+    model, tokenizer = load_model("ism")
+    weights = model.state_dict()
+    end = weights["embed.weight"][marker_id(tokenizer, END)]
+    weights["embed.weight"] = torch.cat([weights["embed.weight"], 1.05 * end.expand(64, -1)])  # likelier than the end
+    padded = GPT(replace(model.config, vocab_size=tokenizer.n_vocab + 64))
+    padded.load_state_dict(weights)
+    dialogues = load_split("test")[:2]
+    scores = evaluate(padded, tokenizer, dialogues, mask)
+    assert scores == evaluate(model, tokenizer, dialogues, mask)
+    assert sum(score.right for score in scores.values()) > 0
 
 
 def test_intervals() -> None:

@@ -10,8 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("ahead", "paths", "checks", "devices", "interfaces", "interrupts", "segments", "speed", "strict_json", "terminal"),
-    ("command_line", "files", "folder_lock", "bpe", "imports"),
+    ("paths", "checks", "devices", "interfaces", "interrupts", "segments", "speed", "strict_json", "terminal"),
+    ("ahead", "command_line", "files", "folder_lock", "bpe", "imports"),
     ("tokenizer_files", "storage"),
     ("mask", "metrics", "tokenizer", "markers", "distributed"),
     ("expressions",),
@@ -24,9 +24,9 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("transcript",),
     ("chat",),
     ("cost",),
-    ("corpus", "blind_cache"),
+    ("corpus",),
     ("batching", "decoding"),
-    ("evaluation", "attention_stats", "trainable", "paged"),
+    ("evaluation", "attention_stats", "blind_cache", "trainable", "paged"),
     ("line_attention",),
     ("checkpoints",),
     ("run_files", "sources"),

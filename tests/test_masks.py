@@ -1,14 +1,17 @@
 """The shipped rules against a loop-written reference, how a rule is named and parsed, and rules of one's own."""
 
+import math
 from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import assume, given, settings
 from torch import Tensor
 from torch.nn.attention.flex_attention import create_mask
 
-from mini_ism import ChatSession, Segments, get_mask, load_tokenizer, register_mask
+from mini_ism import ChatSession, Mask, Segments, get_mask, load_tokenizer, register_mask
 from mini_ism.masks import MASKS
 from tests.strategies import (
     EXAMPLE,
@@ -128,9 +131,9 @@ def test_options() -> None:
         (
             "sliding_window('3')",
             TypeError,
-            "option 'n' of mask 'sliding_window' must be int, got '3'",
+            "option 'n' of mask 'sliding_window' must be a whole number, got '3'",
         ),
-        ("sliding_window(True)", TypeError, "option 'n' .* must be int, got True"),
+        ("sliding_window(True)", TypeError, "option 'n' .* must be a whole number, got True"),
         ("sliding_window(1, 2)", TypeError, r"no such option: \[2\]; its options are {'n': 32}"),
         ("ism(snik=True)", TypeError, r"mask 'ism' has no such option: \['snik'\].*'sink': False"),
         ("causal(3)", TypeError, r"no such option: \[3\]; its options are none"),
@@ -141,6 +144,24 @@ def test_options() -> None:
 def test_what_cannot_be_a_mask(spec: str, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         get_mask(spec)
+
+
+def faded(q: Tensor, kv: Tensor, s: Segments, *, far: float = 2.0, near: int = 1) -> Tensor:
+    return (kv <= q) & ((q - kv) <= far * near)
+
+
+def test_numbers_of_any_kind_are_options_and_come_back_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(MASKS, "faded", Mask(faded, "faded"))
+    three: Any = np.int64(3)
+    mask = get_mask("faded", far=1, near=three)
+    assert mask.name == "faded(far=1.0, near=3)"
+    assert get_mask("faded(far=1)").options == {"far": 1.0, "near": 1}
+    assert get_mask(mask.name).options == mask.options
+    for far in (math.inf, math.nan):
+        with pytest.raises(ValueError, match="option 'far' of mask 'faded' must be finite"):
+            get_mask("faded", far=far)
+    with pytest.raises(ValueError, match="option 'far' of mask 'faded' must be finite, got inf"):
+        get_mask("faded(far=1e999)")
 
 
 def test_unknown_option_by_keyword() -> None:

@@ -297,6 +297,31 @@ def test_bad_tokens(tokens: Tensor, error: type[Exception], message: str) -> Non
         random_model()(tokens)
 
 
+@pytest.mark.parametrize(
+    ("asked", "error", "message"),
+    [
+        ({"logits_at": torch.ones(3) > 0}, ValueError, r"shape \(3,\), but the tokens are \[2, 3\]"),
+        ({"logits_at": torch.ones(2, 4) > 0}, ValueError, r"shape \(2, 4\), but the tokens are \[2, 3\]"),
+        ({"logits_at": torch.ones(2, 3)}, TypeError, r"must be a BoolTensor .*got torch.float32"),
+        ({"output_scores": []}, ValueError, "output_scores need output_attentions, too"),
+        (
+            {"cache": random_model().new_cache(1)},
+            ValueError,
+            r"holds 1 rows, .* are \[2, 3\]; use model.new_cache\(2\)",
+        ),
+    ],
+)
+def test_what_cannot_be_handed_out_is_refused(asked: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        random_model()(random_tokens(3).expand(2, 3), **asked)
+
+
+def test_a_block_mask_keeps_no_attentions() -> None:
+    blocks = get_mask("ism").block_mask(segments_of([("user", 3)]), block_size=4)
+    with pytest.raises(ValueError, match=r"a block mask keeps no attentions; give the dense mask"):
+        random_model()(random_tokens(3), blocks, output_attentions=[])
+
+
 # -- shape and cost ---------------------------------------------------------------------------------------------------
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -11,9 +15,11 @@ import torch
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from mini_ism import GPT, ChatSession, Mask, Segments, encode_dialogue, get_mask, load_model, reusable
+from mini_ism import GPT, ChatSession, Mask, Segments, encode_dialogue, get_mask, load_model, paged, reusable
+from mini_ism.chat import ContextFullError
 from mini_ism.masks import MASKS
 from mini_ism.paged import BlockHash, PagedCache, PagedConversation, block_hashes, token_hashes
+from tests.faults import fail
 from tests.strategies import (
     NONEMPTY,
     SHAPES,
@@ -319,6 +325,69 @@ def test_a_read_that_fails_changes_nothing() -> None:
         with pytest.raises(ValueError, match=r"out of range|has shape|exceed"):
             talk.read(tokens, of)
     assert ([*talk.blocks], [*talk.reads], pool.held) == before
+
+
+@contextmanager
+def struck_at(moment: int) -> Iterator[list[int]]:
+    """Ctrl-C just before the n-th line of the module, where ``uninterrupted`` may put it off; counts the lines."""
+    passed = [0]
+
+    def line(frame: FrameType, event: str, _: object) -> Any:
+        if event == "line":
+            passed[0] += 1
+            if passed[0] == moment:
+                signal.raise_signal(signal.SIGINT)
+        return line
+
+    sys.settrace(lambda frame, *_: line if frame.f_code.co_filename == paged.__file__ else None)
+    try:
+        yield passed
+    finally:
+        sys.settrace(None)
+
+
+@pytest.mark.parametrize("action", ["read", "new weights", "fork", "close"])
+def test_an_interrupt_at_any_line_leaves_blocks_that_are_right_and_held_by_nobody_else(action: str) -> None:
+    def struck(moment: int) -> int:
+        pool = PagedCache(random_model(9), block_size=2, blocks=5)
+        talk = read(pool, 1, 1, 2, 2, 3)
+        if action == "new weights":
+            with torch.no_grad():
+                pool.model.embed.weight += 0.5
+        longer = Talk(talk, [("user", 9)], [1, 1, 2, 2, 4, 4, 5, 5, 6])
+        acts = {"fork": talk.fork, "close": talk.close}
+        with suppress(KeyboardInterrupt), struck_at(moment) as passed:
+            acts.get(action, longer.read)()
+        for other in ((1, 1, 2, 2, 4, 4, 5, 5, 6), (7, 7, 8, 8, 9)):
+            read(pool, *other).close()
+        assert longer.read() < 1e-5
+        assert pool.held == len(talk.blocks) or action == "fork"
+        talk.close()
+        return passed[0]
+
+    for moment in range(1, struck(-1) + 1):
+        struck(moment)
+
+
+def test_a_block_that_could_not_be_filled_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = PagedCache(MODEL, block_size=2)
+    monkeypatch.setattr(pool, "hold", fail(2, MemoryError()))
+    with pytest.raises(MemoryError):
+        read(pool, 1, 1, 2, 2, 3)
+    monkeypatch.undo()
+    assert pool.held == 0
+    assert read(pool, 1, 1, 2, 2, 3).reads
+
+
+def test_logits_may_be_written_to() -> None:
+    logits = PagedCache(MODEL).open("ism").read(torch.tensor([1, 2]), segments_of([("user", 2)]))
+    assert logits.sub_(logits.max()).max() == 0
+
+
+def test_a_question_that_leaves_no_room_for_an_answer() -> None:
+    prompt = encode_dialogue([{"role": "user", "content": "a b c d " * 60}], TOKENIZER)
+    with pytest.raises(ContextFullError, match=rf"the dialogue has {len(prompt)} tokens, which leaves no room"):
+        PagedCache(random_model(vocab_size=TOKENIZER.n_vocab)).open("ism").answer(prompt, TOKENIZER)
 
 
 @pytest.mark.parametrize("sizes", [{"block_size": 0}, {"blocks": 0}, {"block_size": 2.5}])

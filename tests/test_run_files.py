@@ -14,6 +14,7 @@ from mini_ism.checkpoints import CheckpointError
 from mini_ism.files import fingerprint
 from mini_ism.run_files import RunFiles
 from mini_ism.training import Run, TrainingConfig
+from tests.faults import fail
 from tests.small_runs import TINY, stop_at
 
 
@@ -165,6 +166,18 @@ def test_what_a_kill_has_left_is_cleaned_up(tmp_path: Path) -> None:
         "metrics.jsonl",
         "state.safetensors",
     ]
+
+
+def test_a_run_stopped_before_its_first_step_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mini_ism.training.prepared_ahead", fail(1, KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        Run(TrainingConfig(**TINY), tmp_path).train()
+    monkeypatch.undo()
+    again = Run(TrainingConfig(**TINY), tmp_path)
+    assert (again.progress.step, again.metrics) == (0, [])
+    with pytest.raises(KeyboardInterrupt):
+        again.train(stop_at(1))
+    assert Run(TrainingConfig(**TINY), tmp_path).progress.step == 1
 
 
 def test_a_full_disk_leaves_the_last_save_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,3 +102,8 @@ def test_what_takes_segments_says_so(use: Callable[[Any], object]) -> None:
     with pytest.raises(TypeError, match=r"expected the Segments of a dialogue, got NoneType$"):
         use(None)
     use(encoded.segments)
+
+
+def test_a_row_is_one_of_a_batch() -> None:
+    with pytest.raises(ValueError, match=r"segments of shape \(5,\) are those of one dialogue, not of a batch"):
+        segments_of([("user", 5)]).row(0)

@@ -35,3 +35,10 @@ def test_only_a_line_feed_ends_a_line(mark: str) -> None:
 def test_a_key_that_is_given_twice() -> None:
     with pytest.raises(ValueError, match="'b' is given twice in one object"):
         from_json('[{"a": 1, "b": {"a": 2}, "b": 3}]')
+
+
+def test_a_value_that_holds_itself() -> None:
+    endless: list[object] = []
+    endless.append(endless)
+    with pytest.raises(ValueError, match="JSON cannot hold a value that holds itself"):
+        to_json(endless)

@@ -191,7 +191,7 @@ def test_a_step_clips_the_gradient_and_nothing_else(scale: float, clip: float, n
     before, x = model.weight.detach().clone(), torch.randn(5, 3)
     gradient = torch.autograd.grad(model(x).square().sum() * scale, model.weight)[0]
     optimizer = torch.optim.SGD(model.parameters(), lr=9.0)
-    loss = training_step([model], optimizer, [lambda: model(x).square().sum() * scale], lr=1.0, clip=clip)
+    loss = training_step([model], optimizer, [lambda: model(x).square().sum() * scale], lr=1, clip=clip)
     moved = before - model.weight.detach()
     expected = gradient if norm is None else gradient / gradient.norm() * norm
     torch.testing.assert_close(moved, expected, atol=1e-5, rtol=1e-4)

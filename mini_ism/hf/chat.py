@@ -47,7 +47,7 @@ class HFChatSession(ChatSession):
         mask: str | Mask = DEFAULT_MASK,
         *,
         system: str | None = None,
-        messages: Sequence[Message] = (),
+        messages: Sequence[Message] | None = None,
         chunk: int | None = None,
         context: int | None = None,
     ) -> None:

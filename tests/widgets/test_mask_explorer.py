@@ -72,7 +72,7 @@ def test_a_rule_that_cannot_be_read_is_told_in_place_and_forgiven() -> None:
         ("ims", "unknown mask 'ims'"),
         ("", "cannot read mask"),
         ("same_query", "leaves position"),
-        ("sliding_window('a')", "must be int"),
+        ("sliding_window('a')", "must be a whole number"),
         ("__import__('os')", "unknown mask '__import__'"),
         (f"{SCRIPT}", "cannot read mask"),
     ]:
