@@ -232,7 +232,7 @@ def _train_and_tell(run: Run, folder: Path) -> None:
     try:
         train_with_progress(run)
     except KeyboardInterrupt:
-        print(f"\nsaved at step {p.step}; the same command goes on from there", file=sys.stderr)
+        print(f"\nsaved at step {run.files.step}; the same command goes on from there", file=sys.stderr)
         raise
     print(
         f"{config.mask}: {p.step} steps in {p.seconds:.0f} s, {p.tokens:,} tokens of {p.seen:,} dialogues; "
