@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TextIO
+from pathlib import Path
+from typing import TextIO, cast
 
 from mini_ism.terminal import visible
 
@@ -46,15 +49,18 @@ def run_command(command: Callable[[], object], program: str, *errors: type[Excep
     def show_warning(message: Warning | str, *_: object, **__: object) -> None:
         print(f"{program}: {visible(str(message))}", file=sys.stderr)
 
-    mendable: tuple[type[Exception], ...] = (ValueError, OSError, *errors)
-    with warnings.catch_warnings():
+    aside = cast(TextIO, _Aside(sys.stderr))
+    mendable: tuple[type[Exception], ...] = (ValueError, TypeError, OSError, *errors)
+    with contextlib.redirect_stderr(aside), warnings.catch_warnings():
         warnings.showwarning = show_warning
         try:
             command()
             sys.stdout.flush()
-        except BrokenPipeError:  # "| head" has seen enough
+        except BrokenPipeError:  # "| head" has seen enough of what is printed: all else is said aside
             _close(sys.stdout)
         except mendable as error:
+            if isinstance(error, TypeError) and not _was_checked(error):
+                raise
             print(f"{program}: {visible(str(error))}", file=sys.stderr)
             _close(sys.stdout)  # it may be what failed, as on a full disk
             return 1
@@ -64,9 +70,36 @@ def run_command(command: Callable[[], object], program: str, *errors: type[Excep
     return 0
 
 
+class _Aside:
+    """The stream of what is said beside the work, such as progress: when nobody takes it any more, the work goes on."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except OSError:
+            _close(self._stream)
+            return len(text)
+
+    def flush(self) -> None:
+        _close(self._stream)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+
+def _was_checked(error: TypeError) -> bool:
+    """Whether one of this package's checks raised an error, and not Python at a value that nobody had looked at."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return Path(__file__).parent in Path(last.filename).parents and (last.line or "").startswith("raise ")
+
+
 def _close(stream: TextIO) -> None:
     """Write what is left, if anybody takes it; Python's own last flush must not fail."""
     try:
         stream.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        with contextlib.suppress(OSError):  # a stream without a number, as in a notebook
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

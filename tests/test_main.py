@@ -210,6 +210,10 @@ def test_bench(capsys: pytest.CaptureFixture[str]) -> None:
         (["corpus", "show", "--seed", str(2**70)], "seed must be from"),
         (["train", "--preset", "huge"], "unknown preset 'huge'; presets are"),
         (["eval", "ism", "--mask", "izm"], "unknown mask 'izm'"),
+        (["eval", "ism", "--mask", "ism(sink=3)"], "option 'sink' of mask 'ism' must be bool, got 3"),
+        (["eval", "ism", "--mask", "sliding_window('x')"], "option 'n' of mask 'sliding_window' must be int, got 'x'"),
+        (["eval", "ism", "--mask", "ism(foo=1)"], "mask 'ism' has no such option: ['foo']"),
+        (["eval", "ism", "--mask", "causal(3)"], "mask 'causal' has no such option: [3]"),
     ],
 )
 def test_mistakes_are_told_in_one_line(
