@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import sys
@@ -15,10 +16,12 @@ from typing import TextIO, cast
 from mini_ism.terminal import visible
 
 
-def open_closed_streams() -> None:
-    """Put the null device where the shell closed a standard stream (``>&-``): nobody reads it, and nothing fails.
+def prepare_streams() -> None:
+    """See that no standard stream ends a command.
 
-    Otherwise a file that is opened later takes the stream's number, and what is printed may end in that file.
+    The null device takes the place of one that the shell closed (``>&-``). Otherwise a file that is opened later would
+    take its number, and what is printed might end in that file. A letter that the terminal cannot show, or that is
+    spelled in another encoding than was announced, becomes a question mark.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
@@ -27,6 +30,9 @@ def open_closed_streams() -> None:
             except OSError:
                 os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
             setattr(sys, name, open(os.devnull, "r" if number == 0 else "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+    for stream in (sys.stdin, sys.stdout):  # stderr has escapes for such letters
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def empty_argument(arguments: Sequence[str]) -> str:

@@ -12,13 +12,13 @@ import pytest
 import torch
 
 from mini_ism.checks import whole_number
-from mini_ism.command_line import empty_argument, open_closed_streams, run_command
+from mini_ism.command_line import empty_argument, prepare_streams, run_command
 
 
 def test_a_stream_that_the_shell_closed_becomes_the_null_device(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("stdin", "stdout", "stderr"):
         monkeypatch.setattr(sys, name, None)
-    open_closed_streams()
+    prepare_streams()
     opened = sys.stdin, sys.stdout, sys.stderr
     assert opened[0].read() == ""
     print("nobody reads this")
@@ -30,7 +30,7 @@ def test_a_stream_that_the_shell_closed_becomes_the_null_device(monkeypatch: pyt
 def test_a_stream_that_is_open_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     text = io.StringIO()
     monkeypatch.setattr(sys, "stdout", text)
-    open_closed_streams()
+    prepare_streams()
     assert sys.stdout is text
 
 
