@@ -24,6 +24,7 @@ from mini_ism.corpus.topics import ABOUT, EXAMPLES
 from mini_ism.devices import DEVICES, get_device
 from mini_ism.dialogue import encode_dialogue
 from mini_ism.distributed import join
+from mini_ism.early import loaded
 from mini_ism.evaluation import evaluate
 from mini_ism.files import check_writable, sha256, write_atomically
 from mini_ism.hf.chat import DEFAULT_MASK, WITH_SINK, HFChatSession
@@ -58,6 +59,7 @@ LONGEST_NAME = 60
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit status is 0, 1 after an error that the user can mend, or 130 after Ctrl-C."""
+    loaded()
     prepare_streams()
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = _parser()

@@ -10,7 +10,19 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("ahead", "paths", "checks", "devices", "interfaces", "interrupts", "segments", "speed", "strict_json", "terminal"),
+    (
+        "ahead",
+        "paths",
+        "checks",
+        "devices",
+        "early",
+        "interfaces",
+        "interrupts",
+        "segments",
+        "speed",
+        "strict_json",
+        "terminal",
+    ),
     ("command_line", "files", "folder_lock", "bpe", "imports"),
     ("tokenizer_files", "storage"),
     ("mask", "metrics", "tokenizer", "markers", "distributed"),
