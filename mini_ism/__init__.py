@@ -6,6 +6,7 @@ The names below are the public surface; each lives in the small module it is imp
 
 from typing import TYPE_CHECKING
 
+from mini_ism import early  # noqa: F401  (before PyTorch is loaded)
 from mini_ism.attention_stats import read_attention
 from mini_ism.cache import KVCache
 from mini_ism.chat import ChatSession

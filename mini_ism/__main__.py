@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
@@ -16,7 +15,7 @@ from mini_ism import __version__
 from mini_ism.chat import ChatSession, ContextFullError
 from mini_ism.checkpoints import load_model
 from mini_ism.checks import whole_number
-from mini_ism.command_line import empty_argument, open_closed_streams, run_command
+from mini_ism.command_line import empty_argument, prepare_streams, run_command
 from mini_ism.config import PRESETS
 from mini_ism.corpus import SIZES, SPLITS, generate, load_split
 from mini_ism.corpus.build import build
@@ -25,7 +24,9 @@ from mini_ism.corpus.topics import ABOUT, EXAMPLES
 from mini_ism.devices import DEVICES, get_device
 from mini_ism.dialogue import encode_dialogue
 from mini_ism.distributed import join
+from mini_ism.early import loaded
 from mini_ism.evaluation import evaluate
+from mini_ism.files import check_writable, sha256, write_atomically
 from mini_ism.hf.chat import DEFAULT_MASK, WITH_SINK, HFChatSession
 from mini_ism.hf.doctor import diagnose
 from mini_ism.hf.fetch import SOURCES, fetch
@@ -53,13 +54,13 @@ COMPILE = (
 )
 LEAVE = ("", "exit", "quit")
 """What ends a chat, typed alone."""
+LONGEST_NAME = 60
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit status is 0, 1 after an error that the user can mend, or 130 after Ctrl-C."""
-    open_closed_streams()
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a model may write what the terminal cannot show
+    loaded()
+    prepare_streams()
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = _parser()
     if empty := empty_argument(arguments):
@@ -216,7 +217,10 @@ def _train(options: argparse.Namespace) -> None:
 
 def _name(config: TrainingConfig, data: Path | None) -> str:
     name = "".join(c if c.isalnum() else "-" for c in config.mask)
-    return f"{data.stem}-{name}-seed{config.seed}" if data else f"{name}-seed{config.seed}"
+    name = f"{data.stem}-{name}" if data else name
+    if len(name) > LONGEST_NAME:  # than file systems take; shortened, other masks might have the same
+        name = f"{name[:LONGEST_NAME]}-{sha256(f'{name} {config.mask}'.encode())[:8]}"
+    return f"{name}-seed{config.seed}"
 
 
 def _train_and_tell(run: Run, folder: Path) -> None:
@@ -232,7 +236,7 @@ def _train_and_tell(run: Run, folder: Path) -> None:
     try:
         train_with_progress(run)
     except KeyboardInterrupt:
-        print(f"\nsaved at step {p.step}; the same command goes on from there", file=sys.stderr)
+        print(f"\nsaved at step {run.files.step}; the same command goes on from there", file=sys.stderr)
         raise
     print(
         f"{config.mask}: {p.step} steps in {p.seconds:.0f} s, {p.tokens:,} tokens of {p.seen:,} dialogues; "
@@ -298,7 +302,7 @@ def _chat(options: argparse.Namespace) -> None:
                 for piece in chat.stream(text, temperature=options.temperature, seed=options.seed, stop_loops=True):
                     print(visible(piece), end="", flush=True)
             except ContextFullError as error:  # the conversation is as before
-                print(f"({error})")
+                print(f"({str(error).partition(';')[0]}; say it in fewer words, or start another chat)")
                 continue
             except KeyboardInterrupt:  # so it is if nothing was written yet; else what was written stays
                 print(" (stopped)")
@@ -319,14 +323,19 @@ def _bench(options: argparse.Namespace) -> None:
 def _doctor(options: argparse.Namespace) -> None:
     model: object
     tokenizer: object
+    if options.out:
+        if options.out.suffix.lower() != ".svg":
+            raise ValueError(f"--out is a picture's file, which ends in .svg, but {options.out} does not")
+        check_writable(options.out)
     if is_hf_folder(options.model):
         model, tokenizer = load_chat_model(options.model, attention=options.attention)
     else:
         model, tokenizer = load_model(options.model)
     found = diagnose(model, tokenizer, mask=options.mask, call=options.call, chunk=options.chunk)
+    if options.out:
+        write_atomically(options.out, standalone(found.worst.picture()).encode())
     print(found)
     if options.out:
-        options.out.write_text(standalone(found.worst.picture()), encoding="utf-8")
         print(f"{options.out}: {found.worst.situation.name}")
 
 

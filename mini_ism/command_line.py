@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TextIO
+from pathlib import Path
+from typing import TextIO, cast
 
 from mini_ism.terminal import visible
 
 
-def open_closed_streams() -> None:
-    """Put the null device where the shell closed a standard stream (``>&-``): nobody reads it, and nothing fails.
+def prepare_streams() -> None:
+    """See that no standard stream ends a command.
 
-    Otherwise a file that is opened later takes the stream's number, and what is printed may end in that file.
+    The null device takes the place of one that the shell closed (``>&-``). Otherwise a file that is opened later would
+    take its number, and what is printed might end in that file. A letter that the terminal cannot show, or that is
+    spelled in another encoding than was announced, becomes a question mark.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
@@ -24,6 +30,9 @@ def open_closed_streams() -> None:
             except OSError:
                 os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
             setattr(sys, name, open(os.devnull, "r" if number == 0 else "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+    for stream in (sys.stdin, sys.stdout):  # stderr has escapes for such letters
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def empty_argument(arguments: Sequence[str]) -> str:
@@ -46,15 +55,18 @@ def run_command(command: Callable[[], object], program: str, *errors: type[Excep
     def show_warning(message: Warning | str, *_: object, **__: object) -> None:
         print(f"{program}: {visible(str(message))}", file=sys.stderr)
 
-    mendable: tuple[type[Exception], ...] = (ValueError, OSError, *errors)
-    with warnings.catch_warnings():
+    aside = cast(TextIO, _Aside(sys.stderr))
+    mendable: tuple[type[Exception], ...] = (ValueError, TypeError, OSError, *errors)
+    with contextlib.redirect_stderr(aside), warnings.catch_warnings():
         warnings.showwarning = show_warning
         try:
             command()
             sys.stdout.flush()
-        except BrokenPipeError:  # "| head" has seen enough
+        except BrokenPipeError:  # "| head" has seen enough of what is printed: all else is said aside
             _close(sys.stdout)
         except mendable as error:
+            if isinstance(error, TypeError) and not _was_checked(error):
+                raise
             print(f"{program}: {visible(str(error))}", file=sys.stderr)
             _close(sys.stdout)  # it may be what failed, as on a full disk
             return 1
@@ -64,9 +76,36 @@ def run_command(command: Callable[[], object], program: str, *errors: type[Excep
     return 0
 
 
+class _Aside:
+    """The stream of what is said beside the work, such as progress: when nobody takes it any more, the work goes on."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except OSError:
+            _close(self._stream)
+            return len(text)
+
+    def flush(self) -> None:
+        _close(self._stream)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+
+def _was_checked(error: TypeError) -> bool:
+    """Whether one of this package's checks raised an error, and not Python at a value that nobody had looked at."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return Path(__file__).parent in Path(last.filename).parents and (last.line or "").startswith("raise ")
+
+
 def _close(stream: TextIO) -> None:
     """Write what is left, if anybody takes it; Python's own last flush must not fail."""
     try:
         stream.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        with contextlib.suppress(OSError):  # a stream without a number, as in a notebook
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

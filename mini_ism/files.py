@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
 
@@ -26,8 +28,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         OSError: it could not be written (disk full, no permission); what was there before is untouched.
     """
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
+    with _saving(path) as part:
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(path.parent, path.name, older_than=DAY)
         with part.open("xb") as file:
@@ -35,6 +36,28 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+
+
+def check_writable(path: Path) -> None:
+    """Try whether a file can be written, before long work is done for it. Nothing is left behind, and no folder made.
+
+    Raises:
+        OSError: it cannot; see :func:`write_atomically`.
+    """
+    with _saving(path) as part:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        folder = next(folder for folder in path.absolute().parents if folder.exists())
+        (folder / part.name).touch(exist_ok=False)
+        (folder / part.name).unlink()
+
+
+@contextmanager
+def _saving(path: Path) -> Iterator[Path]:
+    """A block that writes a file's neighbour; afterwards there is none, and an error says what to do."""
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        yield part
     except OSError as error:
         raise OSError(
             error.errno,
@@ -43,7 +66,8 @@ def write_atomically(path: Path, data: bytes) -> None:
             str(path),
         ) from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a name that cannot be written cannot be deleted
+            part.unlink(missing_ok=True)
 
 
 def remove_leftovers(folder: Path, *names: str, older_than: float = 0.0) -> None:

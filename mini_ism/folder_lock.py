@@ -8,8 +8,8 @@ import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 LOCK = ".lock"
 """The file that is locked. Only while the folder is in use is there one, or after a kill: then it locks nothing."""
@@ -32,11 +32,16 @@ def locked(folder: Path, lock: str = LOCK) -> Iterator[None]:
 
     Raises:
         FolderInUseError: it is held already.
-        OSError: the lock's file cannot be written.
+        OSError: the lock's file cannot be written; the message says what to do.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / lock
-    file = _take(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = _take(path)
+    except OSError as error:
+        reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
+        told = f"cannot write in this folder ({reason}); free some space, or choose another folder"
+        raise OSError(error.errno, told, str(folder)) from error
     try:
         yield
     finally:
@@ -48,9 +53,9 @@ def locked(folder: Path, lock: str = LOCK) -> Iterator[None]:
                 path.unlink()
 
 
-def _take(path: Path) -> BinaryIO:
+def _take(path: Path) -> FileIO:
     while True:
-        file = path.open("a+b")
+        file = path.open("a+b", buffering=0)
         try:
             if not _lock(file):
                 file.seek(0)
@@ -60,9 +65,7 @@ def _take(path: Path) -> BinaryIO:
                     "another folder"
                 )
             if _is_at(path, file):
-                file.truncate(0)
-                file.write(f"process {os.getpid()} on {platform.node()}".encode())
-                file.flush()
+                _sign(path, file)
                 return file
         except BaseException:
             file.close()
@@ -70,7 +73,17 @@ def _take(path: Path) -> BinaryIO:
         file.close()  # its holder has deleted it in between: it is nobody's lock
 
 
-def _is_at(path: Path, file: BinaryIO) -> bool:
+def _sign(path: Path, file: FileIO) -> None:
+    """Say in a lock's file who holds it; what cannot be signed, as on a full disk, is deleted."""
+    try:
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {platform.node()}".encode())
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _is_at(path: Path, file: FileIO) -> bool:
     """Whether an open file is still the one of this name."""
     try:
         return os.path.samestat(path.stat(), os.fstat(file.fileno()))
@@ -83,7 +96,7 @@ if sys.platform == "win32":
 
     FAR = 2**30  # a byte that is never written: what is locked, others cannot read
 
-    def _lock(file: BinaryIO) -> bool:
+    def _lock(file: FileIO) -> bool:
         os.lseek(file.fileno(), FAR, os.SEEK_SET)
         try:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
@@ -96,7 +109,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _lock(file: BinaryIO) -> bool:
+    def _lock(file: FileIO) -> bool:
         """Lock an open file until it is closed; False if somebody else has."""
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

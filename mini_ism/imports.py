@@ -38,12 +38,13 @@ def import_file(path: str | Path) -> None:
         spec.loader.exec_module(module)
     except BaseException as error:
         del sys.modules[name]
-        if not isinstance(error, Exception):
+        if not isinstance(error, Exception | SystemExit):
             raise
-        raise ValueError(f"{path}{_line(error, path)}: {type(error).__name__}: {error}") from error
+        hint = "; it must not end Python when it is imported" if isinstance(error, SystemExit) else ""
+        raise ValueError(f"{path}{_line(error, path)}: {type(error).__name__}: {error}{hint}") from error
 
 
-def _line(error: Exception, path: Path) -> str:
+def _line(error: BaseException, path: Path) -> str:
     """Where in the file it happened, if that can be told."""
     if isinstance(error, SyntaxError):
         return f", line {error.lineno}" if error.filename == str(path.resolve()) else ""

@@ -11,15 +11,17 @@ import tiktoken
 
 from mini_ism.bpe import train_bpe
 from mini_ism.checkpoints import load_model
+from mini_ism.checks import whole_number
 from mini_ism.config import GPTConfig
 from mini_ism.corpus import Dialogue, read_dialogues
 from mini_ism.corpus.converters import CONVERTERS
+from mini_ism.files import check_writable
 from mini_ism.model import GPT
 from mini_ism.sources import Source
 from mini_ism.tokenizer import load_tokenizer
-from mini_ism.tokenizer_files import PATTERN, SPECIALS, to_ranks, write_tokenizer
+from mini_ism.tokenizer_files import PATTERN, SPECIALS, check_name, to_ranks, write_tokenizer
 
-VOCAB_SIZE = 1024
+VOCAB_SIZE, SMALLEST = 1024, 256 + len(SPECIALS)
 
 DIALOGUES = "one dialogue per line: a list of messages, or {\"messages\": [...]}, in OpenAI's and Hugging Face's roles"
 CONVERT = "Read another format; may be given several times. " + " ".join(
@@ -73,7 +75,7 @@ def add_tokenizer_command(commands: Any) -> None:
         type=int,
         default=VOCAB_SIZE,
         metavar="N",
-        help=f"How many tokens, at most: {256 + len(SPECIALS)} are single bytes and markers (default: %(default)s).",
+        help=f"How many tokens, at most: {SMALLEST} are single bytes and markers (default: %(default)s).",
     )
     train.add_argument(
         "--out", type=Path, default=Path("own.tiktoken"), metavar="FILE", help="Where to write (default: %(default)s)."
@@ -110,16 +112,27 @@ def read_own(
 
 
 def _train_tokenizer(options: argparse.Namespace) -> None:
+    size = whole_number("--vocab-size", options.vocab_size, SMALLEST) - len(SPECIALS)
+    if options.convert and not any(map(_has_dialogues, options.files)):
+        raise ValueError("--convert says how dialogues are read, and no file ends in .jsonl; leave it out")
+    check_name(options.out)
+    check_writable(options.out)
     texts = (text for path in options.files for text in _texts(path, options.convert))
-    tokens = train_bpe(texts, options.vocab_size - len(SPECIALS), PATTERN)
+    tokens = train_bpe(texts, size, PATTERN)
+    if len(tokens) == 256 < size:
+        raise ValueError(f"no word in {', '.join(map(str, options.files))} to learn from; give a file that holds text")
     for path in write_tokenizer(options.out, to_ranks(tokens)):
         print(path)
     print(f"{len(tokens) + len(SPECIALS)} tokens; train a model with `--tokenizer {options.out}`")
 
 
+def _has_dialogues(path: Path) -> bool:
+    return path.suffix.lower() == ".jsonl"
+
+
 def _texts(path: Path, convert: list[str]) -> Iterator[str]:
     """Each message, or each line, with the space before it that messages get when they are encoded."""
-    if path.suffix == ".jsonl":
+    if _has_dialogues(path):
         for dialogue in read_dialogues(path, convert=convert):
             yield from (f" {message['content']}" for message in dialogue.messages)
         return

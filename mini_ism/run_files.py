@@ -21,6 +21,7 @@ from mini_ism.checkpoints import MODEL, CheckpointError
 from mini_ism.distributed import ALONE, Team
 from mini_ism.files import LARGEST, fingerprint, not_finite, remove_leftovers, write_atomically
 from mini_ism.folder_lock import FolderInUseError, locked
+from mini_ism.interrupts import uninterrupted
 from mini_ism.metrics import Measurement, metrics_bytes, parse_metrics, read_metrics
 from mini_ism.strict_json import read_object, to_json
 
@@ -61,11 +62,14 @@ class RunFiles:
     Args:
         folder: made when something is written.
         team: the processes of the run; all must call each method, and the first one writes.
+
+    Attributes:
+        step: of the state that was read or written last; 0 if there is none.
     """
 
     def __init__(self, folder: Path, team: Team = ALONE) -> None:
         self.folder, self.team = folder, team
-        self._digest, self._step = "", 0  # of the state that was read or written last
+        self._digest, self.step = "", 0
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -96,6 +100,7 @@ class RunFiles:
                 "there, or choose another folder"
             )
 
+    @uninterrupted()
     def save(
         self,
         model: nn.Module,
@@ -105,7 +110,7 @@ class RunFiles:
         progress: Facts,
         metrics: Sequence[Measurement],
     ) -> None:
-        """Write all that a run needs to go on.
+        """Write all that a run needs to go on; Ctrl-C counts when that is done.
 
         Raises:
             DivergedError: it is not finite; what was saved before is untouched.
@@ -124,12 +129,12 @@ class RunFiles:
         about = {"config": to_json(dict(config)), "progress": to_json(dict(progress))}
         about["sha256"] = fingerprint(tensors, *about.values())
         write_atomically(self.folder / STATE, save(tensors, about))
-        self._digest, self._step = about["sha256"], step
+        self._digest, self.step = about["sha256"], step
         write_atomically(self.folder / METRICS, lines)
 
     def diverged(self, what: str) -> DivergedError:
         """The error of a run that has diverged, which says what is kept."""
-        kept = f"{self.folder / STATE} keeps step {self._step}" if self._digest else "nothing was saved"
+        kept = f"{self.folder / STATE} keeps step {self.step}" if self._digest else "nothing was saved"
         return DivergedError(
             f"{what}: training has diverged. {kept}; begin another run in another folder, with a lower --lr or --clip"
         )
@@ -183,7 +188,7 @@ class RunFiles:
         except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
             raise CheckpointError(f"{file} is damaged or not a training run ({error}); {remedy}") from None
         _load(tensors, model, optimizer, self.team)
-        self._digest, self._step = about["sha256"], progress.step
+        self._digest, self.step = about["sha256"], progress.step
         return progress, metrics
 
 

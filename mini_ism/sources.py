@@ -33,6 +33,8 @@ class _Recipe(Protocol):
     @property
     def preset(self) -> str: ...
     @property
+    def steps(self) -> int: ...
+    @property
     def dialogues(self) -> int: ...
     @property
     def validation_size(self) -> int: ...
@@ -128,6 +130,19 @@ class Source:
         if not self.dialogues:
             return config.draw(step)
         return draw_own(self.dialogues, config.seed, step * config.dialogues, config.dialogues)
+
+    def sample(self, config: _Recipe) -> list[Dialogue]:
+        """Dialogues to try a rule on, since it depends on them what the rule shows to whom.
+
+        Of one's own they are the longest of each shape: of roles, and of answers to learn. The corpus's are all of
+        several turns, so that one step's will do.
+        """
+        if not self.dialogues:
+            return config.draw(config.steps - 1)
+        shapes: dict[object, Dialogue] = {}
+        for dialogue in sorted(self.dialogues, key=lambda d: -sum(len(m["content"]) for m in d.messages)):
+            shapes.setdefault(tuple((m["role"], is_target(m)) for m in dialogue.messages), dialogue)
+        return list(shapes.values())
 
     def batches(
         self,

@@ -42,7 +42,7 @@ def stored(weights: Mapping[str, Tensor], bits: int) -> dict[str, Tensor]:
     if name := not_finite(found):
         raise ValueError(
             f"{name} holds a value beyond {torch.finfo(dtype).max:,.0f}, the largest of float16; save it with 32 bits "
-            "(--bits 32)"
+            "(the same training with --bits 32 goes on from its last save)"
         )
     return found
 

@@ -61,11 +61,20 @@ def write_tokenizer(path: Path, ranks: bytes) -> list[Path]:
         ValueError: the file would have another ending.
         OSError: see :func:`~mini_ism.files.write_atomically`.
     """
-    if path.suffix != ".tiktoken":
-        raise ValueError(f"a tokenizer's file ends in .tiktoken, but {path} does not; write {path}.tiktoken")
+    check_name(path)
     write_atomically(path, ranks)
     write_atomically(path.with_suffix(".json"), json_file(describe(ranks)))
     return [path, path.with_suffix(".json")]
+
+
+def check_name(path: Path) -> None:
+    """Refuse a rank file with another ending than ``.tiktoken``, whose description might take its very name.
+
+    Raises:
+        ValueError: it has another ending.
+    """
+    if path.suffix != ".tiktoken":
+        raise ValueError(f"a tokenizer's file ends in .tiktoken, but {path} does not; write {path}.tiktoken")
 
 
 def read_ranks(path: Path) -> bytes:

@@ -251,7 +251,7 @@ class Run:
             compile_blocks(self.model.blocks, self.device)
         self.called = team.wrap(self.model, self.model.blocks, self.device)
         self.optimizer = make_optimizer(self.model, config)
-        sample = self.source.draw(config, config.steps - 1)
+        sample = self.source.sample(config)
         self.expand = not turns_independent(self.mask, sample, self.tokenizer)
         check_trainable(self.mask, sample, self.tokenizer, expand=self.expand)
         self.batches = partial(self.source.batches, config, team.share, self.parts, self.expand)

@@ -7,15 +7,17 @@ import statistics
 import torch
 
 from mini_ism.chat import ChatSession
+from mini_ism.checks import whole_number
 from mini_ism.config import GPTConfig
 from mini_ism.devices import get_device
+from mini_ism.dialogue import Message, encode_dialogue
 from mini_ism.masks import COURSE_MASKS
 from mini_ism.model import GPT
 from mini_ism.tokenizer import load_tokenizer
 from mini_ism.trace import Event, turn_costs
 from mini_ism.views.tables import cost_table
 
-TURNS = 8
+TURNS, CONTEXT = 8, 2048
 TEXT = "The key is in the box. The lamp is in the jar. The cup is in the oven. Where is the lamp?"
 
 
@@ -34,11 +36,14 @@ def bench_turns(preset: str, *, rounds: int = 5, answer: int = 16, device: str =
         wait for the last turn's first token: median, lowest and highest of the rounds.
 
     Raises:
-        ValueError: no such preset or device.
+        ValueError: no such preset or device; no round; eight answers of this length do not fit the context.
     """
     tokenizer = load_tokenizer()
+    turn: list[Message] = [{"role": "user", "content": TEXT}, {"role": "assistant", "content": ""}]
+    longest = (CONTEXT - len(encode_dialogue(turn * TURNS, tokenizer))) // TURNS
+    answer, rounds = whole_number("answer", answer, 1, longest), whole_number("rounds", rounds, 1)
     torch.manual_seed(0)
-    config = GPTConfig.preset(preset, vocab_size=tokenizer.n_vocab, context=2048)
+    config = GPTConfig.preset(preset, vocab_size=tokenizer.n_vocab, context=CONTEXT)
     model = GPT(config).to(get_device(device)).eval()
     traces: dict[str, list[list[Event]]] = {name: [] for name in COURSE_MASKS}
     for number in range(rounds + 1):

@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from mini_ism.files import fingerprint, not_finite, read_whole, remove_leftovers, sha256, write_atomically
+from mini_ism.files import (
+    check_writable,
+    fingerprint,
+    not_finite,
+    read_whole,
+    remove_leftovers,
+    sha256,
+    write_atomically,
+)
 from tests.faults import FULL, fail
 
 
@@ -41,6 +49,21 @@ def test_no_room_even_for_a_new_name(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(OSError, match=r"could not save .*file\.bin"):
         write_atomically(tmp_path / "file.bin", b"new")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="paths of POSIX")
+def test_where_nothing_can_be_written_is_told_before_and_after_the_work(tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    before = list(tmp_path.iterdir())
+    places = {"plain/file": "(Not a directory|File exists)", "long" * 99: "File name too long", ".": "Is a directory"}
+    for name, reason in places.items():
+        for attempt in (check_writable, lambda path: write_atomically(path, b"new")):
+            if name != "." or attempt is check_writable:
+                with pytest.raises(OSError, match=rf"could not save \({reason}\); what was there .*Free some"):
+                    attempt(tmp_path / name)
+    check_writable(tmp_path / "new" / "deep" / "file")
+    check_writable(tmp_path / "plain")
+    assert list(tmp_path.iterdir()) == before
 
 
 def test_an_interrupt_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

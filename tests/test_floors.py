@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("paths", "checks", "devices", "interfaces", "interrupts", "segments", "speed", "strict_json", "terminal"),
+    ("paths", "checks", "devices", "early", "interfaces", "interrupts", "segments", "speed", "strict_json", "terminal"),
     ("ahead", "command_line", "files", "folder_lock", "bpe", "imports"),
     ("tokenizer_files", "storage"),
     ("mask", "metrics", "tokenizer", "markers", "distributed"),

@@ -12,6 +12,7 @@ import pytest
 
 from mini_ism import folder_lock
 from mini_ism.folder_lock import FolderInUseError, locked
+from tests.faults import FULL, fail
 
 HOLD = """
 import sys, time
@@ -35,6 +36,20 @@ def test_one_holder_at_a_time(tmp_path: Path) -> None:
     assert list(folder.iterdir()) == []
     with locked(folder):
         pass
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a full disk of POSIX")
+def test_what_cannot_be_locked_is_told_with_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    remedy = "free some space, or choose another folder"
+    with pytest.raises(OSError, match=rf"cannot write in this folder \(it is a file\); {remedy}: '.*file'"):
+        locked(tmp_path / "file").__enter__()
+    with pytest.raises(OSError, match="File name too long"):
+        locked(tmp_path / ("long" * 99)).__enter__()
+    monkeypatch.setattr("platform.node", fail(1, FULL))  # on the way to the lock's own write
+    with pytest.raises(OSError, match=rf"cannot write in this folder \(No space left on device\); {remedy}: '"):
+        locked(tmp_path / "new").__enter__()
+    assert list((tmp_path / "new").iterdir()) == []
 
 
 def test_an_error_inside_gives_the_folder_back(tmp_path: Path) -> None:

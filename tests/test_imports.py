@@ -65,6 +65,7 @@ def test_names_that_cannot_be(tmp_path: Path) -> None:
         ("\ndef rule(q, kv, s)\n", r"broken\.py, line 2: SyntaxError: expected ':'"),
         ("import no_such_module\n", r"broken\.py, line 1: ModuleNotFoundError: No module named 'no_such_module'"),
         ("x = 1\ny = x / 0\n", r"broken\.py, line 2: ZeroDivisionError"),
+        ("import sys\nsys.exit()\n", r"broken\.py, line 2: SystemExit: .*; it must not end Python when it is imported"),
         (
             "from mini_ism import register_mask\n\n@register_mask\ndef ism(q, kv, s):\n    return kv <= q\n",
             r"broken\.py, line \d: ValueError: the name 'ism' is taken by mini_ism\.masks",

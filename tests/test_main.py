@@ -14,12 +14,13 @@ import pytest
 from torch import Tensor
 
 from mini_ism import load_tokenizer
-from mini_ism.__main__ import main
+from mini_ism.__main__ import _name, main
 from mini_ism.checkpoints import save_model
 from mini_ism.corpus import SIZES, load_split
 from mini_ism.corpus.topics import ABOUT, EXAMPLES
 from mini_ism.paths import data_dir
 from mini_ism.sampling import Sampler
+from mini_ism.training import TrainingConfig
 from tests.faults import FULL, fail
 from tests.strategies import random_model
 
@@ -119,6 +120,24 @@ def test_chat_ends_with_its_input(capsys: pytest.CaptureFixture[str], monkeypatc
     assert "first token after" in capsys.readouterr().out
 
 
+def test_a_byte_of_another_encoding_ends_no_chat(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = io.TextIOWrapper(io.BytesIO(b"My name is Ren\xe9.\nHi.\n"), encoding="utf-8")
+    monkeypatch.setattr("sys.stdin", typed)
+    assert main(["chat"]) == 0
+    assert capsys.readouterr().out.count("first token after") == 2
+
+
+def test_the_folder_of_a_long_mask_has_a_name_that_fits() -> None:
+    masks = [" | ".join(["causal"] * n + ["ism"]) for n in (1, 50, 51)]
+    names = [_name(TrainingConfig(mask=mask), None) for mask in masks]
+    assert names[0] == "causal---ism-seed0"
+    assert max(map(len, names)) < 80
+    assert len(set(names)) == 3
+    assert len(_name(TrainingConfig(), Path("x" * 200))) < 80
+
+
 def test_what_does_not_fit_is_told_and_the_chat_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,7 +146,7 @@ def test_what_does_not_fit_is_told_and_the_chat_goes_on(
     monkeypatch.setattr("builtins.input", lambda prompt: next(typed))
     assert main(["chat", "--model", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
-    assert "(the message needs" in printed
+    assert re.search(r"\(the message needs \d+ .* after 0; say it in fewer words, or start another chat\)", printed)
     assert printed.count("first token after") == 1
 
 
@@ -209,7 +228,12 @@ def test_bench(capsys: pytest.CaptureFixture[str]) -> None:
         (["chat", "--seed", str(2**70)], "seed must be from"),
         (["corpus", "show", "--seed", str(2**70)], "seed must be from"),
         (["train", "--preset", "huge"], "unknown preset 'huge'; presets are"),
+        (["bench", "--preset", "tiny", "--answer", "900"], "answer must be from 1 to 226, got 900"),
         (["eval", "ism", "--mask", "izm"], "unknown mask 'izm'"),
+        (["eval", "ism", "--mask", "ism(sink=3)"], "option 'sink' of mask 'ism' must be bool, got 3"),
+        (["eval", "ism", "--mask", "sliding_window('x')"], "option 'n' of mask 'sliding_window' must be int, got 'x'"),
+        (["eval", "ism", "--mask", "ism(foo=1)"], "mask 'ism' has no such option: ['foo']"),
+        (["eval", "ism", "--mask", "causal(3)"], "mask 'causal' has no such option: [3]"),
     ],
 )
 def test_mistakes_are_told_in_one_line(

@@ -1,6 +1,7 @@
 """Dialogues, tokenizers, models, masks and skills of one's own on the command line."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -143,8 +144,15 @@ def test_eval_asks_for_a_skill(own: str, capsys: pytest.CaptureFixture[str], mon
         (["eval", "ism", "--convert", "parts"], "give it with --data"),
         (["eval", "ism", "--data", "zoo.jsonl", "--skill", "recall"], "--skill draws dialogues from the corpus"),
         (["tokenizer", "train", "none.txt"], "none.txt"),
-        (["tokenizer", "train", "zoo.jsonl", "--vocab-size", "260"], "vocab_size must be at least 256, got 255"),
+        (["tokenizer", "train", "zoo.jsonl", "--vocab-size", "260"], "--vocab-size must be at least 261, got 260"),
         (["tokenizer", "train", "zoo.jsonl", "--out", "zoo.bpe"], "ends in .tiktoken, but zoo.bpe does not"),
+        (["tokenizer", "train", "none.txt", "--out", "zoo.bpe"], "ends in .tiktoken, but zoo.bpe does not"),
+        (["tokenizer", "train", "none.txt", "--out", "zoo.jsonl/own.tiktoken"], "could not save (Not a directory)"),
+        (["tokenizer", "train", os.devnull], f"no word in {os.devnull} to learn from"),
+        (["tokenizer", "train", "zoo.txt", "--convert", "parts"], "no file ends in .jsonl; leave it out"),
+        (["doctor", "--model", "none", "--out", "zoo.png"], "ends in .svg, but zoo.png does not"),
+        (["doctor", "--model", "none", "--out", "zoo.jsonl/new.svg"], "could not save (Not a directory)"),
+        (["corpus", "build", "--out", "zoo.jsonl"], "could not save (Not a directory)"),
         (["corpus", "show", "--import", "none.py"], "no file at none.py to import"),
         (["corpus", "show", "--skill", "zoology"], "no skill named 'zoology'"),
     ],
@@ -157,6 +165,13 @@ def test_mistakes_are_told_in_one_line(
     assert message in printed
     assert printed.count("\n") == 1
     assert list(Path().iterdir()) == [zoo]
+
+
+def test_a_file_of_dialogues_may_end_in_capitals(zoo: Path) -> None:
+    zoo.with_suffix(".JSONL").write_bytes(zoo.read_bytes())
+    for name in ("zoo.jsonl", "zoo.JSONL"):
+        assert main(["tokenizer", "train", name, "--vocab-size", "270", "--out", f"{name}.tiktoken"]) == 0
+    assert Path("zoo.JSONL.tiktoken").read_bytes() == Path("zoo.jsonl.tiktoken").read_bytes()
 
 
 @pytest.mark.parametrize(

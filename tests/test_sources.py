@@ -14,6 +14,7 @@ from mini_ism.corpus import Dialogue
 from mini_ism.sources import Source
 from mini_ism.tokenizer import build_tokenizer
 from mini_ism.tokenizer_files import PATTERN, to_ranks
+from mini_ism.trainable import NotTrainableError
 from mini_ism.training import Run, TrainingConfig
 from tests.small_models import small
 from tests.small_runs import TINY, stop_at
@@ -96,6 +97,16 @@ def test_a_tokenizer_of_ones_own_goes_with_run_and_model(tmp_path: Path) -> None
     model, loaded = load_model(tmp_path)
     assert model.config.vocab_size == loaded.n_vocab == tokenizer.n_vocab
     assert loaded.encode_ordinary(" penguin") == tokenizer.encode_ordinary(" penguin")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_one_longer_dialogue_among_many_decides_how_all_are_learned(tmp_path: Path, seed: int) -> None:
+    """Whatever a seed draws, it meets the shape of each dialogue in the end."""
+    long = Dialogue([*zoo(1)[0].messages, *zoo(2)[1].messages], ["answer"] * 2)
+    source = Source([*zoo(50), long])
+    assert Run(TrainingConfig(mask="prefix", seed=seed, **TINY), tmp_path, source=source).expand
+    with pytest.raises(NotTrainableError, match="and sees position"):
+        Run(TrainingConfig(mask="causal | inside(3)", seed=seed, **TINY), tmp_path, source=source)
 
 
 def test_going_on_from_a_model(tmp_path: Path) -> None:

