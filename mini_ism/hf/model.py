@@ -159,9 +159,11 @@ class HFModel:
         It is tried, not assumed: a version that does not know the option ignores it without a word.
         """
         config = self.inner.config.get_text_config()
-        everything = torch.ones(PROBE, PROBE, dtype=torch.bool)
-        if config._attn_implementation != "sdpa" or len(by_layer(config, everything, 0)) > 1:
+        last = torch.ones(1, self.config.context, dtype=torch.bool)
+        windows = by_layer(config, last, self.config.context - 1).values()  # which the trial is too short to feel
+        if config._attn_implementation != "sdpa" or not all(bool(seen.all()) for seen in windows):
             return False
+        everything = torch.ones(PROBE, PROBE, dtype=torch.bool)
         tokens = torch.arange(PROBE, device=self.device)[None] % self.config.vocab_size
         half = PROBE // 2
         read = []

@@ -111,6 +111,18 @@ def test_prefix_is_exact_because_it_keeps_nothing_and_wrong_with_the_reuse_of_is
     assert float((kept - full(session)[cut:]).abs().max()) > 0.1
 
 
+@pytest.mark.parametrize("name", ["mistral", "phi3", "gemma3"])
+@pytest.mark.parametrize("window", [13, 30, 60])  # longer than any trial of the model, shorter than the chat
+def test_windows_hold_on_every_turn_where_all_layers_slide(name: str, window: int) -> None:
+    slides: dict[str, Any] = {"layer_types": ["sliding_attention"] * 2} if name == "gemma3" else {}
+    model = tiny(name, sliding_window=window, **slides)
+    session = HFChatSession(model, tokenizer("chatml"), context=200)
+    assert not session.model.mask_free
+    assert worst(session) <= CLOSE
+    assert len(session.tokens) > window
+    assert HFModel(model, window).mask_free != OLD  # nothing lies outside of it
+
+
 def test_a_query_is_read_ahead_and_token_0_is_not() -> None:
     session = chat()
     say(session, SAID[0])
