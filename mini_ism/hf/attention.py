@@ -72,12 +72,12 @@ class HFAttention:
         wanted = inner(tokens, attention_mask=own, use_cache=False).logits[0].float()  # (T, V)
         with _recording(inner) as (scores, weights):
             logits = inner(tokens, attention_mask=plain, use_cache=False).logits[0].float()  # (T, V)
-        if not scores or float((logits - wanted).abs().max()) > TOLERANCE * float(wanted.std()):
-            raise UnfitAttentionError(
-                f"the attention of {type(inner).__name__} is more than queries, keys and a mask, so its maps would not "
-                "be the model's own"
-            )
-        return AttentionRecord(allowed, torch.cat(scores), torch.cat(weights), logits.cpu())
+            if not scores or float((logits - wanted).abs().max()) > TOLERANCE * float(wanted.std()):
+                raise UnfitAttentionError(
+                    f"the attention of {type(inner).__name__} is more than queries, keys and a mask, so its maps would "
+                    "not be the model's own"
+                )
+            return AttentionRecord(allowed, torch.cat(scores), torch.cat(weights), logits.cpu())
 
 
 @contextmanager
@@ -105,3 +105,5 @@ def _recording(model: Any) -> Iterator[tuple[list[Tensor], list[Tensor]]]:
         yield scores, weights
     finally:
         config._attn_implementation = own
+        scores.clear()  # transformers keeps the attention, which would keep what it noted
+        weights.clear()
