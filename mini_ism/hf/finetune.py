@@ -78,16 +78,17 @@ class ChatCollator:
     def sequences(self, messages: Sequence[Message]) -> list[EncodedDialogue]:
         """The sequences that hold each answer of a chat as a target once: the chat itself, or one for each turn."""
         whole = self.template.encode(messages)
+        if not bool(whole.loss_mask.any()):
+            raise ValueError(
+                "a chat holds no answer to learn from; end it with the assistant, in an answer whose weight is not 0"
+            )
         found = [whole] if share_forward(self.mask, whole.segments) else by_turn(whole)
         for sequence in found:
             self._check(sequence)
         return found
 
     def _check(self, sequence: EncodedDialogue) -> None:
-        targets = sequence.loss_mask.nonzero()[:, 0]
-        if not len(targets):
-            raise ValueError("a chat holds no answer, so there is nothing to learn from it; end it with the assistant")
-        dense = self.mask.dense(sequence.segments)
+        targets, dense = sequence.loss_mask.nonzero()[:, 0], self.mask.dense(sequence.segments)
         if not bool(borders(dense)[targets].all()):
             raise ValueError(
                 f"under mask {self.mask.name!r} a position sees an answer's token before it is written: training would "
@@ -104,8 +105,8 @@ def share_forward(mask: Mask, segments: Segments) -> bool:
 
 
 def by_turn(encoded: EncodedDialogue) -> list[EncodedDialogue]:
-    """A sequence for each answer of a dialogue ``[T]``, which ends with it and has no other target."""
-    turns = map(encoded.first, _answer_ends(encoded.segments))
+    """A sequence for each answer of a dialogue ``[T]`` that is a target, which ends with it and has no other target."""
+    turns = (encoded.first(end) for end in _answer_ends(encoded.segments) if encoded.loss_mask[end - 1])
     return [EncodedDialogue(t.tokens, t.segments, t.loss_mask & (t.segments.id == t.segments.id[-1])) for t in turns]
 
 

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mini_ism.dialogue import EncodedDialogue, Message, check_messages
+from mini_ism.dialogue import EncodedDialogue, Message, check_messages, is_target
 from mini_ism.segments import Segments
 
 IGNORED = -100
@@ -244,11 +244,11 @@ class ChatTemplate:
         check_messages(messages)
         pieces = self._pieces(messages)
         tokens, ids = (torch.tensor(column, dtype=torch.long) for column in zip(*pieces, strict=True))
-        is_query, is_system = (
-            torch.tensor([match(message["role"]) for message in messages])[ids]
-            for match in (lambda role: role != "assistant", lambda role: role == "system")
+        is_query, is_system, targets = (
+            torch.tensor([match(message) for message in messages])[ids]
+            for match in (lambda m: m["role"] != "assistant", lambda m: m["role"] == "system", is_target)
         )
-        return EncodedDialogue(tokens, Segments(ids, is_query, is_system), ~is_query)
+        return EncodedDialogue(tokens, Segments(ids, is_query, is_system), targets)
 
     # -- text --------------------------------------------------------------------------------------
 

@@ -88,6 +88,16 @@ def test_in_a_packed_row_each_sequence_reads_as_it_does_alone(mask: str) -> None
             assert torch.equal(inside, get_mask(mask).dense(each.segments))
 
 
+def test_an_answer_of_weight_0_is_history_and_no_target() -> None:
+    chat = [{**message, "weight": 0} if n == 1 else message for n, message in enumerate(MESSAGES)]
+    for mask, first in (("causal", [3, 5]), ("prefix", [3])):
+        (sequence, *others) = ChatCollator(tiny("llama"), TEMPLATE, mask).sequences(chat)
+        assert sequence.segments.id[sequence.loss_mask].unique().tolist() == first
+        assert len(others) == (mask == "prefix")
+    with pytest.raises(ValueError, match=r"no answer to learn from; .* whose weight is not 0"):
+        ChatCollator(tiny("llama"), TEMPLATE, "prefix").sequences(chat[:2])
+
+
 def test_rules_that_show_their_targets_are_refused() -> None:
     for mask in ("bidirectional", "causal | same_segment"):
         with pytest.raises(ValueError, match="show the model its targets"):
@@ -98,7 +108,7 @@ def test_bad_input() -> None:
     collator = ChatCollator(tiny("llama"), TEMPLATE, length=20)
     with pytest.raises(ValueError, match="does not fit a row of 20"):
         collator(CHATS)
-    with pytest.raises(ValueError, match="holds no answer"):
+    with pytest.raises(ValueError, match="holds no answer to learn from"):
         collator([{"messages": MESSAGES[:1]}])
     with pytest.raises(KeyError, match="messages"):
         collator([{"text": "Hi."}])

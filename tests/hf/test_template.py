@@ -7,6 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mini_ism import encode_dialogue, load_tokenizer
+from mini_ism.dialogue import Message
 from mini_ism.hf import ChatTemplate, TemplateError, labels
 from tests.hf.templates import MARKERS, MESSAGES, TEMPLATES, sentencepiece, tokenizer
 
@@ -85,6 +87,21 @@ def test_labels_are_the_answers_with_their_ends(name: str) -> None:
     assert torch.equal(targets != -100, ~encoded.segments.is_query)
     assert int((targets == template.end_ids[0]).sum()) == 2
     assert template.decode(targets[targets != -100].tolist()).strip() in SAID
+
+
+@settings(max_examples=30)
+@given(name=st.sampled_from(KNOWN), weights=st.lists(st.sampled_from([None, 0, 1]), min_size=1, max_size=3))
+def test_targets_are_the_answers_that_are_targets_of_this_package_s_models(
+    name: str, weights: list[int | None]
+) -> None:
+    messages: list[Message] = list(map(dict, MESSAGES[: 2 * len(weights)]))
+    for number, weight in enumerate(weights):
+        messages[2 * number + 1] = {**MESSAGES[2 * number + 1], "weight": weight}
+    answers = [
+        encoded.segments.id[encoded.loss_mask].unique().tolist()
+        for encoded in (made(name).encode(messages), encode_dialogue(messages, load_tokenizer()))
+    ]
+    assert answers[0] == answers[1]
 
 
 @settings(max_examples=30)
