@@ -18,6 +18,7 @@ from mini_ism.attention_stats import AttentionRecord
 from mini_ism.dialogue import EncodedDialogue, Message
 from mini_ism.functional import attention_weights
 from mini_ism.hf.chat import DEFAULT_MASK
+from mini_ism.hf.loading import check_fits
 from mini_ism.hf.masks import UnfitAttentionError, attention_mask
 from mini_ism.hf.model import TOLERANCE, HFModel
 from mini_ism.hf.template import ChatTemplate
@@ -62,9 +63,11 @@ class HFAttention:
         """What its heads do with a dialogue ``[T]`` under a mask, default its own.
 
         Raises:
+            ValueError: the dialogue does not fit the model.
             UnfitAttentionError: the model's attention is more than queries, keys and a mask, such as capped scores.
         """
         inner = self.model.inner
+        check_fits(inner, dialogue.tokens)
         allowed = (self.mask if mask is None else mask).dense(dialogue.segments)  # (T, T)
         tokens = dialogue.tokens[None].to(self.model.device)  # (1, T)
         rows = allowed.to(self.model.device)
