@@ -185,7 +185,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--model", required=True, help="A Hugging Face chat model's folder, or one of this package.")
     doctor.add_argument("--mask", help="The declared rule (default: ISM with token 0 causal).")
     doctor.add_argument("--call", choices=list(CALLS), default="rows", help="How it is called (default: rows).")
-    doctor.add_argument("--attention", default="sdpa", help="Its attn_implementation (default: sdpa).")
+    doctor.add_argument("--attention", help="A Hugging Face model's attn_implementation (default: sdpa).")
     doctor.add_argument("--chunk", type=_count, metavar="N", help="Prefill N tokens at once, whatever the rule says.")
     doctor.add_argument("--out", type=Path, metavar="FILE.svg", help="Draw what was declared and what was measured.")
 
@@ -327,10 +327,14 @@ def _doctor(options: argparse.Namespace) -> None:
         if options.out.suffix.lower() != ".svg":
             raise ValueError(f"--out is a picture's file, which ends in .svg, but {options.out} does not")
         check_writable(options.out)
+    device = get_device(options.device)
     if is_hf_folder(options.model):
-        model, tokenizer = load_chat_model(options.model, attention=options.attention)
+        read, tokenizer = load_chat_model(options.model, attention=options.attention or "sdpa")
+        model = read.to(device)
+    elif options.attention is not None:
+        raise ValueError(f"--attention is for Hugging Face models, and {options.model} is one of this package")
     else:
-        model, tokenizer = load_model(options.model)
+        model, tokenizer = load_model(options.model, device)
     found = diagnose(model, tokenizer, mask=options.mask, call=options.call, chunk=options.chunk)
     if options.out:
         write_atomically(options.out, standalone(found.worst.picture()).encode())

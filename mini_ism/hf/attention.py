@@ -18,6 +18,7 @@ from mini_ism.attention_stats import AttentionRecord
 from mini_ism.dialogue import EncodedDialogue, Message
 from mini_ism.functional import attention_weights
 from mini_ism.hf.chat import DEFAULT_MASK
+from mini_ism.hf.loading import check_fits
 from mini_ism.hf.masks import UnfitAttentionError, attention_mask
 from mini_ism.hf.model import TOLERANCE, HFModel
 from mini_ism.hf.template import ChatTemplate
@@ -62,9 +63,11 @@ class HFAttention:
         """What its heads do with a dialogue ``[T]`` under a mask, default its own.
 
         Raises:
+            ValueError: the dialogue does not fit the model.
             UnfitAttentionError: the model's attention is more than queries, keys and a mask, such as capped scores.
         """
         inner = self.model.inner
+        check_fits(inner, dialogue.tokens)
         allowed = (self.mask if mask is None else mask).dense(dialogue.segments)  # (T, T)
         tokens = dialogue.tokens[None].to(self.model.device)  # (1, T)
         rows = allowed.to(self.model.device)
@@ -72,12 +75,12 @@ class HFAttention:
         wanted = inner(tokens, attention_mask=own, use_cache=False).logits[0].float()  # (T, V)
         with _recording(inner) as (scores, weights):
             logits = inner(tokens, attention_mask=plain, use_cache=False).logits[0].float()  # (T, V)
-        if not scores or float((logits - wanted).abs().max()) > TOLERANCE * float(wanted.std()):
-            raise UnfitAttentionError(
-                f"the attention of {type(inner).__name__} is more than queries, keys and a mask, so its maps would not "
-                "be the model's own"
-            )
-        return AttentionRecord(allowed, torch.cat(scores), torch.cat(weights), logits.cpu())
+            if not scores or float((logits - wanted).abs().max()) > TOLERANCE * float(wanted.std()):
+                raise UnfitAttentionError(
+                    f"the attention of {type(inner).__name__} is more than queries, keys and a mask, so its maps would "
+                    "not be the model's own"
+                )
+            return AttentionRecord(allowed, torch.cat(scores), torch.cat(weights), logits.cpu())
 
 
 @contextmanager
@@ -105,3 +108,5 @@ def _recording(model: Any) -> Iterator[tuple[list[Tensor], list[Tensor]]]:
         yield scores, weights
     finally:
         config._attn_implementation = own
+        scores.clear()  # transformers keeps the attention, which would keep what it noted
+        weights.clear()

@@ -21,7 +21,7 @@ from mini_ism.checks import whole_number
 from mini_ism.dialogue import EncodedDialogue, Message, encode_dialogue
 from mini_ism.hf.chat import DEFAULT_MASK
 from mini_ism.hf.findings import Comparison
-from mini_ism.hf.loading import unwrapped
+from mini_ism.hf.loading import causal_lm, check_fits
 from mini_ism.hf.masks import by_layer
 from mini_ism.hf.reading import CALLS, Call, Reader, by_rows, followed, read_changed
 from mini_ism.hf.template import ChatTemplate
@@ -171,12 +171,17 @@ def diagnose(
     Raises:
         TypeError, ValueError: an argument does not fit.
     """
-    model = unwrapped(model)
-    if next(model.parameters()).dtype in (torch.float16, torch.bfloat16):  # whose rounding would look like a leak
-        model = copy.deepcopy(model).float()
-    rule = get_mask(mask or (model.config.mask if isinstance(model, GPT) else DEFAULT_MASK))
+    model = model if isinstance(model, GPT) else causal_lm(model)
+    if isinstance(model, GPT) and isinstance(call, str) and call != "rows":
+        raise ValueError(f"a GPT of this package is called with rows only, not as {call!r}")
     if isinstance(call, str) and call not in CALLS:
         raise ValueError(f"unknown way of calling {call!r}; there are {', '.join(CALLS)}, or pass a function")
+    if not callable(call) and not isinstance(call, str):
+        raise TypeError(f"call must be one of {', '.join(CALLS)}, or a function, got {call!r}")
+    if next(model.parameters()).dtype in (torch.float16, torch.bfloat16):  # whose rounding would look like a leak
+        model = copy.deepcopy(model).float()
+    own = model.config.mask if isinstance(model, GPT) else DEFAULT_MASK
+    rule = get_mask(own if mask is None else mask)
     reader = Reader(model, CALLS[call] if isinstance(call, str) else call, new_cache)
     encoded, dialogue = _encoded(model, tokenizer, messages)
     large = sum(weight.numel() for weight in model.parameters()) > LARGE
@@ -210,6 +215,7 @@ def _encoded(model: Any, tokenizer: Any, messages: Sequence[Message]) -> tuple[E
         return encoded, tokenized(encoded, tokenizer)
     template = tokenizer if isinstance(tokenizer, ChatTemplate) else ChatTemplate(tokenizer)
     encoded = template.encode(messages)
+    check_fits(model, encoded.tokens)
     return encoded, tokenized(encoded, template.tokenizer)
 
 

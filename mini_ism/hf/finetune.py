@@ -19,7 +19,7 @@ from mini_ism.batching import pack_with
 from mini_ism.checks import whole_number
 from mini_ism.dialogue import EncodedDialogue, Message
 from mini_ism.hf.chat import DEFAULT_MASK
-from mini_ism.hf.loading import require, unwrapped
+from mini_ism.hf.loading import causal_lm, check_fits, require
 from mini_ism.hf.masks import attention_mask, check_follows
 from mini_ism.hf.template import ChatTemplate, labels
 from mini_ism.mask import Mask
@@ -47,7 +47,7 @@ class ChatCollator:
     def __init__(
         self, model: Any, tokenizer: Any, mask: str | Mask = DEFAULT_MASK, *, length: int | None = None
     ) -> None:
-        self.model, self.mask = unwrapped(model), get_mask(mask)
+        self.model, self.mask = causal_lm(model), get_mask(mask)
         self.template = tokenizer if isinstance(tokenizer, ChatTemplate) else ChatTemplate(tokenizer)
         self.length = None if length is None else whole_number("length", length, 2)
         check_follows(self.model)
@@ -57,9 +57,13 @@ class ChatCollator:
 
         Raises:
             KeyError: an example has no messages.
-            ValueError: a chat is too long, holds no answer, or the rule would show a target to those who predict it.
+            TypeError: an example is no mapping, or its messages are none.
+            ValueError: a chat is too long, holds no answer, or the rule would show a target to those who predict it;
+                or there is none.
         """
-        sequences = [each for example in examples for each in self.sequences(example["messages"])]
+        if not len(examples):
+            raise ValueError("the batch is empty; give at least one chat")
+        sequences = [each for number, example in enumerate(examples) for each in self._sequences(number, example)]
         longest_first = sorted(sequences, key=len, reverse=True)
         padding = self.template.tokenizer.pad_token_id
         batch = pack_with(
@@ -75,19 +79,38 @@ class ChatCollator:
             "labels": labels(batch),
         }
 
+    def _sequences(self, number: int, example: Mapping[str, Any]) -> list[EncodedDialogue]:
+        """The sequences of an example, or an error that tells which one it is about."""
+        if not isinstance(example, Mapping):
+            raise TypeError(f'chat {number} of the batch must be a mapping with "messages", got {example!r:.99}')
+        if "messages" not in example:
+            raise KeyError(
+                f'chat {number} of the batch has no "messages" among its keys: {", ".join(map(str, example))}'
+            )
+        try:
+            return self.sequences(example["messages"])
+        except (TypeError, ValueError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"chat {number} of the batch cannot be learned: {error}") from error
+
     def sequences(self, messages: Sequence[Message]) -> list[EncodedDialogue]:
         """The sequences that hold each answer of a chat as a target once: the chat itself, or one for each turn."""
         whole = self.template.encode(messages)
+        if not bool(whole.loss_mask.any()):
+            raise ValueError(
+                "the conversation holds no answer to learn from; end it with the assistant, in an answer whose weight "
+                "is not 0"
+            )
         found = [whole] if share_forward(self.mask, whole.segments) else by_turn(whole)
         for sequence in found:
             self._check(sequence)
         return found
 
     def _check(self, sequence: EncodedDialogue) -> None:
-        targets = sequence.loss_mask.nonzero()[:, 0]
-        if not len(targets):
-            raise ValueError("a chat holds no answer, so there is nothing to learn from it; end it with the assistant")
-        dense = self.mask.dense(sequence.segments)
+        check_fits(self.model, sequence.tokens)
+        if self.length is not None and len(sequence) > self.length:
+            raise ValueError(f"{len(sequence)} tokens do not fit a row of {self.length}; use a longer row")
+        targets, dense = sequence.loss_mask.nonzero()[:, 0], self.mask.dense(sequence.segments)
         if not bool(borders(dense)[targets].all()):
             raise ValueError(
                 f"under mask {self.mask.name!r} a position sees an answer's token before it is written: training would "
@@ -104,8 +127,8 @@ def share_forward(mask: Mask, segments: Segments) -> bool:
 
 
 def by_turn(encoded: EncodedDialogue) -> list[EncodedDialogue]:
-    """A sequence for each answer of a dialogue ``[T]``, which ends with it and has no other target."""
-    turns = map(encoded.first, _answer_ends(encoded.segments))
+    """A sequence for each answer of a dialogue ``[T]`` that is a target, which ends with it and has no other target."""
+    turns = (encoded.first(end) for end in _answer_ends(encoded.segments) if encoded.loss_mask[end - 1])
     return [EncodedDialogue(t.tokens, t.segments, t.loss_mask & (t.segments.id == t.segments.id[-1])) for t in turns]
 
 
@@ -121,10 +144,15 @@ class OtherMaskWarning(UserWarning):
 
 
 def save_adapter(model: Any, folder: str | Path, mask: str | Mask) -> None:
-    """Save peft's adapter with the rule it was trained under, which peft does not record."""
+    """Save peft's adapter with the rule it was trained under, which peft does not record; warn if no name tells it."""
     model.save_pretrained(folder)
-    record = json.dumps({"mask": get_mask(mask).name}, indent=1)
-    (Path(folder) / RECORD).write_text(record + "\n", encoding="utf-8")
+    name = get_mask(mask).name
+    (Path(folder) / RECORD).write_text(json.dumps({"mask": name}, indent=1) + "\n", encoding="utf-8")
+    try:
+        get_mask(name)
+    except ValueError:
+        message = f"no mask here goes by the name {name!r}; register it, or give load_adapter() its mask="
+        warnings.warn(message, stacklevel=2)
 
 
 def load_adapter(model: Any, folder: str | Path, mask: str | Mask | None = None) -> tuple[nn.Module, Mask]:
@@ -151,12 +179,15 @@ def load_adapter(model: Any, folder: str | Path, mask: str | Mask | None = None)
     place = Path(folder)
     if not (place / "adapter_config.json").is_file():
         raise FileNotFoundError(f"{place} holds no adapter: there is no adapter_config.json in it")
-    recorded = _recorded(place)
+    try:
+        recorded, why = _recorded(place), f"the adapter in {place} does not say which mask it was trained under"
+    except ValueError as error:  # which another mask is there to get around
+        recorded, why = None, str(error)
     if mask is None and recorded is None:
-        raise ValueError(f"the adapter in {place} does not say which mask it was trained under; name it with mask=")
+        raise ValueError(f"{why}; name it with mask=")
     rule = get_mask(recorded or "" if mask is None else mask)
     if recorded != rule.name:
-        trained = "an unknown mask" if recorded is None else f"mask {recorded!r}"
+        trained = f"an unknown mask ({why})" if recorded is None else f"mask {recorded!r}"
         message = f"the adapter in {place} was trained under {trained} and is used under {rule.name!r}"
         warnings.warn(message, OtherMaskWarning, stacklevel=2)
     adapted: nn.Module = PeftModel.from_pretrained(model, str(place)).eval()

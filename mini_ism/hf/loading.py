@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mini_ism.hf.template import ChatTemplate
+from mini_ism.model import GPT
 
 
 def require(*packages: str) -> None:
@@ -24,10 +25,66 @@ def require(*packages: str) -> None:
 
 
 def unwrapped(model: Any) -> nn.Module:
-    """The model inside peft's wrapper, which holds the adapters as well; any other model as it is."""
+    """The model inside peft's wrapper, which holds the adapters as well; any other model as it is.
+
+    Raises:
+        TypeError: it is no model.
+    """
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
-    assert isinstance(inner, nn.Module)
+    if not isinstance(inner, nn.Module):
+        swapped = isinstance(inner, ChatTemplate) or hasattr(inner, "chat_template")
+        remedy = "the model comes first, then its tokenizer" if swapped else "load_chat_model(folder) reads one"
+        raise TypeError(f"the model must be one of transformers, got {_called(inner)}; {remedy}")
     return inner
+
+
+def causal_lm(model: Any) -> Any:
+    """The causal language model of transformers inside peft's wrapper, or without one.
+
+    Raises:
+        TypeError: it is another kind of model.
+    """
+    inner: Any = unwrapped(model)
+    name = type(inner).__name__
+    if not hasattr(getattr(inner, "config", None), "get_text_config"):
+        own = isinstance(inner, GPT)
+        remedy = "a GPT of this package chats in a ChatSession" if own else "load_chat_model(folder) reads one"
+        raise TypeError(f"the model must be a causal language model of transformers, got {_called(inner)}; {remedy}")
+    if inner.config.is_encoder_decoder:
+        raise TypeError(
+            f"{name} reads with an encoder of its own, which follows no such mask; take a decoder-only model"
+        )
+    if inner.get_output_embeddings() is None:
+        raise TypeError(f"{name} has no head that predicts tokens; load it with AutoModelForCausalLM")
+    return inner
+
+
+def _called(thing: object) -> str:
+    return (
+        repr(thing) if thing is None or isinstance(thing, str | Path) else f"an object of class {type(thing).__name__}"
+    )
+
+
+def positions(model: Any) -> int | None:
+    """How many positions a model was made for; ``None`` if its config sets no limit."""
+    longest = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return None if longest is None else int(longest)
+
+
+def check_fits(model: Any, tokens: Tensor) -> None:
+    """Raise an error where a model cannot read the tokens ``[T]`` of a conversation.
+
+    Raises:
+        ValueError: there are more of them than it has positions, or one that it does not know.
+    """
+    longest, known = positions(model), int(model.config.get_text_config().vocab_size)
+    if longest is not None and len(tokens) > longest:
+        raise ValueError(f"the conversation has {len(tokens)} tokens, and the model has room for {longest}; shorten it")
+    if int(tokens.max()) >= known:
+        raise ValueError(
+            f"the tokenizer writes token {int(tokens.max())}, and the model knows only {known}; use the tokenizer that "
+            "it was trained with"
+        )
 
 
 def is_hf_folder(path: str | Path) -> bool:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask
 
+from mini_ism.hf.loading import positions
 from mini_ism.segments import Segments
 
 AttentionMask = Tensor | BlockMask
@@ -70,7 +71,13 @@ def check_follows(model: Any) -> None:
 
     Raises:
         UnfitAttentionError: it does not, or cannot; see :func:`attention_mask`.
+        ValueError: it has too few positions to be tried.
     """
+    if (longest := positions(model)) is not None and longest < PROBE:
+        raise ValueError(
+            f"{type(model).__name__} has room for {longest} positions, and the trial of its attention takes {PROBE}; "
+            "take a model that can hold a conversation"
+        )
     training, tokens = model.training, torch.zeros(2, PROBE, dtype=torch.long, device=model.device)
     tokens[1, 1] = 1
     everything = torch.ones(PROBE, PROBE, dtype=torch.bool, device=model.device)
@@ -78,13 +85,17 @@ def check_follows(model: Any) -> None:
     try:
         for what, rows in (("reads what it hides", everything.tril()), ("hides what it shows", everything)):
             given = attention_mask(model, rows, 0)
-            first = model(tokens, attention_mask=given, use_cache=False).logits[:, 0].float()  # (2, V)
+            try:
+                first = model(tokens, attention_mask=given, use_cache=False).logits[:, 0].float()  # (2, V)
+            except Exception as error:  # a model, or PyTorch's compiler, may raise whatever it likes
+                first_line = str(error).strip().split("\n", 1)[0]
+                raise UnfitAttentionError(
+                    f"{_under(model)} cannot be computed here with a mask of one's own: {first_line}; {OTHER}, or take "
+                    "another model"
+                ) from error
             moved = float((first[0] - first[1]).abs().max()) > SAME * float(first.std())
             if moved != bool(rows.all()):
                 raise UnfitAttentionError(f"{_under(model)} does not follow a mask: it {what}; {OTHER}")
-    except RuntimeError as error:  # PyTorch's compiler has its own
-        first_line = str(error).strip().split("\n", 1)[0]
-        raise UnfitAttentionError(f"{_under(model)} cannot be computed here: {first_line}; {OTHER}") from error
     finally:
         model.train(training)
 

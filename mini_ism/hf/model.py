@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mini_ism.hf.loading import unwrapped
+from mini_ism.checks import whole_number
+from mini_ism.hf.loading import causal_lm, positions
 from mini_ism.hf.masks import UnfitAttentionError, attention_mask, by_layer, check_follows
 from mini_ism.interfaces import weights_version
 
@@ -80,22 +81,25 @@ class HFModel:
 
     Raises:
         UnfitAttentionError: the attention does not follow a mask of one's own; it is tried.
-        ValueError: the model keeps something else than keys and values, or no room is left.
+        TypeError: the model is no causal language model of transformers, or the context no whole number.
+        ValueError: the model keeps something else than keys and values, or has not so much room.
     """
 
     def __init__(self, model: Any, context: int | None = None, mask: str = "causal") -> None:
-        inner: Any = unwrapped(model)
-        self.inner = inner.eval()
+        self.inner = causal_lm(model).eval()
         text = self.inner.config.get_text_config()
         if not hasattr(text, "num_attention_heads"):
-            raise UnfitAttentionError(f"{type(inner).__name__} has no attention heads, so no mask says what it reads")
-        longest = int(getattr(text, "max_position_embeddings", LONGEST))
-        self.config = HFConfig(text.vocab_size, context or min(longest, LONGEST), mask)
-        if not 1 <= self.config.context <= longest:
+            raise UnfitAttentionError(
+                f"{type(self.inner).__name__} has no attention heads, so no mask says what it reads"
+            )
+        longest = positions(self.inner) or LONGEST
+        room = min(longest, LONGEST) if context is None else whole_number("context", context, 1)
+        self.config = HFConfig(text.vocab_size, room, mask)
+        if room > longest:
             raise ValueError(f"the model has room for {longest} positions, so context cannot be {context}")
         self._names = inspect.signature(self.inner.forward).parameters
         self._cache_name = "cache" if "cache" in self._names else "past_key_values"  # the name in earlier versions
-        check_follows(inner)
+        check_follows(self.inner)
         # Now, so that no turn waits for it.
         self.mask_free = self._reads_without_mask()
         self._sizes = self._count()
@@ -159,9 +163,11 @@ class HFModel:
         It is tried, not assumed: a version that does not know the option ignores it without a word.
         """
         config = self.inner.config.get_text_config()
-        everything = torch.ones(PROBE, PROBE, dtype=torch.bool)
-        if config._attn_implementation != "sdpa" or len(by_layer(config, everything, 0)) > 1:
+        last = torch.ones(1, self.config.context, dtype=torch.bool)
+        windows = by_layer(config, last, self.config.context - 1).values()  # which the trial is too short to feel
+        if config._attn_implementation != "sdpa" or not all(bool(seen.all()) for seen in windows):
             return False
+        everything = torch.ones(PROBE, PROBE, dtype=torch.bool)
         tokens = torch.arange(PROBE, device=self.device)[None] % self.config.vocab_size
         half = PROBE // 2
         read = []

@@ -15,21 +15,20 @@ itself. A template that cannot be taken apart this way is refused, with the reas
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from mini_ism.dialogue import EncodedDialogue, Message, check_messages
+from mini_ism.dialogue import EncodedDialogue, Message, check_messages, is_target
 from mini_ism.segments import Segments
 
 IGNORED = -100
 """The label of a position that is no target, as PyTorch's cross entropy and transformers have it."""
 
 TURNS = 3  # of the made-up conversation: the second and third must look alike
-WIDE = "   {}   "  # more space than a template puts around a message
 MADE_UP = {"system": "zqsystem", "user": "zquser{}qz", "assistant": "zqanswer{}qz"}
 
 
@@ -82,8 +81,6 @@ class ChatTemplate:
         self.tokenizer, self._options = tokenizer, options
         self.n_vocab = len(tokenizer)
         self._special = {str(token): index for index, token in _special_tokens(tokenizer).items()}
-        spaced = self._render(_conversation(1, WIDE), False)
-        self._trims = {role: WIDE.format(MADE_UP[role].format(0)) not in spaced for role in ("user", "assistant")}
         self._frame = self._take_apart()
         ending = self._tokenize(self._frame.ending)
         self._ending_length, eos, end = len(ending), tokenizer.eos_token_id, ending[-1]
@@ -108,7 +105,7 @@ class ChatTemplate:
         return str(text)
 
     def _take_apart(self, system: bool = False) -> Frame:
-        messages = [{"role": "system", "content": MADE_UP["system"]}] * system + _conversation(TURNS)
+        messages = _conversation(TURNS, system)
         parts = _parts(self._render(messages, False), [message["content"] for message in messages])
         name = _name(self.tokenizer)
         if parts is None:
@@ -203,28 +200,44 @@ class ChatTemplate:
             TemplateError: the template takes no system prompt.
             ValueError: the text spells a marker that cannot be written as text.
         """
-        text = self._trimmed(role, text)
-        if role == "assistant":
-            return self._piece(self._frame.lead, text, self._frame.ending, opens=False)
         system = next((said for speaker, said in before if speaker == "system"), None)
+        led = system is not None
+        if role == "assistant":
+            return self._piece(self._frame.lead, self._as_written(led, {1: text}), self._frame.ending, opens=False)
         if role == "user" and any(speaker == "assistant" for speaker, _ in before):
-            return self._piece(self._frame.between, text, self._frame.prompt, opens=False)
-        if role == "user" and system is None:
-            return self._piece(self._frame.opening, text, self._frame.prompt, opens=True)
+            return self._piece(self._frame.between, self._as_written(led, {2: text}), self._frame.prompt, opens=False)
+        if role == "user" and not led:
+            return self._piece(self._frame.opening, self._as_written(led, {0: text}), self._frame.prompt, opens=True)
         if isinstance(self._system, TemplateError):
             raise TemplateError(f"{self._system}; leave out the system prompt")
         opening, ending, between = self._system
         if role == "system":
-            return self._piece(opening, text, ending, opens=True) if ending else []
+            return self._piece(opening, self._as_written(True, {-1: text}), ending, opens=True) if ending else []
         if ending:
-            return self._piece(between, text, self._frame.prompt, opens=False)
+            return self._piece(between, self._as_written(True, {0: text}), self._frame.prompt, opens=False)
         assert system is not None
-        joined = self._trimmed("system", system) + between + text
+        joined = self._as_written(True, {-1: system, 0: text}, between)
         return self._piece(opening, joined, self._frame.prompt, opens=True)
 
-    def _trimmed(self, role: str, text: str) -> str:
-        """A message as the template writes it, which may leave out the space around it."""
-        return text.strip() if self._trims["assistant" if role == "assistant" else "user"] else text
+    def _as_written(self, system: bool, said: Mapping[int, str], between: str = "") -> str:
+        """A message as the template writes it, which may leave out space around it: asked of the template itself.
+
+        Args:
+            system: whether the conversation has a system prompt.
+            said: the text by its number, 0 for the first question and -1 for the system prompt; two are joined.
+            between: what joins them.
+        """
+        plain = between.join(said.values())
+        if all(text and text == text.strip() for text in said.values()):
+            return plain
+        made_up = _conversation(2, system)
+        messages = [{**each, "content": said.get(n - system, each["content"])} for n, each in enumerate(made_up)]
+        example, whole = self._render(made_up, False), self._render(messages, False)
+        before = example.partition(made_up[min(said) + system]["content"])[0]
+        after = example.rpartition(made_up[max(said) + system]["content"])[2]
+        written = whole[len(before) : len(whole) - len(after)]
+        same = before + written + after == whole and written.split() == plain.split()
+        return written if same else plain
 
     def _pieces(self, messages: Sequence[Message]) -> list[tuple[int, int]]:
         """(id, message) of each token."""
@@ -244,11 +257,11 @@ class ChatTemplate:
         check_messages(messages)
         pieces = self._pieces(messages)
         tokens, ids = (torch.tensor(column, dtype=torch.long) for column in zip(*pieces, strict=True))
-        is_query, is_system = (
-            torch.tensor([match(message["role"]) for message in messages])[ids]
-            for match in (lambda role: role != "assistant", lambda role: role == "system")
+        is_query, is_system, targets = (
+            torch.tensor([match(message) for message in messages])[ids]
+            for match in (lambda m: m["role"] != "assistant", lambda m: m["role"] == "system", is_target)
         )
-        return EncodedDialogue(tokens, Segments(ids, is_query, is_system), ~is_query)
+        return EncodedDialogue(tokens, Segments(ids, is_query, is_system), targets)
 
     # -- text --------------------------------------------------------------------------------------
 
@@ -273,13 +286,10 @@ def labels(encoded: EncodedDialogue) -> Tensor:
     return torch.where(encoded.loss_mask, encoded.tokens, IGNORED)
 
 
-def _conversation(turns: int, wrap: str = "{}") -> list[dict[str, str]]:
-    """Question and answer in turn, and a question more."""
-    messages = []
-    for turn in range(turns):
-        messages.append({"role": "user", "content": wrap.format(MADE_UP["user"].format(turn))})
-        messages.append({"role": "assistant", "content": wrap.format(MADE_UP["assistant"].format(turn))})
-    return [*messages, {"role": "user", "content": wrap.format(MADE_UP["user"].format(turns))}]
+def _conversation(turns: int, system: bool = False) -> list[dict[str, str]]:
+    """Question and answer in turn, and a question more; a system prompt before them."""
+    roles = ["system"] * system + ["user", "assistant"] * turns + ["user"]
+    return [{"role": role, "content": MADE_UP[role].format((n - system) // 2)} for n, role in enumerate(roles)]
 
 
 def _parts(whole: str, contents: Sequence[str]) -> list[str] | None:

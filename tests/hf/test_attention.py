@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 from unittest.mock import patch
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from mini_ism import get_mask
+from mini_ism.functional import attention_weights
 from mini_ism.hf import HFAttention, UnfitAttentionError, attention_mask
 from mini_ism.widgets import AttentionExplorer
 from tests.hf.templates import MESSAGES, tokenizer
@@ -63,6 +65,19 @@ def test_an_attention_that_is_more_than_a_mask_is_refused() -> None:
     ):
         looked.read(encoded)
     assert inner.config._attn_implementation == "sdpa"
+
+
+def test_nothing_is_kept_of_what_was_read() -> None:
+    looked, noted = reader(), []
+
+    def watched(scores: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        weights = attention_weights(scores, mask)
+        noted.extend([weakref.ref(scores), weakref.ref(weights)])
+        return weights
+
+    with patch("mini_ism.hf.attention.attention_weights", watched):
+        looked.read(looked.encode(MESSAGES[:3]))
+    assert [kept() for kept in noted] == [None] * 4
 
 
 def test_the_explorer_shows_it() -> None:

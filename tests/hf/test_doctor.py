@@ -232,6 +232,16 @@ def test_bad_input() -> None:
         check(tiny("llama"), call="rowz")
     with pytest.raises(ValueError, match="chunk must be at least 1"):
         check(tiny("llama"), chunk=0)
+    with pytest.raises(ValueError, match="cannot read mask ''"):
+        check(tiny("llama"), "")
+    with pytest.raises(TypeError, match="call must be one of rows, default, token_type_ids, or a function, got None"):
+        check(tiny("llama"), call=None)
+    with pytest.raises(ValueError, match="called with rows only, not as 'default'"):
+        diagnose(*load_model("ism"), call="default")
+    with pytest.raises(ValueError, match="the model knows only 100; use the tokenizer"):
+        check(tiny("llama", vocab_size=100))
+    with pytest.raises(ValueError, match="tokens, and the model has room for 24"):
+        check(tiny("llama", max_position_embeddings=24))
 
 
 def test_a_sample_of_tokens_finds_the_same_faults() -> None:
@@ -291,7 +301,9 @@ def test_chat_on_the_command_line(
         assert dense(segments)[0].tolist() == [True] + [False] * 10
 
 
-def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_says_what_is_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert main(["doctor", "--model", str(tmp_path / "nowhere")]) == 1
     assert "nowhere" in capsys.readouterr().err
     tiny("llama").save_pretrained(tmp_path)
@@ -300,3 +312,11 @@ def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFi
     tokenizer("chatml").save_pretrained(tmp_path)
     assert main(["doctor", "--model", str(tmp_path), "--attention", "flash_attention_2"]) == 1
     assert "cannot be read" in capsys.readouterr().err
+    assert main(["doctor", "--model", "ism", "--attention", "eager"]) == 1
+    assert "--attention is for Hugging Face models, and ism is one of this package" in capsys.readouterr().err
+    assert main(["doctor", "--model", "ism", "--call", "default"]) == 1
+    assert "called with rows only" in capsys.readouterr().err
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    for model in ("ism", str(tmp_path)):
+        assert main(["doctor", "--model", model, "--device", "cuda"]) == 1
+        assert "device 'cuda' is not available here" in capsys.readouterr().err

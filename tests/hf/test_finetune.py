@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from mini_ism import get_mask
+from mini_ism import Mask, get_mask
 from mini_ism.batching import pack_with
 from mini_ism.hf import (
     ChatCollator,
@@ -88,6 +88,16 @@ def test_in_a_packed_row_each_sequence_reads_as_it_does_alone(mask: str) -> None
             assert torch.equal(inside, get_mask(mask).dense(each.segments))
 
 
+def test_an_answer_of_weight_0_is_history_and_no_target() -> None:
+    chat = [{**message, "weight": 0} if n == 1 else message for n, message in enumerate(MESSAGES)]
+    for mask, first in (("causal", [3, 5]), ("prefix", [3])):
+        (sequence, *others) = ChatCollator(tiny("llama"), TEMPLATE, mask).sequences(chat)
+        assert sequence.segments.id[sequence.loss_mask].unique().tolist() == first
+        assert len(others) == (mask == "prefix")
+    with pytest.raises(ValueError, match=r"no answer to learn from; .* whose weight is not 0"):
+        ChatCollator(tiny("llama"), TEMPLATE, "prefix").sequences(chat[:2])
+
+
 def test_rules_that_show_their_targets_are_refused() -> None:
     for mask in ("bidirectional", "causal | same_segment"):
         with pytest.raises(ValueError, match="show the model its targets"):
@@ -96,12 +106,21 @@ def test_rules_that_show_their_targets_are_refused() -> None:
 
 def test_bad_input() -> None:
     collator = ChatCollator(tiny("llama"), TEMPLATE, length=20)
-    with pytest.raises(ValueError, match="does not fit a row of 20"):
+    with pytest.raises(ValueError, match=r"chat 0 .* tokens do not fit a row of 20"):
         collator(CHATS)
-    with pytest.raises(ValueError, match="holds no answer"):
+    with pytest.raises(ValueError, match=r"chat 0 .* holds no answer to learn from"):
         collator([{"messages": MESSAGES[:1]}])
-    with pytest.raises(KeyError, match="messages"):
+    with pytest.raises(KeyError, match=r"chat 0 of the batch has no .messages. among its keys: text"):
         collator([{"text": "Hi."}])
+    whole: Any = ChatCollator(tiny("llama", max_position_embeddings=110), TEMPLATE)
+    with pytest.raises(ValueError, match=r"chat 1 .* tokens, and the model has room for 110"):
+        whole([{"messages": MESSAGES[:2]}, {"messages": MESSAGES * 2}])
+    with pytest.raises(TypeError, match=r"chat 1 .* must be a mapping with .messages., got \[\{"):
+        whole([CHATS[1], MESSAGES])
+    with pytest.raises(TypeError, match=r"chat 0 .* a dialogue is a list of messages"):
+        whole([{"messages": "Hi."}])
+    with pytest.raises(ValueError, match="the batch is empty"):
+        whole([])
     flash = tiny("llama")
     flash.config._attn_implementation = "flash_attention_2"
     with pytest.raises(UnfitAttentionError, match="flash_attention_2"):
@@ -196,6 +215,14 @@ def test_an_adapter_that_is_switched_off_mid_chat_empties_the_cache() -> None:
     assert chat.messages[:2] == said
 
 
+def test_a_rule_without_a_name_is_told_of_when_it_is_saved(tmp_path: Path) -> None:
+    mine = Mask(lambda q, kv, s: kv <= q, "mine")
+    with pytest.warns(UserWarning, match="no mask here goes by the name 'mine'; register it, or give load_adapter"):
+        save_adapter(lora(tiny("llama")), tmp_path, mine)
+    with pytest.warns(OtherMaskWarning, match="unknown mask 'mine'"):
+        assert load_adapter(tiny("llama"), tmp_path, mine)[1] is mine
+
+
 def test_folders_without_an_adapter_or_a_record(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no adapter_config\.json"):
         load_adapter(tiny("llama"), tmp_path)
@@ -203,6 +230,8 @@ def test_folders_without_an_adapter_or_a_record(tmp_path: Path) -> None:
     (tmp_path / RECORD).write_text('{"mask": "nosuchmask"}')
     with pytest.raises(ValueError, match="does not name a mask that is known here"):
         load_adapter(tiny("llama"), tmp_path)
+    with pytest.warns(OtherMaskWarning, match="unknown mask 'nosuchmask'.* is used under 'ism'"):
+        assert load_adapter(tiny("llama"), tmp_path, "ism")[1].name == "ism"
     (tmp_path / RECORD).unlink()
     with pytest.raises(ValueError, match="does not say which mask"):
         load_adapter(tiny("llama"), tmp_path)

@@ -7,6 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mini_ism import encode_dialogue, load_tokenizer
+from mini_ism.dialogue import Message
 from mini_ism.hf import ChatTemplate, TemplateError, labels
 from tests.hf.templates import MARKERS, MESSAGES, TEMPLATES, sentencepiece, tokenizer
 
@@ -88,6 +90,21 @@ def test_labels_are_the_answers_with_their_ends(name: str) -> None:
 
 
 @settings(max_examples=30)
+@given(name=st.sampled_from(KNOWN), weights=st.lists(st.sampled_from([None, 0, 1]), min_size=1, max_size=3))
+def test_targets_are_the_answers_that_are_targets_of_this_package_s_models(
+    name: str, weights: list[int | None]
+) -> None:
+    messages: list[Message] = list(map(dict, MESSAGES[: 2 * len(weights)]))
+    for number, weight in enumerate(weights):
+        messages[2 * number + 1] = {**MESSAGES[2 * number + 1], "weight": weight}
+    answers = [
+        encoded.segments.id[encoded.loss_mask].unique().tolist()
+        for encoded in (made(name).encode(messages), encode_dialogue(messages, load_tokenizer()))
+    ]
+    assert answers[0] == answers[1]
+
+
+@settings(max_examples=30)
 @given(name=st.sampled_from(list(TEMPLATES)), said=st.lists(st.text(max_size=8), min_size=2, max_size=6))
 def test_what_was_said_never_changes_when_a_turn_is_added(name: str, said: list[str]) -> None:
     template = made(name)
@@ -103,7 +120,7 @@ TEMPLATES_MADE: dict[str, ChatTemplate] = {}
 
 def made(name: str) -> ChatTemplate:
     if name not in TEMPLATES_MADE:
-        TEMPLATES_MADE[name] = ChatTemplate(tokenizer(name))
+        TEMPLATES_MADE[name] = ChatTemplate(tokenizer(ODD.get(name, name)))
     return TEMPLATES_MADE[name]
 
 
@@ -124,6 +141,45 @@ def test_a_joined_system_prompt_cannot_write_markers_either() -> None:
     ends = template.tokenizer.convert_tokens_to_ids("<end_of_turn>")
     assert ids.count(ends) == 1
     assert "Be brief.<end_of_turn>\n\nHi<end_of_turn>" in template.tokenizer.decode(ids)
+
+
+def loop(system: str, user: str, assistant: str) -> str:
+    """ChatML that writes each role's content in a way of its own."""
+    ways = f"({system} if m.role == 'system' else {user} if m.role == 'user' else {assistant})"
+    return TEMPLATES["chatml"].replace("m.content", ways)
+
+
+ODD = {
+    "trims the system prompt": loop("m.content | trim", "m.content", "m.content"),
+    "trims all but the system prompt": loop("m.content", "m.content | trim", "m.content | trim"),
+    "trims one side": loop("m.content.lstrip()", "m.content.rstrip()", "m.content.lstrip()"),
+    "trims lines": loop("m.content.strip('\n')", "m.content.rstrip('\n')", "m.content.lstrip('\n')"),
+    "llama 2": (
+        "{% if messages[0].role == 'system' %}{% set system = messages[0].content %}{% set messages = messages[1:] %}"
+        "{% else %}{% set system = false %}{% endif %}{% for m in messages %}"
+        "{% if loop.first and system %}{% set said = '<<SYS>>\n' + system + '\n<</SYS>>\n\n' + m.content %}"
+        "{% else %}{% set said = m.content %}{% endif %}{% if m.role == 'user' %}"
+        "{{ bos_token + '[INST] ' + said.strip() + ' [/INST]' }}{% else %}"
+        "{{ ' ' + said.strip() + ' ' + eos_token }}{% endif %}{% endfor %}"
+    ),
+}
+SPACED = st.text(" \n\t\xa0\u2003ab", max_size=6)
+
+
+@settings(max_examples=150)
+@given(
+    name=st.sampled_from([*KNOWN, *ODD]),
+    system=st.none() | SPACED.filter(bool),
+    said=st.lists(SPACED, min_size=1, max_size=5).filter(lambda said: len(said) % 2 == 1),
+)
+def test_odd_space_is_written_as_the_template_writes_it(name: str, system: str | None, said: list[str]) -> None:
+    template = made(name)
+    messages = [{"role": ("user", "assistant")[n % 2], "content": text} for n, text in enumerate(said)]
+    if system is not None and name != "mistral":
+        messages.insert(0, {"role": "system", "content": system})
+    whole = template.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    assert template.tokenizer.decode(template.encode(messages).tokens.tolist()) == whole
+    assert template.encode(messages).tokens.tolist() == template.tokenizer(whole, add_special_tokens=False)["input_ids"]
 
 
 @pytest.mark.parametrize(("name", "kept"), [("chatml", True), ("llama3", False), ("gemma", False), ("mistral", True)])

@@ -37,6 +37,8 @@ def config(name: str, **changes: Any) -> Any:
         case "gemma3":
             kinds = ["sliding_attention", "full_attention"]
             return t.Gemma3TextConfig(**{"sliding_window": 6, "layer_types": kinds} | shape)
+        case "phi3":
+            return t.Phi3Config(**shape)
         case "mistral":
             return t.MistralConfig(**{"sliding_window": 6} | shape)
         case "hrm_text":
