@@ -358,6 +358,12 @@ def test_the_staircase_is_said_and_drawn() -> None:
     explorer.row.value = 1
     assert explorer.status.endswith(f"; f(1) = {STARTS[1] - 1}")
     assert "mi-staircase" in explorer.picture.value
+    explorer.preset.value = "causal in a window, with a sink"
+    explorer.row.value = row = explorer.row.max
+    assert f"no f({row})" in explorer.status
+    path = re.search('"mi-staircase" d="([^"]*)"', explorer.picture.value)
+    assert path
+    assert path[1].count("V") == 8 + 2  # with a later row the window leaves the sink
 
 
 def test_the_strip_shows_what_the_row_sees() -> None:
