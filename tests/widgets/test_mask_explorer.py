@@ -16,6 +16,7 @@ from mini_ism.widgets.panel import EXAMPLE
 from mini_ism.widgets.rule_text import turned
 from mini_ism.widgets.surface import Surface
 from tests.strategies import segments_of
+from tests.test_expressions import REFUSED
 
 TOKENIZER = load_tokenizer()
 LENGTHS = [len(encode_message(message, TOKENIZER)) for message in EXAMPLE]
@@ -86,6 +87,25 @@ def test_a_rule_that_cannot_be_read_is_told_in_place_and_forgiven() -> None:
     assert explorer.error == ""
     assert explorer._error.value == ""
     assert explorer.picture.value != picture
+
+
+EMPTY_ROWS = ["q < kv", "~causal", "~(causal | same_query)", "sliding_window(0)", "same_query", "s.is_query[q]"]
+
+
+def test_the_box_takes_each_remedy_that_it_gives() -> None:
+    """What stands in backticks in an error can be pasted into the box."""
+    explorer, remedies = MaskExplorer(), set()
+    for text in [*(text for text, _ in REFUSED), *EMPTY_ROWS]:
+        explorer.rule.value = text
+        assert explorer.error
+        assert "--import" not in explorer.error  # nobody gives a widget an option
+        found = re.findall("`([^`]*)`", explorer.error)
+        assert found or text not in EMPTY_ROWS
+        remedies |= set(found)
+    assert len(remedies) > len(EMPTY_ROWS) + 2
+    for remedy in remedies:
+        explorer.rule.value = remedy
+        assert explorer.error == ""
 
 
 @pytest.mark.parametrize(
