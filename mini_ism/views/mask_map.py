@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from mini_ism.dialogue import ROLES
 from mini_ism.mask import Mask
 from mini_ism.segments import Segments
 from mini_ism.views import svg
@@ -27,6 +26,7 @@ from mini_ism.views.descriptions import describe_row
 from mini_ism.views.dialogue_view import TokenizedDialogue
 from mini_ism.views.grid import grid_data
 from mini_ism.views.picture import Picture
+from mini_ism.views.styles import ANSI
 from mini_ism.views.svg import AHEAD, BACK, FAINT, FONT, HIDDEN, INK, PAPER, STYLE, colour, escape
 
 LEGEND = 58  # room below
@@ -143,7 +143,7 @@ def _legend(roles: Sequence[str], side: float, staircase: bool) -> str:
         )
         x += 30 + 7 * len(meaning)
     x = 0
-    for role in ROLES:
+    for role in ANSI:
         if role in roles:
             parts.append(
                 f'<rect x="{x}" y="{side + 39:g}" width="12" height="4" fill="{colour(role)}"/>'
