@@ -46,8 +46,8 @@ class CachePlayer(Panel):
         tokenizer: default, the package's own.
         masks: the lanes, as text for :func:`~mini_ism.masks.get_mask`.
         sessions: real conversations by name, instead of ``messages``: their traces are played, with their times.
-        models: what to break, a model and its tokenizer by lane; default, the shipped model of a lane's name, loaded
-            when it is first asked for. Sessions bring their own.
+        models: what to break and whose bytes to count, a model and its tokenizer by lane; default, the shipped model
+            of a lane's name, loaded when it is first asked for. Sessions bring their own.
         broken: begin with the switch on.
 
     Raises:
@@ -85,7 +85,9 @@ class CachePlayer(Panel):
 
     def _plan(self, messages: list[Message], tokenizer: tiktoken.Encoding, masks: Sequence[str]) -> None:
         encoded = encode_dialogue(messages, tokenizer)
-        self._traces: dict[str, list[Event]] = {mask: plan(mask, encoded.segments) for mask in masks}
+        self._traces: dict[str, list[Event]] = {
+            mask: plan(mask, encoded.segments, self._counted(mask)) for mask in masks
+        }
         self._sources: dict[str, tuple[Mask, Segments, list[Message]]] = {
             mask: (get_mask(mask), encoded.segments, messages) for mask in masks
         }
@@ -107,6 +109,10 @@ class CachePlayer(Panel):
             ]
         )
 
+    def _counted(self, name: str) -> GPT:
+        """Whose FLOPs and bytes a lane's are."""
+        return as_model(self._models[name][0] if name in self._models else None)
+
     def _prepare(self) -> None:
         """Both films: as it was, and with nothing thrown away."""
         blind = dict(self._traces)
@@ -114,7 +120,7 @@ class CachePlayer(Panel):
         for name, trace in self._traces.items():
             if any(event.phase == "discard" for event in trace):
                 mask, segments, _ = self._sources[name]
-                blind[name] = blind_trace(trace, self._models[name][0] if name in self._models else as_model(None))
+                blind[name] = blind_trace(trace, self._counted(name))
                 self._stale[name] = stale_positions(mask, segments, blind[name])
         self._films = (frames(self._traces, at_once=AT_ONCE), frames(blind, self._stale, at_once=AT_ONCE))
         self._first_read = [first_read(film) for film in self._films]

@@ -47,9 +47,8 @@ def test_padding_is_nobodys_and_grey() -> None:
     assert token_roles(Segments(s.id.clamp(min=0), s.is_query, document=s.document)) == dialogue.roles
     drawn = mask_map(get_mask("ism").dense(s), dialogue)
     grey = "var(--mi-padding,#616161)"
-    assert [text.text for text in elements(drawn, "text") if text.get("fill") == grey] == ["‹pad›"] * 4 + [
-        "padding"
-    ]  # along both sides, and in the legend
+    said = [text.text for text in elements(drawn, "text") if text.get("fill") == grey]
+    assert said == ["‹pad›"] * 4 + ["padding"]  # along both sides, and in the legend
     assert len([bar for bar in elements(drawn, "rect") if bar.get("fill") == grey]) == 3
     row = EncodedDialogue(packed.tokens[0], s, packed.loss_mask[0])
     assert str(show_dialogue(row, TOKENIZER)).endswith("\x1b[90m<|pad|>\x1b[0m" * 2)

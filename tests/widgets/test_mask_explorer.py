@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from torch import Tensor
 
-from mini_ism import Mask, Segments, encode_dialogue, load_tokenizer, register_mask
+from mini_ism import GPT, Mask, Segments, encode_dialogue, load_tokenizer, register_mask
+from mini_ism.cost import SHIPPED
 from mini_ism.dialogue import encode_message
 from mini_ism.widgets import MaskExplorer
 from mini_ism.widgets.panel import EXAMPLE
@@ -63,6 +64,8 @@ def test_the_counters_say_what_the_cache_keeps(rule: str, kept: float, turn: int
     assert f"the cache keeps {int(kept * total)} of {total} positions" in explorer.counters.value
     pairs = sum(reach(rule, position, 2 * turn) for position in range(total))
     assert f"{pairs:,} of {total * total:,}" in explorer.counters.value
+    flops = GPT(SHIPPED).flops(total, pairs)
+    assert f"{flops / 1e6:.1f} MFLOP (a shipped model, visible pairs only)" in explorer.counters.value
 
 
 def test_a_rule_that_cannot_be_read_is_told_in_place_and_forgiven() -> None:
