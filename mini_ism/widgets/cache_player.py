@@ -21,6 +21,7 @@ from mini_ism.trace import Event
 from mini_ism.views import Figure, TokenizedDialogue, stale_proof, tokenized, turn_bars
 from mini_ism.views.cache_scrubber import cache_scrubber, first_read
 from mini_ism.views.cache_strip import cache_strip
+from mini_ism.views.cache_styles import shown_styles, wrapping_legend
 from mini_ism.views.figures import cache_figure
 from mini_ism.views.stale_proof import describe_stale
 from mini_ism.views.timeline import Frame, frames
@@ -147,9 +148,8 @@ class CachePlayer(Panel):
             indent=False,
             layout=w.Layout(width="auto"),
         )
-        self.picture, self.scrubber, self.bars, self.proof = Surface(), Surface(), w.HTML(), w.HTML()
-        for wide in (self.picture, self.bars):
-            wide.layout = w.Layout(overflow="auto")
+        self.picture, self.scrubber, self.bars = Surface(), Surface(), Surface()
+        self.legend, self.proof = w.HTML(), w.HTML()
         for surface in (self.picture, self.scrubber):
             surface.on_pick(self._picked)
         self._link = w.jslink((self.player, "value"), (self.step, "value"))
@@ -161,6 +161,7 @@ class CachePlayer(Panel):
         self.box.children = [  # what changes its height stands below what the mouse may be dragged over
             self._style,
             self.picture,
+            self.legend,
             self.scrubber,
             bar,
             self.breaker,
@@ -205,8 +206,9 @@ class CachePlayer(Panel):
         self._say(" ".join(sentences))
         scope = f"strip-{self.box.model_id}"
         steps = self._first_read[broken]
-        strip = cache_strip(frame, self.dialogue, most=self._most, blind=broken, scope=scope, steps=steps)
+        strip = cache_strip(frame, self.dialogue, most=self._most, explained={}, scope=scope, steps=steps)
         put(self.picture, legible(strip))
+        put(self.legend, wrapping_legend(shown_styles(*self.film)))
         put(self.scrubber, str(cache_scrubber(self.film, self._now)))
         put(self.proof, "".join(proofs))
         lanes = {name: lane.spent for name, lane in frame.lanes.items()}

@@ -17,6 +17,7 @@ from mini_ism.widgets.chat_guide import CHIP_STYLE, about_html, note_html, piece
 from mini_ism.widgets.chat_lane import Lane
 from mini_ism.widgets.layout import legible
 from mini_ism.widgets.panel import Panel, heading, put
+from mini_ism.widgets.surface import Surface
 
 OWN = "models, each under its own mask"
 START_OVER = "Start over"
@@ -87,7 +88,7 @@ class ChatWidget(Panel):
             description="show how likely each next word was", indent=False, layout=w.Layout(width="auto")
         )
         self.row, self.note = w.HBox(layout=w.Layout(flex_flow="row wrap")), w.HTML()
-        self.bars = w.HTML(layout=w.Layout(overflow="auto"))
+        self.bars = Surface()
         self.line_up.observe(lambda _: self._change_line_up(), "value")
         self.text.observe(lambda change: self._typed(change["new"]), "value")
         self.odds.observe(lambda _: self._show_odds(), "value")
