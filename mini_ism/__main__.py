@@ -32,7 +32,7 @@ from mini_ism.hf.doctor import diagnose
 from mini_ism.hf.fetch import SOURCES, fetch
 from mini_ism.hf.loading import is_hf_folder, load_chat_model
 from mini_ism.hf.reading import CALLS
-from mini_ism.imports import import_file
+from mini_ism.imports import import_file, import_hint
 from mini_ism.masks import COURSE_MASKS, get_mask
 from mini_ism.own_options import add_reading, add_source, add_tokenizer_command, check_reading, read_own, read_source
 from mini_ism.progress import train_with_progress
@@ -72,7 +72,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             import_file(file)
         if options.threads:
             torch.set_num_threads(options.threads)
-        options.run(options)
+        try:
+            options.run(options)
+        except ValueError as error:
+            if hint := import_hint(error):
+                raise ValueError(f"{error}{hint}") from error
+            raise
 
     return run_command(run, "mini-ism", ModuleNotFoundError)  # of an extra, whose name it tells
 

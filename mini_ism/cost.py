@@ -14,6 +14,9 @@ from mini_ism.planner import Planner
 from mini_ism.segments import Segments, check_segments
 from mini_ism.trace import Event, Phase
 
+SHIPPED = GPTConfig.preset("mini", vocab_size=704)
+"""The shape of the models that come with the package, one for each of the course's masks."""
+
 
 def plan(mask: str | Mask, segments: Segments, model: GPT | GPTConfig | None = None) -> list[Event]:
     """The trace that a :class:`~mini_ism.chat.ChatSession` would leave after this dialogue, from the rule alone.
@@ -25,7 +28,7 @@ def plan(mask: str | Mask, segments: Segments, model: GPT | GPTConfig | None = N
     Args:
         mask: a name, an expression or a :class:`~mini_ism.mask.Mask`.
         segments: of one dialogue, ``[T]``.
-        model: whose FLOPs and bytes to count, a model or its shape. Default: ``GPTConfig()``.
+        model: whose FLOPs and bytes to count, a model or its shape. Default: that of the shipped models, ``SHIPPED``.
 
     Raises:
         ValueError: ``segments`` is a batch or empty, or the mask is unknown or leaves a row empty.
@@ -59,11 +62,11 @@ def plan(mask: str | Mask, segments: Segments, model: GPT | GPTConfig | None = N
 
 
 def as_model(model: GPT | GPTConfig | None) -> GPT:
-    """A model that can be asked what it costs; on the meta device it has a shape but no numbers."""
+    """A model that can be asked what it costs, by default a shipped one; on the meta device it holds no numbers."""
     if isinstance(model, GPT):
         return model
     with torch.device("meta"):
-        return GPT(model or GPTConfig())
+        return GPT(model or SHIPPED)
 
 
 def _steps(segments: Segments) -> Iterator[tuple[int, Phase, int]]:

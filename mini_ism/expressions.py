@@ -23,6 +23,7 @@ from typing import Any, TypeAlias
 
 from torch import Tensor
 
+from mini_ism.imports import UnknownNameError
 from mini_ism.mask import Mask, Option
 from mini_ism.segments import Segments
 
@@ -113,8 +114,9 @@ class _Reader:
             case ast.Subscript(value=ast.Attribute(value=ast.Name(id="s"), attr=name)) if name in FLAGS:
                 return Mask(self._field(node), ast.unparse(node))
             case ast.Name(id=name) if name not in ("q", "kv", "s"):
-                close = get_close_matches(name, self.masks, n=1)
-                raise ValueError(
+                spelled = {known.lower(): known for known in self.masks}
+                close = [spelled[match] for match in get_close_matches(name.lower(), spelled, n=1)]
+                raise UnknownNameError(
                     f"unknown mask {name!r}; " + (f"did you mean {close[0]!r}? " if close else "") + self._known
                 )
             case ast.BoolOp() | ast.UnaryOp(op=ast.Not()):
@@ -129,10 +131,10 @@ class _Reader:
         if any(isinstance(side, ast.BinOp) and isinstance(side.op, ast.BitAnd | ast.BitOr) for side in (left, right)):
             raise self._unreadable(
                 self._quoted(node),
-                "beside & and | a comparison needs brackets of its own, as in (kv <= q) | same_query",
+                "beside & and | a comparison needs brackets of its own, as in `(kv <= q) | same_query`",
             )
         if more:
-            raise self._unreadable(self._quoted(node), "compare two at a time, as in (0 < kv) & (kv <= q)")
+            raise self._unreadable(self._quoted(node), "compare two at a time, as in `(0 <= kv) & (kv <= q)`")
         if compare is None:
             raise self._unreadable(self._quoted(node), "compare with < <= > >= == !=")
         if not {"q", "kv"} & {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}:
@@ -208,18 +210,18 @@ class _Reader:
 
     @property
     def _known(self) -> str:
-        return f"known masks: {', '.join(sorted(self.masks))} (--import FILE.py brings your own to the command line)"
+        return f"known masks: {', '.join(sorted(self.masks))}"
 
     def _quoted(self, node: ast.expr) -> str:
         return f"{ast.unparse(node)!r} in mask {self.text!r}"
 
     def _number_found(self, node: ast.expr) -> ValueError:
         return self._unreadable(
-            self._quoted(node), "that is a number, and a mask says yes or no: compare it, as in kv <= q"
+            self._quoted(node), "that is a number, and a mask says yes or no: compare it, as in `kv <= q`"
         )
 
     def _unreadable(self, part: str, hint: str = "") -> ValueError:
-        hint = hint or f"write names or comparisons such as (kv <= q), joined by & | ~ ( ); {self._known}"
+        hint = hint or f"write names or comparisons such as `(kv <= q)`, joined by & | ~ ( ); {self._known}"
         return ValueError(f"cannot read {part}; {hint}")
 
 

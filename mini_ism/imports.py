@@ -8,6 +8,17 @@ import traceback
 from pathlib import Path
 
 
+class UnknownNameError(ValueError):
+    """No mask or skill is registered under a name."""
+
+
+def import_hint(error: BaseException | None) -> str:
+    """What to add on the command line to an error that comes from an unknown name; ``""`` to another."""
+    while error is not None and not isinstance(error, UnknownNameError):
+        error = error.__context__
+    return " (--import FILE.py brings your own)" if error else ""
+
+
 def import_file(path: str | Path) -> None:
     """Run a Python file as a module, so that the masks and skills it registers are known by their names.
 

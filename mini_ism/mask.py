@@ -152,8 +152,8 @@ class Mask:
         empty = ~allowed.any(-1)  # (R)
         if bool(empty.any()):
             raise ValueError(
-                f"mask {self.name!r} leaves position {int(q[empty][0])} with nothing to attend to; "
-                "let each position see itself at least, for example by `| Mask(lambda q, kv, s: q == kv)`"
+                f"mask {self.name!r} leaves position {int(q[empty][0])} with nothing to attend to; let each position "
+                f"see itself at least, as in `{self._term} | (q == kv)` or mask | (lambda q, kv, s: q == kv) in Python"
             )
         return allowed
 

@@ -1,12 +1,15 @@
 """Costs: a plan made from the rule is what the engine does."""
 
+from dataclasses import replace
+
 import pytest
 import tiktoken
 import torch
 
 from mini_ism import GPT, ChatSession, GPTConfig, Mask, Segments, get_mask, load_tokenizer
-from mini_ism.cost import plan, visible_pairs
-from mini_ism.masks import MASKS
+from mini_ism.checkpoints import load_model
+from mini_ism.cost import SHIPPED, plan, visible_pairs
+from mini_ism.masks import COURSE_MASKS, MASKS
 from mini_ism.trace import Event, turn_costs
 from tests.strategies import segments_of_turns
 
@@ -74,6 +77,14 @@ def test_flops_and_bytes_are_the_models(model: GPT) -> None:
     (cost,) = turn_costs(plan("causal", segments_of_turns(5, 2), model))
     assert cost.flops == model.flops(5, 25) + model.flops(1, 6) + model.flops(1, 7)
     assert cost.kv_bytes == model.kv_bytes(7)
+
+
+def test_a_plan_counts_what_the_shipped_models_cost_unless_it_is_told_otherwise() -> None:
+    segments = segments_of_turns(5, 2)
+    for mask in COURSE_MASKS:
+        model, _ = load_model(mask)
+        assert replace(SHIPPED, mask=mask) == model.config
+        assert untimed(plan(mask, segments)) == untimed(plan(mask, segments, model))
 
 
 def test_visible_pairs_are_counted() -> None:

@@ -114,7 +114,12 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def test_a_mask_and_a_skill_from_a_file(own: str, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["train", "--mask", "four_back", "--skills", "zoo", "--validation-size", "2", *SMALL, "--out", "run"]
     assert main(command) == 1
-    assert "--import FILE.py brings your own" in capsys.readouterr().err
+    assert "no skill named 'zoo'" in (said := capsys.readouterr().err)
+    assert said.endswith(" (--import FILE.py brings your own)\n")
+    assert main(["train", "--mask", "four_back"]) == 1
+    assert capsys.readouterr().err.endswith(" (--import FILE.py brings your own)\n")
+    assert main(["train", "--mask", "0 < kv <= q"]) == 1
+    assert "--import" not in capsys.readouterr().err  # no file of one's own would help
     assert main([*command, "--import", own]) == 0
     exact = json.loads(Path("run/metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1])["exact"]
     assert "zoo" in exact  # scored while training

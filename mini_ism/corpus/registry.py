@@ -9,6 +9,7 @@ from typing import overload
 
 from mini_ism.checks import real_number, whole_number
 from mini_ism.corpus.world import LATEST, World
+from mini_ism.imports import UnknownNameError
 
 ACK = "ack"  # label of the answers to a turn that asks nothing
 ACK_ANSWER = "Okay."
@@ -116,9 +117,7 @@ def get_entry(name: str) -> Entry:
         return _REGISTRY[name]
     except KeyError:
         known = ", ".join(sorted(_REGISTRY))
-        raise ValueError(
-            f"no skill named {name!r}; there are: {known} (--import FILE.py brings your own to the command line)"
-        ) from None
+        raise UnknownNameError(f"no skill named {name!r}; there are: {known}") from None
 
 
 def check_turns(name: str, turns: object) -> list[Turn]:

@@ -65,9 +65,9 @@ def short_label(label: str) -> str:
 
 
 def reach(allowed: np.ndarray) -> np.ndarray:
-    """One past the last position that each row of a mask ``[T, T]`` sees, f(j) + 1 where it has an f: ints ``[T]``."""
-    ends: np.ndarray = len(allowed) - np.argmax(allowed[:, ::-1], axis=1)
-    return ends
+    """f(j) + 1 of each row of a mask ``[T, T]``, or 0 where the row has no f, since there are holes: ints ``[T]``."""
+    first_hidden = np.argmin(np.pad(allowed, ((0, 0), (0, 1))), axis=1)
+    return np.where(first_hidden == allowed.sum(axis=1), first_hidden, 0)
 
 
 Line = tuple[tuple[int, int], tuple[int, int]]

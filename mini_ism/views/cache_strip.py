@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mini_ism.views import svg
 from mini_ism.views.axes import cell_side, short_label
@@ -29,7 +29,7 @@ def cache_strip(
     *,
     most: int | None = None,
     width: int = 760,
-    blind: bool = False,
+    explained: Mapping[State, str] | None = None,
     scope: str = "",
     steps: Sequence[int] = (),
 ) -> Picture:
@@ -44,7 +44,7 @@ def cache_strip(
         dialogue: its tokens; if there are fewer of them than positions, the rest has no name.
         most: the largest count of computed tokens in the film, so that bars can be compared between steps.
         width: in pixels, at most.
-        blind: explain stale cells, too, even where this step has none.
+        explained: the states that the legend below explains; default, those of the step. None of them, no legend.
         scope: a name that no other picture on the page has; default, one made from what it shows.
         steps: the step of the film to go to where a position is chosen, for each; none, and nothing can be
             chosen (as where cells are too narrow to be hit).
@@ -59,7 +59,7 @@ def cache_strip(
     full = max(total * cell + 2 * SIDE, NARROWEST)
     below = TOP + len(frame.lanes) * (GAP + LANE)
     named = max(8.5 * len(name) + 14 for name in frame.lanes)
-    meaning, high = legend(STATES if blind else shown_styles(frame), full)
+    meaning, high = legend(shown_styles(frame) if explained is None else explained, full)
     parts = [
         patterns(cell, LANE, scope),
         f'<g transform="translate({SIDE} {TOP})">{token_axis(dialogue, cell)}</g>',
@@ -67,8 +67,8 @@ def cache_strip(
     for number, (name, lane) in enumerate(frame.lanes.items()):
         top = TOP + GAP + number * (GAP + LANE)
         parts.append(f'<g transform="translate({SIDE} {top})">')
-        parts.append(svg.text(name, 0, -10, size=14, more=' font-weight="600"'))
-        parts.append(_counter(lane.computed, most, named))
+        head = svg.text(name, 0, -10, size=14, more=' font-weight="600"')
+        parts.append(f'<g class="mi-stay">{head}{_counter(lane.computed, most, named)}</g>')
         parts.append(_cells(lane.states, cell, scope))
         parts.append(touched_outline(sorted(lane.touched), cell))
         parts.append("</g>")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
 from mini_ism.views import svg
-from mini_ism.views.svg import FAINT, INK, PAPER
+from mini_ism.views.svg import FAINT, FONT, INK, PAPER, STYLE
 from mini_ism.views.timeline import Frame, State
 
 STATES: dict[State, str] = {
@@ -97,7 +97,7 @@ def _line(path: str, stroke: str, weight: float = 1.5) -> str:
     return f'<path d="{path}" fill="none" stroke="{stroke}" stroke-width="{weight}"/>'
 
 
-def legend(shown: dict[State, str], width: float) -> tuple[str, float]:
+def legend(shown: Mapping[State, str], width: float) -> tuple[str, float]:
     """Swatches with their meaning, in as many lines as they need, and the height of it all."""
     x, y, parts = 12.0, 0.0, []
     for state, text in shown.items():
@@ -109,4 +109,15 @@ def legend(shown: dict[State, str], width: float) -> tuple[str, float]:
             f"{svg.text(text, 27, 14)}</g>"
         )
         x += needs
-    return "".join(parts), y + 26
+    return "".join(parts), y + 26 if parts else 0.0
+
+
+def wrapping_legend(shown: Mapping[State, str]) -> str:
+    """The same as HTML, in as many lines as the page makes of it."""
+    entries = "".join(
+        f'<span style="display:inline-flex;align-items:center;gap:7px;margin-right:16px">'
+        f'<svg width="20" height="20" aria-hidden="true">{swatch(state)}</svg>{text}</span>'
+        for state, text in shown.items()
+    )
+    style = f"{FONT};font-size:13px;line-height:1.8;color:{INK}"
+    return f'<div class="mi" role="note" aria-label="Legend" style="{style}">{STYLE}{entries}</div>'

@@ -9,7 +9,7 @@ from html import escape
 
 from mini_ism.dialogue import EncodedDialogue
 from mini_ism.interfaces import TextDecoder
-from mini_ism.segments import Segments
+from mini_ism.segments import PADDING, Segments
 from mini_ism.terminal import visible
 from mini_ism.views.styles import ANSI, EITHER
 
@@ -20,11 +20,11 @@ class TokenizedDialogue:
 
     Args:
         labels: what to call each position, ``[T]``.
-        roles: ``"system"``, ``"user"`` or ``"assistant"``, ``[T]``.
+        roles: ``"system"``, ``"user"``, ``"assistant"`` or ``"padding"``, ``[T]``.
         ids: the segment of each position, ``[T]``; pictures draw a line where it changes.
 
     Raises:
-        ValueError: the lengths differ, or there is a role that is none of the three.
+        ValueError: the lengths differ, or there is a role that is none of the four.
     """
 
     labels: Sequence[str]
@@ -69,10 +69,14 @@ def tokenized(encoded: EncodedDialogue, tokenizer: TextDecoder) -> TokenizedDial
 
 
 def token_roles(segments: Segments) -> list[str]:
-    """``"system"``, ``"user"`` or ``"assistant"`` for each position ``[T]``."""
+    """``"system"``, ``"user"`` or ``"assistant"`` for each position ``[T]``; ``"padding"`` where nobody speaks."""
+    nobody = segments.id == PADDING
+    if segments.document is not None:
+        nobody = nobody | (segments.document == PADDING)
+    flags = (field.tolist() for field in (nobody, segments.system, segments.is_query))
     return [
-        "system" if system else "user" if query else "assistant"
-        for system, query in zip(segments.system.tolist(), segments.is_query.tolist(), strict=True)
+        "padding" if padding else "system" if system else "user" if query else "assistant"
+        for padding, system, query in zip(*flags, strict=True)
     ]
 
 
@@ -120,6 +124,6 @@ class DialogueView:
 
 
 def show_dialogue(encoded: EncodedDialogue, tokenizer: TextDecoder) -> DialogueView:
-    """A coloured view of one encoded dialogue ``[T]``: system, user and assistant tokens, targets underlined."""
+    """A coloured view of one encoded dialogue ``[T]``: a colour for each role, targets underlined, padding grey."""
     texts, roles = _texts(encoded, tokenizer), token_roles(encoded.segments)
     return DialogueView(tuple(zip(texts, roles, encoded.loss_mask.tolist(), strict=True)))

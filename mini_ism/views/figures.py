@@ -88,7 +88,7 @@ def mask_figure(
         masks: a title and a bool matrix ``[T, T]`` each, or one matrix.
         dialogue: its tokens, from :func:`~mini_ism.views.dialogue_view.tokenized`.
         row: a position to point out.
-        staircase: draw how far each row reaches.
+        staircase: draw how far each row reaches, if it sees all before that.
         width: of the figure, in inches; default, what its maps need to be read with ease.
 
     Raises:
@@ -106,9 +106,14 @@ def mask_figure(
         axes = figure.add_subplot(1, panels, number + 1)
         facts.append(draw_mask(axes, title, allowed, fontsize=12))
         label_axes(axes, dialogue, row, cell=side * 72 / total, rows=number == 0)
-        if staircase:
+        if staircase and (ends := reach(allowed)).any():
             axes.stairs(
-                reach(allowed) - 0.5, np.arange(total + 1) - 0.5, orientation="horizontal", color="#333", lw=1.6
+                np.where(ends, ends - 0.5, np.nan),
+                np.arange(total + 1) - 0.5,
+                baseline=None,
+                orientation="horizontal",
+                color="#333",
+                lw=1.6,
             )
     mask_legend(figure)
     figure.alt = f"Attention masks over {total} tokens. {'; '.join(facts)}."

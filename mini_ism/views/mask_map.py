@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from mini_ism.dialogue import ROLES
 from mini_ism.mask import Mask
 from mini_ism.segments import Segments
 from mini_ism.views import svg
@@ -27,6 +26,7 @@ from mini_ism.views.descriptions import describe_row
 from mini_ism.views.dialogue_view import TokenizedDialogue
 from mini_ism.views.grid import grid_data
 from mini_ism.views.picture import Picture
+from mini_ism.views.styles import ANSI
 from mini_ism.views.svg import AHEAD, BACK, FAINT, FONT, HIDDEN, INK, PAPER, STYLE, colour, escape
 
 LEGEND = 58  # room below
@@ -59,7 +59,7 @@ def mask_map(
         dialogue: its tokens, from :func:`~mini_ism.views.dialogue_view.tokenized`.
         title: begins the text alternative.
         row: a position to point out.
-        staircase: draw how far each row reaches, the f(j) of 2408.00539.
+        staircase: draw how far each row reaches, the f(j) of 2408.00539, if it sees all before that.
         size: of the map itself, in pixels, at most; default, what gives each token a label, within limits.
 
     Raises:
@@ -76,6 +76,7 @@ def mask_map(
     if row is not None:
         alt += f"; {describe_row(allowed[row], dialogue, row)}"
     origin = GUTTER + STRIP
+    steps = _staircase(allowed, cell) if staircase else ""
     names = [dialogue.name(position) for position in range(total)]
     codes = allowed.astype(int) + np.triu(allowed, 1)  # 0 hidden, 1 back, 2 ahead
     parts = [
@@ -85,11 +86,11 @@ def mask_map(
         _fine_lines(total, cell) if cell >= FINE else "",
         svg.borders(dialogue.ids, cell),
         side_bars(dialogue.roles, cell),
-        _staircase(allowed, cell) if staircase else "",
+        steps,
         hover_rows(_seen(dialogue, allowed), cell),
         side_labels(dialogue, cell, row),
         _selection(row, cell, side) if row is not None else "",
-        _legend(dialogue.roles, side, staircase),
+        _legend(dialogue.roles, side, bool(steps)),
         "</g>",
     ]
     return Picture(svg.document("".join(parts), alt, max(origin + side + 12, 520), origin + side + LEGEND), alt)
@@ -110,10 +111,14 @@ def _seen(dialogue: TokenizedDialogue, allowed: np.ndarray) -> list[str]:
 
 
 def _staircase(allowed: np.ndarray, cell: float) -> str:
-    """The right-hand end of each row's reach, as one line from top to bottom."""
-    ends = enumerate(reach(allowed))
-    path = "".join(f"{'M' if y == 0 else 'L'}{x * cell:g} {y * cell:g}V{(y + 1) * cell:g}" for y, x in ends)
-    return f'<path class="mi-staircase" d="{path}" fill="none" stroke="{INK}" stroke-width="2"/>'
+    """The right-hand end of each row's reach as a line from top to bottom, with a gap where a row has holes."""
+    ends = reach(allowed)
+    path = "".join(
+        f"{'L' if y and ends[y - 1] else 'M'}{x * cell:g} {y * cell:g}V{(y + 1) * cell:g}"
+        for y, x in enumerate(ends)
+        if x
+    )
+    return f'<path class="mi-staircase" d="{path}" fill="none" stroke="{INK}" stroke-width="2"/>' if path else ""
 
 
 def _selection(row: int, cell: float, side: float) -> str:
@@ -138,7 +143,7 @@ def _legend(roles: Sequence[str], side: float, staircase: bool) -> str:
         )
         x += 30 + 7 * len(meaning)
     x = 0
-    for role in ROLES:
+    for role in ANSI:
         if role in roles:
             parts.append(
                 f'<rect x="{x}" y="{side + 39:g}" width="12" height="4" fill="{colour(role)}"/>'

@@ -15,6 +15,7 @@ LIGHT = {
     "system": "#99347a",
     "user": "#005f9e",
     "assistant": "#00684a",
+    "padding": "#616161",
     "reused": "#9bd3bf",
     "computed": "#e69f00",
     "decoded": "#0072b2",
@@ -28,6 +29,7 @@ DARK = {
     "system": "#e8a0cc",
     "user": "#7cc4f5",
     "assistant": "#4fd1a5",
+    "padding": "#a8a8a8",
     "reused": "#2f7d66",
     "computed": "#e69f00",
     "decoded": "#4aa3df",
@@ -45,6 +47,7 @@ EITHER = {
     "system": "#b3598f",
     "user": "#2f7fb8",
     "assistant": "#128765",
+    "padding": "#797979",
     "reused": "#128765",
     "computed": "#c75a00",
     "decoded": "#1f7fc0",
@@ -53,8 +56,8 @@ EITHER = {
 }
 """The same for lines and letters on a page of which nobody knows whether it is light or dark."""
 
-ANSI = {"system": "35", "user": "34", "assistant": "32"}
-"""A role's colour code in a terminal."""
+ANSI = {"system": "35", "user": "34", "assistant": "32", "padding": "90"}
+"""The colour code in a terminal of each role that a token may have: of a speaker, or padding, which nobody speaks."""
 
 RUN_STYLES = (
     ("back", "", "o"),

@@ -21,6 +21,7 @@ from mini_ism.trace import Event
 from mini_ism.views import Figure, TokenizedDialogue, stale_proof, tokenized, turn_bars
 from mini_ism.views.cache_scrubber import cache_scrubber, first_read
 from mini_ism.views.cache_strip import cache_strip
+from mini_ism.views.cache_styles import shown_styles, wrapping_legend
 from mini_ism.views.figures import cache_figure
 from mini_ism.views.stale_proof import describe_stale
 from mini_ism.views.timeline import Frame, frames
@@ -46,8 +47,8 @@ class CachePlayer(Panel):
         tokenizer: default, the package's own.
         masks: the lanes, as text for :func:`~mini_ism.masks.get_mask`.
         sessions: real conversations by name, instead of ``messages``: their traces are played, with their times.
-        models: what to break, a model and its tokenizer by lane; default, the shipped model of a lane's name, loaded
-            when it is first asked for. Sessions bring their own.
+        models: what to break and whose bytes to count, a model and its tokenizer by lane; default, the shipped model
+            of a lane's name, loaded when it is first asked for. Sessions bring their own.
         broken: begin with the switch on.
 
     Raises:
@@ -85,7 +86,9 @@ class CachePlayer(Panel):
 
     def _plan(self, messages: list[Message], tokenizer: tiktoken.Encoding, masks: Sequence[str]) -> None:
         encoded = encode_dialogue(messages, tokenizer)
-        self._traces: dict[str, list[Event]] = {mask: plan(mask, encoded.segments) for mask in masks}
+        self._traces: dict[str, list[Event]] = {
+            mask: plan(mask, encoded.segments, self._counted(mask)) for mask in masks
+        }
         self._sources: dict[str, tuple[Mask, Segments, list[Message]]] = {
             mask: (get_mask(mask), encoded.segments, messages) for mask in masks
         }
@@ -107,6 +110,10 @@ class CachePlayer(Panel):
             ]
         )
 
+    def _counted(self, name: str) -> GPT:
+        """Whose FLOPs and bytes a lane's are."""
+        return as_model(self._models[name][0] if name in self._models else None)
+
     def _prepare(self) -> None:
         """Both films: as it was, and with nothing thrown away."""
         blind = dict(self._traces)
@@ -114,7 +121,7 @@ class CachePlayer(Panel):
         for name, trace in self._traces.items():
             if any(event.phase == "discard" for event in trace):
                 mask, segments, _ = self._sources[name]
-                blind[name] = blind_trace(trace, self._models[name][0] if name in self._models else as_model(None))
+                blind[name] = blind_trace(trace, self._counted(name))
                 self._stale[name] = stale_positions(mask, segments, blind[name])
         self._films = (frames(self._traces, at_once=AT_ONCE), frames(blind, self._stale, at_once=AT_ONCE))
         self._first_read = [first_read(film) for film in self._films]
@@ -141,9 +148,8 @@ class CachePlayer(Panel):
             indent=False,
             layout=w.Layout(width="auto"),
         )
-        self.picture, self.scrubber, self.bars, self.proof = Surface(), Surface(), w.HTML(), w.HTML()
-        for wide in (self.picture, self.bars):
-            wide.layout = w.Layout(overflow="auto")
+        self.picture, self.scrubber, self.bars = Surface(), Surface(), Surface()
+        self.legend, self.proof = w.HTML(), w.HTML()
         for surface in (self.picture, self.scrubber):
             surface.on_pick(self._picked)
         self._link = w.jslink((self.player, "value"), (self.step, "value"))
@@ -155,6 +161,7 @@ class CachePlayer(Panel):
         self.box.children = [  # what changes its height stands below what the mouse may be dragged over
             self._style,
             self.picture,
+            self.legend,
             self.scrubber,
             bar,
             self.breaker,
@@ -199,8 +206,9 @@ class CachePlayer(Panel):
         self._say(" ".join(sentences))
         scope = f"strip-{self.box.model_id}"
         steps = self._first_read[broken]
-        strip = cache_strip(frame, self.dialogue, most=self._most, blind=broken, scope=scope, steps=steps)
+        strip = cache_strip(frame, self.dialogue, most=self._most, explained={}, scope=scope, steps=steps)
         put(self.picture, legible(strip))
+        put(self.legend, wrapping_legend(shown_styles(*self.film)))
         put(self.scrubber, str(cache_scrubber(self.film, self._now)))
         put(self.proof, "".join(proofs))
         lanes = {name: lane.spent for name, lane in frame.lanes.items()}

@@ -18,6 +18,7 @@ from mini_ism.widgets.chat_lane import Lane
 from mini_ism.widgets.layout import legible
 from mini_ism.widgets.message_box import MessageBox
 from mini_ism.widgets.panel import Panel, heading, put
+from mini_ism.widgets.surface import Surface
 
 OWN = "models, each under its own mask"
 START_OVER = "Start over"
@@ -88,7 +89,7 @@ class ChatWidget(Panel):
             description="show how likely each next word was", indent=False, layout=w.Layout(width="auto")
         )
         self.row, self.note = w.HBox(layout=w.Layout(flex_flow="row wrap")), w.HTML()
-        self.bars = w.HTML(layout=w.Layout(overflow="auto"))
+        self.bars = Surface()
         self.line_up.observe(lambda _: self._change_line_up(), "value")
         self.text.on_enter(self._send_lines)
         self.odds.observe(lambda _: self._show_odds(), "value")

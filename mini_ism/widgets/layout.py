@@ -26,7 +26,7 @@ LEGIBLE = 560  # pixels
 
 
 def legible(picture: str) -> str:
-    """A picture that does not shrink until nobody can read it; its box is to scroll where a page has no such room."""
+    """A picture for a Surface that does not shrink until nobody can read it: where it has no such room, it scrolls."""
     return f'<div style="min-width:{LEGIBLE}px">{picture}</div>'
 
 

@@ -262,7 +262,7 @@ class MaskExplorer(Panel):
         flops = self._shape.flops(total, pairs)
         facts = {
             "Visible pairs": f"{pairs:,} of {total * total:,} ({pairs / total**2:.0%})",
-            "To read it once": f"{flops / 1e6:.1f} MFLOP (tiny model, visible pairs only)",
+            "To read it once": f"{flops / 1e6:.1f} MFLOP (a shipped model, visible pairs only)",
             "When the next question comes": f"the cache keeps {kept} of {total} positions; {coming - kept} to be read",
             "Same matrix here as": " · ".join(alike) or "none of the other presets",
         }

@@ -8,6 +8,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const STEPS = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
+const MARGIN = 24; // pixels beside what is scrolled to
 const HINT = "Arrow keys move, Enter chooses.";
 
 /** A matrix in a picture: a `<g data-grid>` whose origin is the upper left corner of the cell in row 0, column 0. */
@@ -120,8 +121,11 @@ class Surface {
     listen("click", this.onClick);
     listen("keydown", this.onKey);
     listen("blur", this.clear);
+    listen("scroll", this.stay);
     this.elsewhere = (event) => host.contains(event.target) || this.clear();
     document.addEventListener("pointerdown", this.elsewhere);
+    this.resized = new ResizeObserver(() => requestAnimationFrame(() => this.fit()));
+    this.resized.observe(host);
     this.update(html);
   }
 
@@ -148,21 +152,48 @@ class Surface {
     const words = this.place ? this.grid.describe(this.place) : this.lit?.dataset.tip;
     if (words) this.tip.textContent = words; // where it is; it may be hidden
     else this.say("");
+    this.fit();
+  }
+
+  /** Scroll if the picture is wider than its box, to where something has changed; the page stays where it is. */
+  fit() {
+    const { host, stage } = this;
+    this.scrolls = stage.scrollWidth > host.clientWidth + 1;
+    host.classList.toggle("mi-scrolls", this.scrolls);
+    const touched = [...stage.querySelectorAll(".mi-touched")].map((part) => part.getBoundingClientRect());
+    if (touched.length) this.reveal(Math.min(...touched.map((b) => b.left)), Math.max(...touched.map((b) => b.right)));
+    this.stay();
     this.name();
   }
 
-  /** One tab stop if anything can be chosen, none if not; its name is what the picture says it shows. */
+  /** What says whose a line is stays in sight, however far the line is scrolled. */
+  stay() {
+    for (const part of this.stage.querySelectorAll(".mi-stay")) {
+      part.setAttribute("transform", `translate(${this.host.scrollLeft / part.getScreenCTM().a})`);
+    }
+  }
+
+  /** Scroll to what lies between two places of the window; if that is too wide, to its end. */
+  reveal(left, right) {
+    const frame = this.host.getBoundingClientRect();
+    const back = Math.min(left - MARGIN - frame.left, 0);
+    this.host.scrollLeft += Math.max(back, right + MARGIN - frame.right);
+  }
+
+  /** One tab stop if anything can be chosen or it scrolls, else none; its name is what the picture says it shows. */
   name() {
     const answers = this.grid || this.picks.length;
     const shown = [...this.stage.querySelectorAll("[aria-label]")].map((part) => part.getAttribute("aria-label"));
-    const attributes = { tabindex: "0", role: "application", "aria-label": `${shown.join("; ")}. ${HINT}` };
+    const [role, hint] = answers ? ["application", HINT] : ["group", "Arrow keys scroll."];
+    const attributes = { tabindex: "0", role, "aria-label": `${shown.join("; ")}. ${hint}` };
     for (const [name, value] of Object.entries(attributes)) {
-      if (answers) this.host.setAttribute(name, value);
+      if (answers || this.scrolls) this.host.setAttribute(name, value);
       else this.host.removeAttribute(name);
     }
   }
 
   remove() {
+    this.resized.disconnect();
     document.removeEventListener("pointerdown", this.elsewhere);
     this.tip.remove();
     this.host.replaceChildren();
@@ -303,6 +334,8 @@ class Surface {
     const from = this.lit ?? chosen;
     const element = from ? neighbour(from, this.picks, step) : this.picks[0];
     this.lightElement(element);
+    const { left, right } = element.getBoundingClientRect();
+    this.reveal(left, right);
     const box = element.getBoundingClientRect();
     this.announce(element.dataset.tip ?? element.textContent, box.left + box.width / 2, box.top + box.height / 2);
     if (element.closest("[data-drag]")) this.onPick(pickOf(element)); // keys scrub, too

@@ -36,6 +36,9 @@ class Surface(anywidget.AnyWidget):
         surface.on_pick(lambda pick: choose(picked_index(pick, "step", below=len(film))))
         surface.value = '<svg ...><g data-drag="film"><rect data-pick="step" data-step="3">...'
 
+    A picture that is wider than its box scrolls, as that of :func:`mini_ism.widgets.layout.legible`, and its box is
+    a tab stop; when it changes, it scrolls to what has the class ``mi-touched``. A group ``mi-stay`` stays in sight.
+
     Light and tooltips need no kernel, and nothing is loaded from anywhere. All text in ``value`` must be escaped.
 
     Args:

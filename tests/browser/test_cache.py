@@ -1,7 +1,7 @@
 """The cache player and the chat in a browser: by keyboard and mouse, what they say and what they paint, both themes."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -76,6 +76,18 @@ def share(of: Locator, colour: str) -> float:
         return sum(count for count, shown in counted if shown == wanted) / (picture.width * picture.height)
 
 
+def within(outer: Locator) -> Callable[[Locator], bool]:
+    """Whether an element lies in another from left to right."""
+
+    def lies(inner: Locator) -> bool:
+        box, frame = inner.bounding_box(), outer.bounding_box()
+        assert box
+        assert frame
+        return frame["x"] - 1 <= box["x"] and box["x"] + box["width"] <= frame["x"] + frame["width"] + 1
+
+    return lies
+
+
 @pytest.mark.colab
 def test_the_player_by_keyboard_and_mouse(small_lab: LabPage) -> None:
     lab = small_lab
@@ -146,6 +158,26 @@ def test_a_click_and_a_drag_go_to_a_moment_on_a_narrow_page(small_lab: LabPage) 
         lab.page.keyboard.press("ArrowRight")
     expect(said).to_contain_text("Tokens computed so far: causal 8, prefix 8, ism 8")
     lab.screenshot("player_narrow", player)
+    assert_clean(lab)
+
+
+@pytest.mark.colab
+def test_beside_the_file_browser_one_sees_what_is_computed(small_lab: LabPage) -> None:
+    lab = small_lab
+    lab.page.set_viewport_size({"width": 800, "height": 1000})
+    player = run(lab, "player", "mi-cache")
+    lanes, numbers = player.locator(".mi-scrolls").first, player.locator(".mi-scrolls:has(.mi-bars)")
+    slider = sliders(player).first
+    slider.focus()
+    for key in ("ArrowRight", "End"):
+        lab.page.keyboard.press(key)
+        expect(player.locator(".mi-touched")).to_have_count(3)
+        until(lambda: all(map(within(lanes), player.locator(".mi-touched").all())), "the cells to be seen", lab.page)
+    lab.screenshot("player_beside_the_file_browser", player)
+    assert lanes.evaluate("box => box.scrollLeft") > 0
+    expect(numbers).to_have_attribute("tabindex", "0")
+    expect(numbers).to_have_attribute("aria-label", re.compile("^What each turn cost"))
+    assert within(player)(player.get_by_role("note", name="Legend"))
     assert_clean(lab)
 
 

@@ -12,7 +12,7 @@ NAME = "00_start_here"
 def fits(widget: Locator) -> bool:
     """Whether nothing of a widget sticks out of it to the right; the bars are in a box that scrolls."""
     sticks_out = """widget => {
-        const box = widget.querySelector('.widget-html:has(.mi-bars)');
+        const box = widget.querySelector('.mi-surface:has(.mi-bars)');
         const seen = part => getComputedStyle(box).overflowX === 'auto' && box.contains(part) ? box : part;
         const right = widget.getBoundingClientRect().right + 1;
         const shown = [...widget.querySelectorAll('button, input, textarea, select, svg, span[data-pick]')];

@@ -49,6 +49,10 @@ class Bare:
         return box["x"] + (column + 0.5) * side, box["y"] + (row + 0.5) * side
 
 
+WIDE = """<div style="min-width:1400px"><svg aria-label="Lanes" viewBox="0 0 700 40" width="100%">
+<g class="mi-stay"><text y="12">ism</text></g>{}</svg></div>"""
+
+
 @pytest.fixture
 def bare(browser: Browser) -> Iterator[Bare]:
     context = browser.new_context(viewport={"width": 700, "height": 700}, has_touch=True)
@@ -169,3 +173,45 @@ def test_a_picture_that_cannot_be_chosen_from_is_no_tab_stop(bare: Bare) -> None
     expect(bare.page.get_by_role("button", name="after")).to_be_focused()
     bare.page.locator("rect").hover()
     expect(bare.tip).to_have_text("only words")
+
+
+def test_a_wide_picture_scrolls_to_what_has_changed_and_the_page_stays(bare: Bare) -> None:
+    bare.page.add_style_tag(content="body{height:3000px}")
+    spot = bare.page.locator(".mi-touched")
+
+    def changed(x: int) -> None:
+        bare.show(WIDE.format(f'<rect class="mi-touched" x="{x}" y="20" width="10" height="10"/>'))
+        where, box = spot.bounding_box(), bare.host.bounding_box()
+        assert where
+        assert box
+        assert box["x"] <= where["x"]
+        assert where["x"] + where["width"] <= box["x"] + box["width"]
+        name = bare.page.locator(".mi-stay").bounding_box()
+        assert name
+        assert name["x"] == pytest.approx(box["x"], abs=3)  # one still sees whose line it is
+
+    for x in (0, 500, 650, 20):
+        changed(x)
+    assert bare.page.evaluate("[scrollX, scrollY]") == [0, 0]
+    expect(bare.host).to_have_attribute("aria-label", "Lanes. Arrow keys scroll.")
+    bare.page.get_by_role("button", name="before").focus()
+    bare.page.keyboard.press("Tab")
+    expect(bare.host).to_be_focused()
+    before = bare.page.evaluate("host.scrollLeft")
+    bare.page.keyboard.press("ArrowRight")
+    bare.page.wait_for_function("before => host.scrollLeft > before", arg=before)
+    bare.page.set_viewport_size({"width": 1500, "height": 700})
+    expect(bare.host).not_to_have_attribute("tabindex", "0")  # all of it is there: nothing to scroll
+
+
+def test_keys_bring_what_they_choose_into_sight(bare: Bare) -> None:
+    boxes = "".join(f'<rect data-pick="step" data-step="{n}" x="{n * 70}" width="60" height="9"/>' for n in range(10))
+    bare.show(WIDE.format(boxes))
+    bare.host.focus()
+    for _ in range(10):
+        bare.page.keyboard.press("ArrowRight")
+    lit, box = bare.page.locator(".mi-lit").bounding_box(), bare.host.bounding_box()
+    assert lit
+    assert box
+    assert lit["x"] + lit["width"] <= box["x"] + box["width"]
+    assert box["x"] <= lit["x"]

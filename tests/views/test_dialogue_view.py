@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mini_ism import encode_dialogue, show_dialogue
+from mini_ism import Segments, encode_dialogue, get_mask, show_dialogue
 from mini_ism.batching import collate, pack
 from mini_ism.dialogue import EncodedDialogue
-from mini_ism.views import TokenizedDialogue, tokenized
+from mini_ism.views import TokenizedDialogue, mask_map, tokenized
+from mini_ism.views.dialogue_view import token_roles
 from mini_ism.views.styles import EITHER
-from tests.views.drawn import TOKENIZER, messages_of, segmented
+from tests.views.drawn import TOKENIZER, elements, messages_of, segmented
 
 
 def test_labels_name_markers_and_hide_nothing() -> None:
@@ -35,6 +36,22 @@ def test_ids_are_the_segments_and_packed_dialogues_have_their_own() -> None:
     ids = tokenized(row, TOKENIZER).ids
     assert len(set(ids[: len(encoded)])) == len(set(ids[len(encoded) : -1])) == 1
     assert len({ids[0], ids[len(encoded)], ids[-1]}) == 3  # padding, too
+
+
+def test_padding_is_nobodys_and_grey() -> None:
+    encoded = encode_dialogue(messages_of(["Hi.", "Yes."]), TOKENIZER)
+    packed = pack([encoded], TOKENIZER, length=len(encoded) + 2)
+    dialogue, s = tokenized(packed, TOKENIZER), packed.segments.row(0)
+    assert dialogue.roles == [*tokenized(encoded, TOKENIZER).roles, "padding", "padding"]
+    assert token_roles(Segments(s.id, s.is_query)) == dialogue.roles  # without documents, too
+    assert token_roles(Segments(s.id.clamp(min=0), s.is_query, document=s.document)) == dialogue.roles
+    drawn = mask_map(get_mask("ism").dense(s), dialogue)
+    grey = "var(--mi-padding,#616161)"
+    said = [text.text for text in elements(drawn, "text") if text.get("fill") == grey]
+    assert said == ["‹pad›"] * 4 + ["padding"]  # along both sides, and in the legend
+    assert len([bar for bar in elements(drawn, "rect") if bar.get("fill") == grey]) == 3
+    row = EncodedDialogue(packed.tokens[0], s, packed.loss_mask[0])
+    assert str(show_dialogue(row, TOKENIZER)).endswith("\x1b[90m<|pad|>\x1b[0m" * 2)
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.patches import StepPatch
 
 from mini_ism import get_mask
 from mini_ism.cost import plan
-from mini_ism.views import TokenizedDialogue, mask_map, row_strip, svg
+from mini_ism.views import TokenizedDialogue, mask_figure, mask_map, row_strip, svg
 from mini_ism.views.axes import GUTTER, STRIP
 from mini_ism.views.cache_strip import cache_strip
 from mini_ism.views.dialogue_view import token_roles
@@ -76,6 +77,26 @@ def test_the_staircase_ends_where_each_row_ends() -> None:
     path = elements(drawn, "path", "mi-staircase")[0].get("d", "")
     reach = [max(j for j in range(len(s)) if dense[i, j]) + 1 for i in range(len(s))]
     assert [round(float(x) / 22) for x in re.findall(r"[ML]([\d.]+) ", path)] == reach
+
+
+HOLES = np.array([[1, 0, 0, 0], [1, 1, 0, 0], [0, 1, 1, 0], [1, 1, 1, 0]], dtype=bool)
+
+
+def test_a_row_with_holes_has_no_stair() -> None:
+    """It has no f(j), as the mask explorer says in words."""
+    path = elements(mask_map(HOLES, one_query(["a"] * 4), staircase=True, size=88), "path", "mi-staircase")[0]
+    assert path.get("d", "") == "M22 0V22L44 22V44M66 66V88"
+    (axes,) = mask_figure(HOLES, one_query(["a"] * 4), staircase=True).axes
+    stairs = next(patch for patch in axes.patches if isinstance(patch, StepPatch))
+    np.testing.assert_array_equal(stairs.get_data()[0], [0.5, 1.5, np.nan, 2.5])
+
+
+def test_without_a_stair_there_is_no_legend_for_one() -> None:
+    drawn = mask_map([[False, True], [False, True]], one_query(["a", "b"]), staircase=True)
+    assert "mi-staircase" not in str(drawn)
+    assert "f(j)" not in str(drawn)
+    (axes,) = mask_figure(HOLES[2:3, 2:3] * False, one_query(["a"]), staircase=True).axes
+    assert not any(isinstance(patch, StepPatch) for patch in axes.patches)
 
 
 @pytest.mark.parametrize("row", [-1, 3])

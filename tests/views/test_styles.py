@@ -3,7 +3,7 @@
 import pytest
 
 from mini_ism.views.curves import curves
-from mini_ism.views.styles import DARK, EITHER, LIGHT, OWN_STYLE, RUN_STYLES, run_styles
+from mini_ism.views.styles import ANSI, DARK, EITHER, LIGHT, OWN_STYLE, RUN_STYLES, run_styles
 
 
 def luminance(colour: str) -> float:
@@ -19,7 +19,7 @@ def contrast(one: str, other: str) -> float:
 
 @pytest.mark.parametrize(("colours", "paper"), [(LIGHT, "#ffffff"), (DARK, "#111111")])
 def test_colours_have_contrast(colours: dict[str, str], paper: str) -> None:
-    for role in ("system", "user", "assistant"):
+    for role in ANSI:
         assert contrast(colours[role], paper) >= 4.5, role  # text
     for cell in ("back", "ahead"):
         assert contrast(colours[cell], colours["hidden"]) >= 3, cell

@@ -5,12 +5,13 @@ import re
 import pytest
 
 from mini_ism import ChatSession, encode_dialogue, load_tokenizer
+from mini_ism.checkpoints import load_model
 from mini_ism.dialogue import encode_message
 from mini_ism.trace import turn_costs
 from mini_ism.widgets import CachePlayer
 from mini_ism.widgets.cache_player import AT_ONCE
 from mini_ism.widgets.panel import EXAMPLE
-from tests.small_models import Models, three_models
+from tests.small_models import Models, small, three_models
 
 TOKENIZER = load_tokenizer()
 SCRIPT = "<script>alert(1)</script>"
@@ -35,6 +36,20 @@ def test_the_player_counts_what_the_rules_say() -> None:
     player.step.value = 0
     player.back.click()
     assert player.step.value == 0
+
+
+def test_the_same_turn_has_the_same_bytes_in_a_chat_and_in_a_player() -> None:
+    model, tokenizer = load_model("ism")
+    chat = ChatSession(model, tokenizer, "ism")
+    chat.send(EXAMPLE[0]["content"])
+    played, planned = CachePlayer(sessions={"ism": chat}), CachePlayer(chat.messages, masks=["ism"])
+    for player in (played, planned):
+        player.step.value = player.step.max
+        assert f">{turn_costs(chat.trace)[0].kv_bytes / 1e3:.1f}<" in player.bars.value
+    own, _ = small("ism")
+    player = CachePlayer(chat.messages, masks=["ism"], models={"ism": (own, tokenizer)})
+    player.step.value = player.step.max
+    assert f">{own.kv_bytes(len(chat.segments)) / 1e3:.1f}<" in player.bars.value
 
 
 def test_picking_a_moment_goes_there() -> None:

@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 from torch import Tensor
 
-from mini_ism import Mask, Segments, encode_dialogue, load_tokenizer, register_mask
+from mini_ism import GPT, Mask, Segments, encode_dialogue, load_tokenizer, register_mask
+from mini_ism.cost import SHIPPED
 from mini_ism.dialogue import encode_message
 from mini_ism.widgets import MaskExplorer
 from mini_ism.widgets.panel import EXAMPLE
 from mini_ism.widgets.rule_text import turned
 from mini_ism.widgets.surface import Surface
 from tests.strategies import segments_of
+from tests.test_expressions import REFUSED
 
 TOKENIZER = load_tokenizer()
 LENGTHS = [len(encode_message(message, TOKENIZER)) for message in EXAMPLE]
@@ -62,6 +64,8 @@ def test_the_counters_say_what_the_cache_keeps(rule: str, kept: float, turn: int
     assert f"the cache keeps {int(kept * total)} of {total} positions" in explorer.counters.value
     pairs = sum(reach(rule, position, 2 * turn) for position in range(total))
     assert f"{pairs:,} of {total * total:,}" in explorer.counters.value
+    flops = GPT(SHIPPED).flops(total, pairs)
+    assert f"{flops / 1e6:.1f} MFLOP (a shipped model, visible pairs only)" in explorer.counters.value
 
 
 def test_a_rule_that_cannot_be_read_is_told_in_place_and_forgiven() -> None:
@@ -86,6 +90,25 @@ def test_a_rule_that_cannot_be_read_is_told_in_place_and_forgiven() -> None:
     assert explorer.error == ""
     assert explorer._error.value == ""
     assert explorer.picture.value != picture
+
+
+EMPTY_ROWS = ["q < kv", "~causal", "~(causal | same_query)", "sliding_window(0)", "same_query", "s.is_query[q]"]
+
+
+def test_the_box_takes_each_remedy_that_it_gives() -> None:
+    """What stands in backticks in an error can be pasted into the box."""
+    explorer, remedies = MaskExplorer(), set()
+    for text in [*(text for text, _ in REFUSED), *EMPTY_ROWS]:
+        explorer.rule.value = text
+        assert explorer.error
+        assert "--import" not in explorer.error  # nobody gives a widget an option
+        found = re.findall("`([^`]*)`", explorer.error)
+        assert found or text not in EMPTY_ROWS
+        remedies |= set(found)
+    assert len(remedies) > len(EMPTY_ROWS) + 2
+    for remedy in remedies:
+        explorer.rule.value = remedy
+        assert explorer.error == ""
 
 
 @pytest.mark.parametrize(
@@ -358,6 +381,12 @@ def test_the_staircase_is_said_and_drawn() -> None:
     explorer.row.value = 1
     assert explorer.status.endswith(f"; f(1) = {STARTS[1] - 1}")
     assert "mi-staircase" in explorer.picture.value
+    explorer.preset.value = "causal in a window, with a sink"
+    explorer.row.value = row = explorer.row.max
+    assert f"no f({row})" in explorer.status
+    path = re.search('"mi-staircase" d="([^"]*)"', explorer.picture.value)
+    assert path
+    assert path[1].count("V") == 8 + 2  # with a later row the window leaves the sink
 
 
 def test_the_strip_shows_what_the_row_sees() -> None:

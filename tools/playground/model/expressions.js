@@ -149,7 +149,7 @@ class MaskReader {
       const hint = "beside & and | a comparison needs brackets of its own, as in (kv <= q) | same_query";
       throw this.unreadable(`'${this.text}'`, hint);
     }
-    if (chained) throw this.unreadable(`'${this.text}'`, "compare two at a time, as in (0 < kv) & (kv <= q)");
+    if (chained) throw this.unreadable(`'${this.text}'`, "compare two at a time, as in (0 <= kv) & (kv <= q)");
     if (!of.flatMap(within).some(({ name, at }) => ["q", "kv"].includes(at ?? name))) {
       throw this.unreadable(`'${this.text}'`, "a comparison says nothing of q or kv");
     }
