@@ -46,7 +46,7 @@ def look_ahead_share(answer: Any) -> Verdict:
                     f"under {rule} it is not a number (NaN): no row may look ahead there, and a mean of nothing is "
                     "none. Say 0 in that case."
                 )
-            if abs(found - target) > 1e-5:
+            if not math.isclose(found, target, abs_tol=1e-5):
                 total = len(weights)
                 reasons = {
                     float(weights.triu(0).sum(-1)[allowed.triu(1).any(-1)].mean()): (
@@ -120,7 +120,7 @@ def attention_moved(answer: Any) -> Verdict:
     ]  # fmt: skip
     for what, before, after in cases:
         target, found = slow_moved(before, after), as_number(answer(before, after))
-        if abs(found - target) > 1e-5:
+        if not math.isclose(found, target, abs_tol=1e-5):  # unlike a difference, false of NaN
             hint = ""
             if abs(found - 2 * target) < 1e-5:
                 hint = " What one token loses another gains; you counted both."
@@ -172,9 +172,12 @@ def copying_head(answer: Any) -> Verdict:
         found = answer(weights, tokens)
         if not (isinstance(found, tuple | list) and len(found) == 2):
             return wrong(f"the result should be a pair (layer, head), such as {best}, but it is {found!r}.")
-        pair = (int(found[0]), int(found[1]))
-        if pair not in shares:
-            return wrong(f"there is no layer and head {pair}; there are {layers} layers and {heads} heads, from 0.")
+        given: Any = tuple(map(as_number, found))
+        if given not in shares:
+            return wrong(
+                f"there is no layer {given[0]:g}, head {given[1]:g}; they count from 0 to {layers - 1} and {heads - 1}."
+            )
+        pair = (int(given[0]), int(given[1]))
         if pair != best:
             own = float((weights[pair] * (tokens[None, :] == tokens[:, None])).sum(-1).mean())
             hint = " It looks for copies of the token it stands on; the next one is tokens[i + 1]." if own > 0.6 else ""

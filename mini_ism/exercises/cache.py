@@ -162,7 +162,8 @@ def reusable(answer: Callable[[Tensor, Tensor], Any]) -> Verdict:
         message = difference(found, target, "the number of positions")
         if message is None:
             continue
-        n = int(found) if isinstance(found, int | Tensor) else -1
+        number = as_number(found)
+        n = int(number) if number.is_integer() else -1
         return Verdict(
             "wrong",
             f"{name}: {message} {_why(before, after, n, target)}",
@@ -326,4 +327,4 @@ def _flops_hint(found: float, target: int, model: Any, kept: int, read: int, wri
         return "Answers are written one token at a time, each with a forward (and logits) of its own."
     if found == model.flops(read, read * (kept + read)):
         return "That is the prefill; the written tokens are read as well."
-    return "That is too much." if found > target else "That is too little."
+    return "That is too much." if found > target else "That is too little." if found < target else ""

@@ -148,7 +148,7 @@ def triplet_expansion(answer: Callable[[list[Message]], Any]) -> Verdict:
     for messages in (list(TALK), list(TALK[1:]), list(TALK[:4]), list(TALK[1:3])):
         target = [messages[: n + 1] for n, message in enumerate(messages) if message["role"] == "assistant"]
         found = answer(list(messages))
-        if not isinstance(found, list) or not all(isinstance(sample, list) for sample in found):
+        if not isinstance(found, list) or not all(map(_is_sample, found)):
             return wrong(f"give a list of samples, each a list of messages; yours is {found!r:.60}.")
         unanswered = next((s[-1] for s in found if s and s[-1]["role"] != "assistant"), None)
         if unanswered is not None:
@@ -169,6 +169,11 @@ def triplet_expansion(answer: Callable[[list[Message]], Any]) -> Verdict:
                     f"{number}; yours is {contents}."
                 )
     return right("each answer is the last message of one sample, with all of its history before it.")
+
+
+def _is_sample(sample: Any) -> bool:
+    """Whether it is a list of messages."""
+    return isinstance(sample, list) and all(isinstance(m, dict) and {"role", "content"} <= m.keys() for m in sample)
 
 
 @exercise("packing-rule", difficulty=2)

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from numbers import Real
 from typing import Any
 
 import torch
@@ -159,7 +160,7 @@ def as_number(found: Any) -> float:
     Raises:
         Slip: it is something else.
     """
-    if isinstance(found, int | float) or (isinstance(found, Tensor) and found.ndim == 0):
+    if isinstance(found, Real) or (isinstance(found, Tensor) and found.ndim == 0):
         return float(found)
     kind = f"a tensor of shape {list(found.shape)}" if isinstance(found, Tensor) else f"{found!r:.60}"
     raise Slip(f"returned {kind} where one number is wanted.")

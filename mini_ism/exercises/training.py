@@ -134,7 +134,8 @@ def _schedule(rates: Sequence[float], title: str) -> Figure:
     figure = Figure(figsize=(4.2, 2.4), layout="constrained")
     axes = figure.add_subplot()
     axes.plot(rates, color="#0072b2")
-    axes.set(xlabel="step", ylabel="learning rate", title=title, ylim=(0, 1.1 * max(*rates, PEAK)))
+    top = 1.1 * max(filter(math.isfinite, (*rates, PEAK)))
+    axes.set(xlabel="step", ylabel="learning rate", title=title, ylim=(0, top))
     figure.alt = f"{title}: from {rates[0]:.2g} over {max(rates):.2g} to {rates[-1]:.2g}"
     return figure
 

@@ -49,8 +49,8 @@ WRONG: list[tuple[str, Answer, str]] = [
     ("attention-moved", lambda b, a: (a - b).sum(-1).mean(), "cancel"),
     ("attention-moved", lambda b, a: (a - b).abs().sum() / 2, "Average over the rows"),
     ("copying-head", lambda w, t: find(w, t, shift=0), r"the token it stands on"),
-    ("copying-head", lambda w, t: find(w, t)[::-1], "puts .* on copies of the next token|no layer and head"),
-    ("copying-head", lambda w, t: tuple(i + 1 for i in find(w, t)), "puts .* on copies|no layer and head"),
+    ("copying-head", lambda w, t: find(w, t)[::-1], r"puts .* on copies of the next token|no layer \d, head"),
+    ("copying-head", lambda w, t: tuple(i + 1 for i in find(w, t)), r"puts .* on copies|no layer \d, head"),
     ("copying-head", lambda w, t: 3, "should be a pair"),
 ]
 

@@ -2,6 +2,7 @@
 
 import ast
 import copy
+import math
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -121,6 +122,39 @@ def test_a_spoiled_result_is_refused_in_a_sentence(name: str, spoil: Callable[[A
     assert message.state == "wrong"
     assert len(message.message) > 30
     assert "does not fit the task" not in message.message, "the judge itself stumbled"
+
+
+def replaced(value: Any, number: float, everywhere: bool) -> Any:
+    """All numbers of a result, or its first one, replaced by another; flags, words and lists count as numbers here."""
+    if isinstance(value, Tensor):
+        result = torch.full(value.shape, number) if everywhere else value.float().clone()
+        result.view(-1)[:1] = number
+        return result
+    if isinstance(value, list | tuple):
+        kept = [replaced(each, number, everywhere) if everywhere else each for each in value[1:]]
+        return type(value)([replaced(value[0], number, everywhere), *kept])
+    return number
+
+
+NOT_FINITE = [math.nan, math.inf]
+
+
+@pytest.mark.slow
+@EVERY_FUNCTION
+@pytest.mark.parametrize("everywhere", [True, False])
+@pytest.mark.parametrize("number", NOT_FINITE)
+def test_what_is_not_finite_is_refused_in_a_sentence(name: str, number: float, everywhere: bool) -> None:
+    verdict = check(name, spoiled(name, lambda value: replaced(value, number, everywhere)))
+    assert verdict.state == "wrong", verdict
+    assert "does not fit the task" not in verdict.message, verdict
+    verdict._repr_mimebundle_()
+
+
+@EVERY_FUNCTION
+@pytest.mark.parametrize("number", NOT_FINITE)
+def test_a_number_that_is_not_finite_is_never_right(name: str, number: float) -> None:
+    for answer in (lambda *values: number, lambda *values: torch.tensor(number), lambda *values: [number] * 2):
+        assert check(name, answer).state == "wrong"
 
 
 @EVERY_FUNCTION
