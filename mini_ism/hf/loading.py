@@ -38,13 +38,14 @@ def unwrapped(model: Any) -> nn.Module:
     return inner
 
 
-def causal_lm(model: Any) -> Any:
+def causal_lm(model: Any) -> nn.Module:
     """The causal language model of transformers inside peft's wrapper, or without one.
 
     Raises:
         TypeError: it is another kind of model.
     """
-    inner: Any = unwrapped(model)
+    found = unwrapped(model)
+    inner: Any = found
     name = type(inner).__name__
     if not hasattr(getattr(inner, "config", None), "get_text_config"):
         own = isinstance(inner, GPT)
@@ -56,7 +57,7 @@ def causal_lm(model: Any) -> Any:
         )
     if inner.get_output_embeddings() is None:
         raise TypeError(f"{name} has no head that predicts tokens; load it with AutoModelForCausalLM")
-    return inner
+    return found
 
 
 def _called(thing: object) -> str:

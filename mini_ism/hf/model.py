@@ -86,20 +86,19 @@ class HFModel:
     """
 
     def __init__(self, model: Any, context: int | None = None, mask: str = "causal") -> None:
-        self.inner = causal_lm(model).eval()
+        inner: Any = causal_lm(model)
+        self.inner = inner.eval()
         text = self.inner.config.get_text_config()
         if not hasattr(text, "num_attention_heads"):
-            raise UnfitAttentionError(
-                f"{type(self.inner).__name__} has no attention heads, so no mask says what it reads"
-            )
-        longest = positions(self.inner) or LONGEST
+            raise UnfitAttentionError(f"{type(inner).__name__} has no attention heads, so no mask says what it reads")
+        longest = positions(inner) or LONGEST
         room = min(longest, LONGEST) if context is None else whole_number("context", context, 1)
         self.config = HFConfig(text.vocab_size, room, mask)
         if room > longest:
             raise ValueError(f"the model has room for {longest} positions, so context cannot be {context}")
         self._names = inspect.signature(self.inner.forward).parameters
         self._cache_name = "cache" if "cache" in self._names else "past_key_values"  # the name in earlier versions
-        check_follows(self.inner)
+        check_follows(inner)
         # Now, so that no turn waits for it.
         self.mask_free = self._reads_without_mask()
         self._sizes = self._count()

@@ -1,5 +1,6 @@
 """What is missing is named, with what brings it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,14 +66,14 @@ def other_model(name: str) -> Any:
             return t.GPT2LMHeadModel(t.GPT2Config(n_positions=16, vocab_size=512, n_embd=16, n_layer=1, n_head=2))
 
 
-NO_MODEL: dict[str, Any] = {
-    "got 'smollm2'; load_chat_model": "smollm2",
-    "got None; load_chat_model": None,
-    "got an object of class ChatTemplate; the model comes first": ChatTemplate(tokenizer("chatml")),
-    "got an object of class .*; the model comes first": tokenizer("chatml"),
-    "got an object of class Linear; load_chat_model": torch.nn.Linear(2, 2),
-    "LlamaModel has no head .* load it with AutoModelForCausalLM": other_model("headless"),
-    "T5ForConditionalGeneration reads with an encoder .* take a decoder-only": other_model("T5"),
+NO_MODEL: dict[str, Callable[[], Any]] = {
+    "got 'smollm2'; load_chat_model": lambda: "smollm2",
+    "got None; load_chat_model": lambda: None,
+    "got an object of class ChatTemplate; the model comes first": lambda: ChatTemplate(tokenizer("chatml")),
+    "got an object of class .*; the model comes first": lambda: tokenizer("chatml"),
+    "got an object of class Linear; load_chat_model": lambda: torch.nn.Linear(2, 2),
+    "LlamaModel has no head .* load it with AutoModelForCausalLM": lambda: other_model("headless"),
+    "T5ForConditionalGeneration reads with an encoder .* take a decoder-only": lambda: other_model("T5"),
 }
 
 
@@ -80,7 +81,7 @@ NO_MODEL: dict[str, Any] = {
 def test_what_is_no_chat_model_is_named_with_a_remedy(reason: str) -> None:
     for take in (HFModel, lambda model: diagnose(model, tokenizer("chatml")), lambda m: ChatCollator(m, None)):
         with pytest.raises(TypeError, match=reason):
-            take(NO_MODEL[reason])
+            take(NO_MODEL[reason]())
 
 
 def test_models_that_cannot_be_tried_are_named_with_a_remedy() -> None:
