@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import ipywidgets as w
 import torch
@@ -35,7 +36,7 @@ OPENINGS = {
     "done": "Done",
     "failed": "Stopped by an error",
 }
-OPEN: dict[Path, TrainingWorker] = {}
+OPEN: WeakValueDictionary[Path, TrainingWorker] = WeakValueDictionary()
 """The worker that last took hold of each folder: when a cell runs again, its old worker must let go."""
 
 
@@ -125,10 +126,13 @@ class TrainingMonitor(Panel):
         ]
 
     def _take_over(self) -> None:
-        """Open the folder; a monitor that trains there already (the cell ran twice) saves and lets go first."""
+        """Open the folder, unless it is this worker's; another that trains there (the cell ran twice) lets go first."""
         place = self.worker.folder.resolve()
-        if place in OPEN:
-            OPEN[place].stop()
+        other = OPEN.get(place)
+        if other is self.worker:
+            return
+        if other is not None:
+            other.let_go()
         OPEN[place] = self.worker
         self._try(self.worker.open)
 
@@ -145,11 +149,7 @@ class TrainingMonitor(Panel):
     def start(self) -> None:
         """Begin, or go on from where it stopped."""
         self._sure = False
-        place = self.worker.folder.resolve()
-        if OPEN.get(place) is not self.worker:
-            OPEN[place].stop()
-            OPEN[place] = self.worker
-            self._try(self.worker.open)  # the other one has gone further
+        self._take_over()  # another may have gone further
         self.worker.start()
 
     def pause(self) -> None:
@@ -216,7 +216,7 @@ class TrainingMonitor(Panel):
                 put(self.bars[name], run.progress.step)
             put(self.picture, legible(curve_picture(self.metrics, **self._view)))
             put(self.samples, answers_html(self.sample_answers) if worker.answers else "")
-            begun = any(run.progress.step for run in worker.runs.values())
+            begun = any(line["step"] for lines in self.metrics.values() for line in lines)
             self._set_buttons(state, asked, begun)
             opening = OPENINGS[state]
             if state == "running" and asked != "run":

@@ -7,6 +7,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -71,7 +72,7 @@ class TrainingWorker:
         self.error: Exception | None = None
         self._bell = threading.Condition()
         self._thread: threading.Thread | None = None
-        atexit.register(self.stop)  # lets it save when the kernel is shut down; the thread alone would be cut off
+        self._measured: dict[str, list[Measurement]] = {}
 
     def open(self) -> None:
         """Read the runs from their folders, or begin them.
@@ -90,7 +91,7 @@ class TrainingWorker:
     @property
     def metrics(self) -> dict[str, list[Measurement]]:
         """What was measured so far, by run."""
-        return {name: list(run.metrics) for name, run in self.runs.items()}
+        return {name: list(run.metrics) for name, run in self.runs.items()} or self._measured
 
     # -- wishes, from any thread ----------------------------------------------------------------
 
@@ -122,6 +123,12 @@ class TrainingWorker:
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(seconds)
+
+    def let_go(self) -> None:
+        """Stop, and free the models' memory: what was measured can still be shown, and :meth:`start` goes on."""
+        self.stop()
+        if self.state not in ("running", "paused"):  # it could take longer to end than stop() waits
+            self._measured, self.runs = self.metrics, {}
 
     def _ask(self, wish: Wish) -> None:
         with self._bell:
@@ -155,12 +162,14 @@ class TrainingWorker:
         for name in self.configs:
             for file in FILES:
                 (self.folder / name / file).unlink(missing_ok=True)
-        self.state, self.error, self.runs = "ready", None, {}
+        self.state, self.error, self.runs, self._measured = "ready", None, {}, {}
         self.open()
 
     # -- the thread -----------------------------------------------------------------------------
 
     def _work(self, reopen: bool) -> None:
+        save = partial(self.stop)  # this thread's own, so that none takes another's off the list
+        atexit.register(save)  # for when the kernel is shut down; the thread alone would be cut off
         try:
             if reopen:
                 self.open()
@@ -173,6 +182,8 @@ class TrainingWorker:
         except Exception as error:  # whatever it is, the reader must see it: a thread has no cell to show it in
             self.error = error
             self._become("failed")
+        finally:
+            atexit.unregister(save)  # or no worker would ever be forgotten
         self.changed()
 
     def _become(self, state: State) -> None:

@@ -1,6 +1,7 @@
 """The playground: opened from disk in Chromium, with the network off."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,25 @@ def test_the_film_follows_the_conversation(visit: Open) -> None:
     page.get_by_role("button", name="Play").click()
     expect(page.get_by_role("button", name="Play")).to_be_visible()  # again, when the film is over
     expect(status(page, "film")).to_contain_text("Turn 3, the answer is written")
+
+
+COUNT = """() => {
+  window.listening = 0;
+  const { addEventListener: add, removeEventListener: remove } = document;
+  document.addEventListener = function (...what) { listening += 1; add.apply(this, what); };
+  document.removeEventListener = function (...what) { listening -= 1; remove.apply(this, what); };
+}"""
+
+
+def test_conversations_that_are_replaced_leave_nothing_behind(visit: Open) -> None:
+    page = visit()
+    page.evaluate(COUNT)
+    page.get_by_text("Settings").click()
+    for seed in range(10):
+        page.locator("#seed").fill(str(seed + 2))
+        page.locator("#seed").press("Enter")
+    expect(page).to_have_url(re.compile("seed=11"))
+    assert page.evaluate("listening") == 0
 
 
 def test_heads_can_be_compared_under_two_masks(visit: Open) -> None:

@@ -1,9 +1,11 @@
 """The training monitor without a browser: its thread, its buttons, its folder, its words and its pictures."""
 
+import gc
 import json
 import re
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -160,6 +162,30 @@ def test_the_older_monitor_may_take_over_again(tmp_path: Path) -> None:
     first.wait(SECONDS)
     assert first.state == "done"
     assert first.metrics == second.metrics
+
+
+def test_what_is_taken_over_gives_its_memory_back_and_still_shows_its_curves(tmp_path: Path) -> None:
+    first = TrainingMonitor(configs(), tmp_path, turn=2)
+    first.start()
+    first.wait(SECONDS)
+    run, metrics = weakref.ref(first.worker.runs["ism"]), first.metrics
+    TrainingMonitor(configs(), tmp_path, turn=2)
+    gc.collect()
+    assert run() is None
+    assert first.metrics == metrics
+    first.against.value = "tokens"
+    assert first.status.startswith("Done. causal after 6 steps: loss ")
+
+
+def test_a_worker_that_has_ended_can_be_forgotten(tmp_path: Path) -> None:
+    worker = TrainingWorker(configs(), tmp_path, turn=2)
+    worker.open()
+    worker.start()
+    worker.stop(SECONDS)
+    forgotten = weakref.ref(worker)
+    del worker
+    gc.collect()
+    assert forgotten() is None
 
 
 def test_starting_over_asks_twice(tmp_path: Path, monitor: TrainingMonitor) -> None:
