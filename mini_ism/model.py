@@ -233,7 +233,7 @@ class GPT(nn.Module):
 
         Raises:
             TypeError: tokens are not integers, or the mask or ``logits_at`` is not bool.
-            ValueError: tokens out of range; a shape or the context does not fit; a row sees nothing; no maps can be kept.
+            ValueError: tokens out of range; a shape or the context does not fit; a row sees nothing; no maps are kept.
         """
         start = 0 if cache is None else cache.length
         check_inputs(self.config, tokens, mask, start, None if cache is None else cache.tokens.shape[0])
