@@ -15,8 +15,9 @@ function answers(questions) {
 
   /** Scores of every token of the last answer and of its end, in one forward without a cache. */
   const uncached = (model, mask, messages) => {
-    const { tokens, segments } = tokenizer.encodeDialogue(messages);
-    const last = tokenizer.encodeMessage(messages.at(-1)).length;
+    const pieces = messages.map((message) => tokenizer.encodeMessage(message));
+    const [tokens, last] = [pieces.flat(), pieces.at(-1).length];
+    const segments = segmentsOf(messages.map(({ role }, n) => [role, pieces[n].length]));
     const allowed = readMask(mask).dense(segments).cells;
     const all = models[model].compute(tokens, allowed, models[model].newCache(), { logitsAt: 0 });
     return rows(all, tokens.length - last - 1).slice(0, last * tokenizer.vocabSize);

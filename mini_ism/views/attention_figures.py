@@ -16,7 +16,7 @@ from mini_ism.views.attention_colours import DIFFERENCES, TICKS, WEIGHTS, RootSc
 from mini_ism.views.axes import check_position, outline_lines
 from mini_ism.views.descriptions import describe_attention, describe_difference
 from mini_ism.views.dialogue_view import TokenizedDialogue
-from mini_ism.views.figures import Figure, colour_labels, hide_frame, label_axes, own_style, plain
+from mini_ism.views.figures import Figure, colour_labels, hide_frame, label_axes, own_style
 from mini_ism.views.styles import BARS, LIGHT
 
 SIDE = 3.4  # of a map, in inches
@@ -143,7 +143,7 @@ def swap_figure(
         below.bar(x, weights[row], 0.4, label=title, color=colour, hatch=hatch, edgecolor="white", linewidth=0)
     below.set(ylim=(0, 1), yticks=[0, 0.5, 1])
     below.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    names = [plain(label) for label in dialogue.labels]
+    names = dialogue.labels
     below.set_xticks(range(total), names, rotation=90, fontsize=9)
     colour_labels(below.get_xticklabels(), dialogue, range(total))
     below.tick_params(axis="x", length=0)
@@ -251,7 +251,7 @@ def stages_figure(scores: Any, allowed: Any, weights: Any, dialogue: TokenizedDi
         hide_frame(axes)
     panels[1].set_ylim(panels[0].get_ylim())
     panels[2].set_xlim(-0.5, total - 0.5)
-    panels[2].set_xticks(range(total), [plain(label) for label in dialogue.labels], rotation=90, fontsize=9)
+    panels[2].set_xticks(range(total), dialogue.labels, rotation=90, fontsize=9)
     colour_labels(panels[2].get_xticklabels(), dialogue, range(total))
     panels[2].get_xticklabels()[row].set_fontweight("bold")
     figure.alt = (

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from mini_ism.dialogue import Message
 from mini_ism.trace import TurnCost
-from mini_ism.views.figures import Figure, draw_turn_costs, own_style, plain
+from mini_ism.views.figures import Figure, draw_turn_costs, own_style
 from mini_ism.views.styles import LIGHT
 
 COLUMN = 30  # letters in a line
@@ -57,6 +57,6 @@ def _write(axes: Axes, name: str, messages: Sequence[Placed], tall: float) -> No
     axes.set_title(name, loc="left", fontsize=11, fontweight="bold")
     for y, role, text in messages:
         axes.vlines(0.01, y, y + LINE * (text.count("\n") + 1), colors=LIGHT[role], linewidth=3)
-        axes.text(0.045, y, plain(text), va="top", fontsize=9.5, linespacing=1.3, color="black")
+        axes.text(0.045, y, text, va="top", fontsize=9.5, linespacing=1.3, color="black")
     if not messages:
         axes.text(0.045, GAP, "No messages yet.", va="top", fontsize=9.5, color="#666666")

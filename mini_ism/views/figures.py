@@ -36,10 +36,11 @@ LABEL_POINTS = 9.0
 """Font size of a token beside a picture, where there is room."""
 
 
-own_style = style.context("default")
+own_style = style.context(["default", {"text.parse_math": False}])
 """What draws a figure wears it as a decorator: matplotlib's own style, whatever the reader's notebook has set.
 
-Colours here are chosen for white paper and sizes for these pictures, and no label is TeX.
+Colours here are chosen for white paper and sizes for these pictures. No label is TeX, nor mathematics: a token, a mask
+or a model of the reader's may be called ``$``.
 """
 
 
@@ -159,7 +160,7 @@ def label_axes(axes: Axes, dialogue: TokenizedDialogue, row: int | None, *, cell
     axes.hlines(cuts, -0.5, total - 0.5, colors="white", linewidth=1)
     axes.vlines(cuts, -0.5, total - 0.5, colors="white", linewidth=1)
     ticks, size = fit_labels(total, cell, row, LABEL_POINTS)
-    names = [plain(short_label(dialogue.labels[i])) for i in ticks]
+    names = [short_label(dialogue.labels[i]) for i in ticks]
     axes.set_xticks(ticks, names, rotation=90, fontsize=size)
     axes.set_yticks(ticks, names if rows else [], fontsize=size)
     for texts in (axes.get_xticklabels(), axes.get_yticklabels()):
@@ -168,11 +169,6 @@ def label_axes(axes: Axes, dialogue: TokenizedDialogue, row: int | None, *, cell
     axes.spines[:].set_visible(False)
     if row is not None:
         axes.add_patch(Rectangle((-0.5, row - 0.5), total, 1, fill=False, edgecolor="black", linewidth=1.5))
-
-
-def plain(label: str) -> str:
-    """A label in which matplotlib finds no mathematics."""
-    return label.replace("$", r"\$")
 
 
 def colour_labels(texts: Sequence[Text], dialogue: TokenizedDialogue, positions: Sequence[int]) -> None:
@@ -267,7 +263,7 @@ def cache_figure(frame: Frame, dialogue: TokenizedDialogue) -> Figure:
     axes.set_yticks([y + 0.5 for y in range(len(frame.lanes))], list(frame.lanes), fontsize=11)
     positions, size = fit_labels(total, 7.4 * 72 / max(total, 1), None, LABEL_POINTS)
     ticks = [i for i in positions if i < len(dialogue)]
-    names = [plain(short_label(dialogue.labels[i])) for i in ticks]
+    names = [short_label(dialogue.labels[i]) for i in ticks]
     axes.xaxis.tick_top()
     axes.set_xticks([i + 0.5 for i in ticks], names, rotation=90, fontsize=size)
     colour_labels(axes.get_xticklabels(), dialogue, ticks)

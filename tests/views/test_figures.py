@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from matplotlib import style
 from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 from PIL import Image
 
 from mini_ism import get_mask, views
@@ -108,43 +109,44 @@ def blind_frame() -> Frame:
 
 # -- in any style ----------------------------------------------------------------------------------
 
+ODD = r"$\foo$"  # a name that a reader may give, and mathematics that matplotlib cannot read
 SCORE, QUALITY = Score(3, 4), {"ism": (0.5, 0.4, 0.6), "causal": (0.7, 0.6, 0.8)}
 EXACT = {"recall": [1, 2], "ack": [1, 2]}
-METRICS = {"ism": [{"step": n, "tokens": n, "seen": n, "loss": 1 / n, "exact": EXACT} for n in (100, 200)]}
+METRICS = {ODD: [{"step": n, "tokens": n, "seen": n, "loss": 1 / n, "exact": EXACT} for n in (100, 200)]}
 DIALOGUE = one_query(["a", "$b_0", "c"])
 SEEN = np.tri(3, dtype=bool)
 HEAD, OTHER = (SEEN / 3.0, SEEN), (np.eye(3), SEEN)
-TITLES = ("ism", "causal")
+TITLES = ("ism", ODD)
 HEADS = np.stack([[HEAD[0], OTHER[0]]])  # [layers, H, T, T]
 SAID = messages_of(["The price is $5_0$. " * 5, "Okay.", "Why?"])
 TURNS = turn_costs(plan("ism", segments_of(LAYOUT)))
 DRAWN: dict[str, Callable[[], Figure]] = {
-    "attention_figure": lambda: attention_figure({"a": HEAD, "b": OTHER}, DIALOGUE, row=1),
+    "attention_figure": lambda: attention_figure({"a": HEAD, ODD: OTHER}, DIALOGUE, row=1),
     "cache_figure": lambda: cache_figure(film()[0][-1], film()[1]),
-    "chat_figure": lambda: chat_figure({"ism": (SAID, TURNS), "causal": (SAID[:2], TURNS[:1])}),
+    "chat_figure": lambda: chat_figure({"ism": (SAID, TURNS), ODD: (SAID[:2], TURNS[:1])}),
     "curve_figure": lambda: curve_figure(METRICS),
     "difference_figure": lambda: difference_figure(HEAD, OTHER, DIALOGUE, titles=TITLES, row=1),
-    "error_figure": lambda: error_figure({"ism": np.ones((2, 2))}, [0, 1], x_label="layers"),
+    "error_figure": lambda: error_figure({ODD: np.ones((2, 2))}, [0, 1], x_label="layers"),
     "gallery_figure": lambda: gallery_figure(GALLERY[:2]),
-    "head_bars_figure": lambda: head_bars_figure({"ism": np.ones((1, 2)) / 2}, ylabel="ahead"),
-    "heads_figure": lambda: heads_figure(HEADS, SEEN, [["a", "b"]], title="Heads"),
-    "interval_figure": lambda: interval_figure({"one": QUALITY, "two": QUALITY}, x_label="right"),
-    "loss_figure": lambda: loss_figure({"ism": [2.0, 1.0]}, start=1.5),
-    "mask_figure": lambda: mask_figure({"a": SEEN, "b": ~SEEN}, DIALOGUE, row=1, staircase=True),
-    "path_figure": lambda: path_figure({"ism": np.eye(2)}, np.eye(2), [1.0, 2.0], [1.0, 1.0]),
+    "head_bars_figure": lambda: head_bars_figure({ODD: np.ones((1, 2)) / 2}, ylabel="ahead"),
+    "heads_figure": lambda: heads_figure(HEADS, SEEN, [["a", ODD]], title=ODD),
+    "interval_figure": lambda: interval_figure({"one": QUALITY, ODD: QUALITY}, x_label="right"),
+    "loss_figure": lambda: loss_figure({ODD: [2.0, 1.0]}, start=1.5),
+    "mask_figure": lambda: mask_figure({"a": SEEN, ODD: ~SEEN}, DIALOGUE, row=1, staircase=True),
+    "path_figure": lambda: path_figure({ODD: np.eye(2)}, np.eye(2), [1.0, 2.0], [1.0, 1.0]),
     "progress_figure": lambda: progress_figure(METRICS),
-    "score_figure": lambda: score_figure({"ism": {"recall": SCORE}}),
-    "seed_dots_figure": lambda: seed_dots_figure({"one": {"ism": [0.5, 0.6]}}, y_label="right"),
-    "seeds_figure": lambda: seeds_figure({"ism": [[(1, 0.5), (2, 0.6)]]}, x_label="steps", y_label="right"),
+    "score_figure": lambda: score_figure({ODD: {"recall": SCORE}}),
+    "seed_dots_figure": lambda: seed_dots_figure({ODD: {"ism": [0.5, 0.6]}}, y_label="right"),
+    "seeds_figure": lambda: seeds_figure({ODD: [[(1, 0.5), (2, 0.6)]]}, x_label="steps", y_label="right"),
     "stages_figure": lambda: stages_figure(np.ones(3), SEEN[1], HEAD[0][1], DIALOGUE, 1),
-    "swap_figure": lambda: swap_figure(HEAD, OTHER, DIALOGUE, titles=TITLES, heading="Swap"),
-    "turn_cost_figure": lambda: turn_cost_figure({"ism": TURNS}),
+    "swap_figure": lambda: swap_figure(HEAD, OTHER, DIALOGUE, titles=TITLES, heading=ODD),
+    "turn_cost_figure": lambda: turn_cost_figure({ODD: TURNS}),
     "curves before the first step": lambda: curve_figure({"ism": []}),
     "progress before the first step": lambda: progress_figure({"ism": []}),
     "a chat that has not begun": lambda: chat_figure({"ism": ([], [])}),
     "a cache that is trusted blindly": lambda: cache_figure(blind_frame(), DIALOGUE),
     "one mask over many tokens": lambda: mask_figure({"a": np.tri(37, dtype=bool)}, one_query(["token"] * 37)),
-    "the exercises' _schedule": lambda: _schedule([0.1, 0.2], "yours"),
+    "the exercises' _schedule": lambda: _schedule([0.1, 0.2], ODD),
 }
 """Every figure of the package, with little in it."""
 
@@ -167,6 +169,13 @@ def test_a_figure_looks_the_same_in_any_style(name: str) -> None:
     with style.context(["dark_background", {"text.usetex": True, "font.size": 30, "axes.grid": True}]):
         assert png_bytes(DRAWN[name](), dpi=40) == plain
         assert mpl.rcParams["font.size"] == 30, "a reader's style is left as it was"
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_no_text_is_read_as_mathematics(name: str) -> None:
+    figure = DRAWN[name]()
+    figure.draw_without_rendering()
+    assert [text for text in figure.findobj(Text) if text.get_text() and text.get_parse_math()] == []
 
 
 @pytest.mark.slow

@@ -50,10 +50,4 @@ class Tokenizer {
     const [before, after] = FRAMES[role].map((markers) => markers.map((marker) => this.specials[marker]));
     return [...before, ...this.encode(` ${content}`), ...after];
   }
-
-  /** Messages to tokens and segments: every message is one segment. */
-  encodeDialogue(messages) {
-    const pieces = messages.map((message) => this.encodeMessage(message));
-    return { tokens: pieces.flat(), segments: segmentsOf(messages.map(({ role }, n) => [role, pieces[n].length])) };
-  }
 }

@@ -82,7 +82,7 @@ class Playground {
   }
 
   makeLanes() {
-    for (const { surface } of this.lanes) surface.remove(); // it listens to the page, which would keep the lane for ever
+    for (const { surface } of this.lanes) surface.remove(); // or the page, to which it listens, would keep it
     const { weights } = this.state;
     const made = (name) => {
       const whose = weights || name;
