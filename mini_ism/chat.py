@@ -186,8 +186,7 @@ class ChatSession:
             seed: for the same answer again.
             stop: texts that end the answer, which goes without them.
             stop_loops: end the answer when it repeats itself; what was repeated stays in the conversation.
-            on_token: called with each token and the scores ``[V]`` it was picked from, before its piece comes. It may
-                look at the session; what changes it, such as :meth:`fork`, must wait until the reply is there.
+            on_token: called with each token and the scores ``[V]`` it was picked from; it must not change the session.
 
         Raises:
             TypeError, ValueError: the text is no string or empty, or an option is out of its range.

@@ -163,8 +163,7 @@ class Mask:
         Unlike a call of the mask this checks what the rule returns and confines it to its document, as :meth:`dense`.
 
         Raises:
-            TypeError, ValueError: the rule raises an error of its own, or does not return a bool tensor that broadcasts
-                to ``[R, N]``.
+            TypeError, ValueError: the rule fails, or does not return a bool tensor that broadcasts to ``[R, N]``.
         """
         mine = f"the rule of mask {self.name!r}"
         try:

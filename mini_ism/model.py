@@ -233,8 +233,7 @@ class GPT(nn.Module):
 
         Raises:
             TypeError: tokens are not integers, or the mask or ``logits_at`` is not bool.
-            ValueError: tokens out of range; a shape or the context does not fit; a row sees nothing; attentions are
-                asked of a ``BlockMask``, or scores without attentions.
+            ValueError: tokens out of range; a shape or the context does not fit; a row sees nothing; no map can be had.
         """
         start = 0 if cache is None else cache.length
         check_inputs(self.config, tokens, mask, start, None if cache is None else cache.tokens.shape[0])

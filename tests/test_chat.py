@@ -320,7 +320,7 @@ def test_a_rule_that_fails_half_way_leaves_the_session_as_it_was() -> None:
     chat = ChatSession(MODELS[0], TOKENIZER, Mask(lambda q, kv, s: small[q, kv], "small"))
     send(chat, "Hi.", [30])
     before = state(chat)
-    with pytest.raises(IndexError):
+    with pytest.raises(ValueError, match="rule of mask 'small' raised IndexError"):
         chat.send("Where is the key? My name is Zolta. Where is the box?")
     assert state(chat)[:4] == before[:4]
 

@@ -98,8 +98,6 @@ def test_a_text_means_what_python_would_mean_by_it(text: str) -> None:
         ("q // kv == 1", "divide by a number that is written there"),
         ("q ** 2 == kv", "a number is needed there"),
         ("kv < 99999999999999999999", "numbers go up to 1,000,000"),
-        ("q < 1000000 * 1000000 * 1000000 * 1000000", "its numbers may grow past what a tensor holds"),
-        ("(kv + 1) * 1000000 * 1000000 * 1000000 * 19 > 0", "its numbers may grow past what a tensor holds"),
         ("kv < 1.5", "a number is needed there"),
         ("kv < True", "a number is needed there"),
         ("kv <= __import__('os').getpid()", "a number is needed there"),
@@ -118,6 +116,14 @@ def test_a_text_means_what_python_would_mean_by_it(text: str) -> None:
 )
 def test_what_is_refused_and_with_which_hint(text: str, hint: str) -> None:
     with pytest.raises(ValueError, match=hint):
+        get_mask(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["q < 1000000 * 1000000 * 1000000 * 1000000", "(kv + 1) * 1000000 * 1000000 * 1000000 * 19 > 0"]
+)
+def test_a_product_that_no_tensor_holds_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="its numbers may grow past what a tensor holds"):
         get_mask(text)
 
 

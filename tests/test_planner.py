@@ -141,7 +141,7 @@ def test_a_rule_that_fails_changes_nothing() -> None:
     small = Mask(lambda q, kv, s: table[q, kv])
     planner, segments = Planner(small, SIZE + 9), segments_of([("user", SIZE + 5)])
     planner.computed(planner.plan(segments[:9]).stop)
-    with pytest.raises(IndexError):
+    with pytest.raises(ValueError, match="raised IndexError"):
         planner.plan(segments)
     assert planner.length == 9
     assert torch.equal(planner.rows(0, 9), small.dense(segments[:9]))
