@@ -231,7 +231,7 @@ def test_bench(capsys: pytest.CaptureFixture[str]) -> None:
         (["bench", "--preset", "tiny", "--answer", "900"], "answer must be from 1 to 226, got 900"),
         (["eval", "ism", "--mask", "izm"], "unknown mask 'izm'"),
         (["eval", "ism", "--mask", "ism(sink=3)"], "option 'sink' of mask 'ism' must be bool, got 3"),
-        (["eval", "ism", "--mask", "sliding_window('x')"], "option 'n' of mask 'sliding_window' must be a whole number, got 'x'"),
+        (["eval", "ism", "--mask", "sliding_window('x')"], "of mask 'sliding_window' must be a whole number, got 'x'"),
         (["eval", "ism", "--mask", "ism(foo=1)"], "mask 'ism' has no such option: ['foo']"),
         (["eval", "ism", "--mask", "causal(3)"], "mask 'causal' has no such option: [3]"),
     ],
