@@ -81,8 +81,8 @@ def within(outer: Locator) -> Callable[[Locator], bool]:
 
     def lies(inner: Locator) -> bool:
         box, frame = inner.bounding_box(), outer.bounding_box()
-        assert box
-        assert frame
+        if box is None or frame is None:  # it was drawn anew in the meantime
+            return False
         return frame["x"] - 1 <= box["x"] and box["x"] + box["width"] <= frame["x"] + frame["width"] + 1
 
     return lies
