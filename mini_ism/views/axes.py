@@ -134,6 +134,14 @@ def side_bars(roles: Sequence[str], cell: float) -> str:
     return "".join(bars)
 
 
+def row_sentences(dialogue: TokenizedDialogue, matrix: np.ndarray, verb: str) -> list[str]:
+    """What each row of a matrix ``[T, T]`` holds, in words: "cup (4) sees 0..4, 7"."""
+    held: dict[int, list[str]] = {}
+    for y, start, stop in svg.spans(matrix):
+        held.setdefault(y, []).append(str(start) if stop == start + 1 else f"{start}..{stop - 1}")
+    return [f"{dialogue.name(y)} {verb} {', '.join(held.get(y, ['nothing']))}" for y in range(len(dialogue))]
+
+
 def hover_rows(sentences: Sequence[str], cell: float) -> str:
     """A transparent bar over each row of a square map, with a sentence as its tooltip."""
     side = len(sentences) * cell

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mini_ism.views import svg
-from mini_ism.views.axes import GUTTER, STRIP, cell_side, hover_rows, side_bars, side_labels
+from mini_ism.views.axes import GUTTER, STRIP, cell_side, hover_rows, row_sentences, side_bars, side_labels
 from mini_ism.views.dialogue_view import TokenizedDialogue
 from mini_ism.views.picture import Picture
 from mini_ism.views.svg import AHEAD, FAINT, HIDDEN, INK, PAPER
@@ -48,9 +48,9 @@ def mask_difference(
     names = ("declared", "measured", "difference")
     bodies = (svg.cells(wanted, cell), svg.cells(found, cell), _differences(leaks, misses, cell))
     sentences = (
-        _rows(dialogue, wanted, "should read"),
-        _rows(dialogue, found, "reads"),
-        _rows(dialogue, leaks ^ misses, "differs at"),
+        row_sentences(dialogue, wanted, "should read"),
+        row_sentences(dialogue, found, "reads"),
+        row_sentences(dialogue, leaks ^ misses, "differs at"),
     )
     parts = []
     for number, (name, body, said) in enumerate(zip(names, bodies, sentences, strict=True)):
@@ -72,13 +72,6 @@ def _differences(leaks: np.ndarray, misses: np.ndarray, cell: float) -> str:
         f'<path class="mi-leak" d="{svg.boxes(leaks, cell)}" fill="{AHEAD}"/>'
         f'<path class="mi-miss" d="{svg.boxes(misses, cell)}" fill="{PAPER}" stroke="{INK}" stroke-width="{edge:g}"/>'
     )
-
-
-def _rows(dialogue: TokenizedDialogue, matrix: np.ndarray, verb: str) -> list[str]:
-    seen: dict[int, list[str]] = {}
-    for y, start, stop in svg.spans(matrix):
-        seen.setdefault(y, []).append(str(start) if stop == start + 1 else f"{start}..{stop - 1}")
-    return [f"{dialogue.name(y)} {verb} {', '.join(seen.get(y, ['nothing']))}" for y in range(len(dialogue))]
 
 
 def _legend() -> str:

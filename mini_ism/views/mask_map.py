@@ -19,6 +19,7 @@ from mini_ism.views.axes import (
     hover_rows,
     map_size,
     reach,
+    row_sentences,
     side_bars,
     side_labels,
 )
@@ -87,7 +88,7 @@ def mask_map(
         svg.borders(dialogue.ids, cell),
         side_bars(dialogue.roles, cell),
         steps,
-        hover_rows(_seen(dialogue, allowed), cell),
+        hover_rows(row_sentences(dialogue, allowed, "sees"), cell),
         side_labels(dialogue, cell, row),
         _selection(row, cell, side) if row is not None else "",
         _legend(dialogue.roles, side, bool(steps)),
@@ -100,14 +101,6 @@ def _fine_lines(total: int, cell: float) -> str:
     side = total * cell
     lines = "".join(f"M{i * cell:g} 0V{side:g}M0 {i * cell:g}H{side:g}" for i in range(1, total))
     return f'<path d="{lines}" stroke="{PAPER}" stroke-width=".5" opacity=".55" fill="none"/>'
-
-
-def _seen(dialogue: TokenizedDialogue, allowed: np.ndarray) -> list[str]:
-    """What each row sees, in words."""
-    seen: dict[int, list[str]] = {}
-    for y, start, stop in svg.spans(allowed):
-        seen.setdefault(y, []).append(str(start) if stop == start + 1 else f"{start}..{stop - 1}")
-    return [f"{dialogue.name(y)} sees {', '.join(seen.get(y, ['nothing']))}" for y in range(len(dialogue))]
 
 
 def _staircase(allowed: np.ndarray, cell: float) -> str:

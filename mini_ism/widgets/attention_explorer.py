@@ -29,7 +29,6 @@ from mini_ism.views.attention_lines import attention_lines
 from mini_ism.views.attention_maps import attention_heads, attention_map, attention_row
 from mini_ism.views.descriptions import describe_attention, describe_difference
 from mini_ism.views.svg import FAINT, FONT, INK
-from mini_ism.widgets import icons
 from mini_ism.widgets.dialogue_editor import DialogueEditor
 from mini_ism.widgets.layout import arrange, group, in_line
 from mini_ism.widgets.panel import EXAMPLE, Panel, heading_html, put
@@ -111,7 +110,6 @@ class AttentionExplorer(Panel):
     def _lay_out(self) -> None:
         self.box.children = [
             self._style,
-            w.HTML(icons.STYLE, layout=w.Layout(display="none")),
             *arrange(
                 self.box,
                 controls=[

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import ipywidgets as w
 
+from mini_ism.widgets import icons
 from mini_ism.widgets.panel import heading
 
 STYLE = (
@@ -52,4 +53,4 @@ def arrange(
         parts.append(part)
     grid = w.Box(parts)
     grid.add_class("mi-parts")
-    return [w.HTML(STYLE, layout=w.Layout(display="none")), grid]
+    return [w.HTML(STYLE + icons.STYLE, layout=w.Layout(display="none")), grid]

@@ -31,7 +31,6 @@ from mini_ism.views import (
     tokenized,
 )
 from mini_ism.views.svg import FAINT, FONT, INK, bool_grid, captioned
-from mini_ism.widgets import icons
 from mini_ism.widgets.dialogue_editor import DialogueEditor
 from mini_ism.widgets.edits import grown
 from mini_ism.widgets.layout import arrange, group, in_line
@@ -117,7 +116,6 @@ class MaskExplorer(Panel):
     def _lay_out(self) -> None:
         self.box.children = [
             self._style,
-            w.HTML(icons.STYLE, layout=w.Layout(display="none")),
             *arrange(
                 self.box,
                 controls=[group("Mask", self.rules.box)],
