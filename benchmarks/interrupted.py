@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import mini_ism
 from mini_ism import ChatSession
@@ -36,20 +36,32 @@ ACTIONS: dict[str, Action] = {
 """What may be interrupted."""
 
 
+def _interrupt() -> NoReturn:
+    raise KeyboardInterrupt
+
+
 @contextmanager
-def interrupted_at(moment: int) -> Iterator[list[int]]:
-    """Ctrl-C just before the n-th line of the watched files; counts the lines passed."""
+def interrupted_at(
+    moment: int, watched: Collection[str] = WATCHED, press: Callable[[], object] = _interrupt
+) -> Iterator[list[int]]:
+    """Ctrl-C just before the n-th line of the watched files; counts the lines passed.
+
+    Args:
+        moment: n, from 1; another number for none.
+        watched: the files.
+        press: raises the exception, or the signal, which may be put off.
+    """
     passed = [0]
 
     def line(frame: FrameType, event: str, _: object) -> Any:
         if event == "line":
             passed[0] += 1
             if passed[0] == moment:
-                raise KeyboardInterrupt
+                press()
         return line
 
     def call(frame: FrameType, event: str, _: object) -> Any:
-        return line if frame.f_code.co_filename in WATCHED else None
+        return line if frame.f_code.co_filename in watched else None
 
     before = sys.gettrace()
     sys.settrace(call)

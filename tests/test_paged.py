@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import signal
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from types import FrameType
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ import torch
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.interrupted import interrupted_at
 from mini_ism import GPT, ChatSession, Mask, Segments, encode_dialogue, get_mask, load_model, paged, reusable
 from mini_ism.chat import ContextFullError
 from mini_ism.masks import MASKS
@@ -327,27 +327,10 @@ def test_a_read_that_fails_changes_nothing() -> None:
     assert ([*talk.blocks], [*talk.reads], pool.held) == before
 
 
-@contextmanager
-def struck_at(moment: int) -> Iterator[list[int]]:
-    """Ctrl-C just before the n-th line of the module, where ``uninterrupted`` may put it off; counts the lines."""
-    passed = [0]
-
-    def line(frame: FrameType, event: str, _: object) -> Any:
-        if event == "line":
-            passed[0] += 1
-            if passed[0] == moment:
-                signal.raise_signal(signal.SIGINT)
-        return line
-
-    sys.settrace(lambda frame, *_: line if frame.f_code.co_filename == paged.__file__ else None)
-    try:
-        yield passed
-    finally:
-        sys.settrace(None)
-
-
 @pytest.mark.parametrize("action", ["read", "new weights", "fork", "close"])
 def test_an_interrupt_at_any_line_leaves_blocks_that_are_right_and_held_by_nobody_else(action: str) -> None:
+    press = partial(signal.raise_signal, signal.SIGINT)  # which `uninterrupted` may put off
+
     def struck(moment: int) -> int:
         pool = PagedCache(random_model(9), block_size=2, blocks=5)
         talk = read(pool, 1, 1, 2, 2, 3)
@@ -356,7 +339,7 @@ def test_an_interrupt_at_any_line_leaves_blocks_that_are_right_and_held_by_nobod
                 pool.model.embed.weight += 0.5
         longer = Talk(talk, [("user", 9)], [1, 1, 2, 2, 4, 4, 5, 5, 6])
         acts = {"fork": talk.fork, "close": talk.close}
-        with suppress(KeyboardInterrupt), struck_at(moment) as passed:
+        with suppress(KeyboardInterrupt), interrupted_at(moment, {paged.__file__}, press) as passed:
             acts.get(action, longer.read)()
         for other in ((1, 1, 2, 2, 4, 4, 5, 5, 6), (7, 7, 8, 8, 9)):
             read(pool, *other).close()
