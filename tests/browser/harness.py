@@ -15,6 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -39,6 +40,7 @@ __all__ = [
     "PATIENCE",
     "LabPage",
     "LabServer",
+    "bare_page",
     "each",
     "find_chromium",
     "map_cell",
@@ -377,6 +379,18 @@ class LabPage:
         told = f"{message.text} ({message.location.get('url', '')})"
         if message.type == "error" and FONT_PROBE not in told:
             self.errors.append(told)
+
+
+@contextmanager
+def bare_page(browser: Browser, **options: Any) -> Iterator[Page]:
+    """A page without Jupyter in a window of its own, on which no script has failed in the end."""
+    context = browser.new_context(viewport={"width": 700, "height": 700}, **options)
+    errors: list[str] = []
+    page = context.new_page()
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    assert errors == []
+    context.close()
 
 
 def sliders(of: Locator) -> Locator:

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from mini_ism.widgets.message_box import MessageBox
+from tests.browser.harness import bare_page
 
 MODEL = """
 class Model {
@@ -55,13 +56,8 @@ class Bare:
 
 @pytest.fixture
 def bare(browser: Browser) -> Iterator[Bare]:
-    context = browser.new_context(viewport={"width": 700, "height": 700})
-    errors: list[str] = []
-    page = context.new_page()
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    yield Bare(page)
-    assert errors == []
-    context.close()
+    with bare_page(browser) as page:
+        yield Bare(page)
 
 
 def test_enter_sends_and_the_next_message_begins_at_once(bare: Bare) -> None:

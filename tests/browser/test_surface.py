@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from mini_ism.views import TokenizedDialogue, mask_map, svg
 from mini_ism.widgets.surface import Surface
+from tests.browser.harness import bare_page
 
 NAMES = ["<b>cup</b>", 'a "b" & c', "oven", "{row}", "end"]
 DIALOGUE = TokenizedDialogue(NAMES, ["user"] * 3 + ["assistant"] * 2, [0] * 3 + [1] * 2)
@@ -55,13 +56,8 @@ WIDE = """<div style="min-width:1400px"><svg aria-label="Lanes" viewBox="0 0 700
 
 @pytest.fixture
 def bare(browser: Browser) -> Iterator[Bare]:
-    context = browser.new_context(viewport={"width": 700, "height": 700}, has_touch=True)
-    errors: list[str] = []
-    page = context.new_page()
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    yield Bare(page)
-    assert errors == []
-    context.close()
+    with bare_page(browser, has_touch=True) as page:
+        yield Bare(page)
 
 
 @pytest.fixture
