@@ -125,6 +125,7 @@ class CachePlayer(Panel):
                 self._stale[name] = stale_positions(mask, segments, blind[name])
         self._films = (frames(self._traces, at_once=AT_ONCE), frames(blind, self._stale, at_once=AT_ONCE))
         self._first_read = [first_read(film) for film in self._films]
+        self._legends = [wrapping_legend(shown_styles(*film)) for film in self._films]
         self._proofs: dict[str, list[StaleTurn]] = {}
         ends = [lane for film in self._films for lane in film[-1].lanes.values()]
         self._most = max(lane.computed for lane in ends)
@@ -208,7 +209,7 @@ class CachePlayer(Panel):
         steps = self._first_read[broken]
         strip = cache_strip(frame, self.dialogue, most=self._most, explained={}, scope=scope, steps=steps)
         put(self.picture, legible(strip))
-        put(self.legend, wrapping_legend(shown_styles(*self.film)))
+        put(self.legend, self._legends[broken])
         put(self.scrubber, str(cache_scrubber(self.film, self._now)))
         put(self.proof, "".join(proofs))
         lanes = {name: lane.spent for name, lane in frame.lanes.items()}
