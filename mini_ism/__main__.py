@@ -26,7 +26,7 @@ from mini_ism.dialogue import encode_dialogue
 from mini_ism.distributed import join
 from mini_ism.early import loaded
 from mini_ism.evaluation import evaluate
-from mini_ism.files import check_writable, sha256, write_atomically
+from mini_ism.files import check_writable, write_atomically
 from mini_ism.hf.chat import DEFAULT_MASK, WITH_SINK, HFChatSession
 from mini_ism.hf.doctor import diagnose
 from mini_ism.hf.fetch import SOURCES, fetch
@@ -36,6 +36,7 @@ from mini_ism.imports import import_file, import_hint
 from mini_ism.masks import COURSE_MASKS, get_mask
 from mini_ism.own_options import add_reading, add_source, add_tokenizer_command, check_reading, read_own, read_source
 from mini_ism.progress import train_with_progress
+from mini_ism.run_files import run_name
 from mini_ism.sampling import Sampler
 from mini_ism.storage import BITS
 from mini_ism.strict_json import to_json
@@ -54,7 +55,6 @@ COMPILE = (
 )
 LEAVE = ("", "exit", "quit")
 """What ends a chat, typed alone."""
-LONGEST_NAME = 60
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -72,14 +72,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             import_file(file)
         if options.threads:
             torch.set_num_threads(options.threads)
-        try:
-            options.run(options)
-        except ValueError as error:
-            if hint := import_hint(error):
-                raise ValueError(f"{error}{hint}") from error
-            raise
+        options.run(options)
 
-    return run_command(run, "mini-ism", ModuleNotFoundError)  # of an extra, whose name it tells
+    # A module that is not found is an extra's, whose name the error tells.
+    return run_command(run, "mini-ism", ModuleNotFoundError, hint=import_hint)
 
 
 def _count(text: str, most: int = 10**6) -> int:
@@ -210,7 +206,7 @@ def _train(options: argparse.Namespace) -> None:
     if source.model is not None and given["mask"] is None:
         given["mask"] = source.model.config.mask
     config = TrainingConfig(**{name: value for name, value in given.items() if value is not None})
-    folder = options.out or Path("runs") / _name(config, options.data)
+    folder = options.out or Path("runs") / run_name(config.mask, config.seed, options.data)
     with join(options.device, shard=options.shard) as (team, device):
         how = {"bits": options.bits, "compiled": options.compile, "workers": options.workers}
         run = Run(config, folder, device, team=team, source=source, **how)
@@ -218,14 +214,6 @@ def _train(options: argparse.Namespace) -> None:
             _train_and_tell(run, folder)
         else:
             run.train()
-
-
-def _name(config: TrainingConfig, data: Path | None) -> str:
-    name = "".join(c if c.isalnum() else "-" for c in config.mask)
-    name = f"{data.stem}-{name}" if data else name
-    if len(name) > LONGEST_NAME:  # than file systems take; shortened, other masks might have the same
-        name = f"{name[:LONGEST_NAME]}-{sha256(f'{name} {config.mask}'.encode())[:8]}"
-    return f"{name}-seed{config.seed}"
 
 
 def _train_and_tell(run: Run, folder: Path) -> None:

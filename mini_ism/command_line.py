@@ -43,13 +43,19 @@ def empty_argument(arguments: Sequence[str]) -> str:
     return ""
 
 
-def run_command(command: Callable[[], object], program: str, *errors: type[Exception]) -> int:
+def run_command(
+    command: Callable[[], object],
+    program: str,
+    *errors: type[Exception],
+    hint: Callable[[Exception], str] = lambda _: "",
+) -> int:
     """Run a command; the exit status is 0, 1 after an error that the user can mend, or 130 after Ctrl-C.
 
     Args:
         command: does the work, and prints.
         program: whose name stands before an error.
         errors: what the user can mend, besides a ``ValueError`` or an ``OSError``.
+        hint: what to add to an error here, on the command line.
     """
 
     def show_warning(message: Warning | str, *_: object, **__: object) -> None:
@@ -67,7 +73,7 @@ def run_command(command: Callable[[], object], program: str, *errors: type[Excep
         except mendable as error:
             if isinstance(error, TypeError) and not _was_checked(error):
                 raise
-            print(f"{program}: {visible(str(error))}", file=sys.stderr)
+            print(f"{program}: {visible(f'{error}{hint(error)}')}", file=sys.stderr)
             _close(sys.stdout)  # it may be what failed, as on a full disk
             return 1
         except KeyboardInterrupt:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from mini_ism.checkpoints import MODEL, CheckpointError
 from mini_ism.distributed import ALONE, Team
-from mini_ism.files import LARGEST, fingerprint, not_finite, remove_leftovers, write_atomically
+from mini_ism.files import LARGEST, fingerprint, not_finite, remove_leftovers, sha256, write_atomically
 from mini_ism.folder_lock import FolderInUseError, locked
 from mini_ism.interrupts import uninterrupted
 from mini_ism.metrics import Measurement, metrics_bytes, parse_metrics, read_metrics
@@ -27,6 +27,7 @@ from mini_ism.strict_json import read_object, to_json
 
 STATE, METRICS = "state.safetensors", "metrics.jsonl"
 FILES = (STATE, METRICS, MODEL)
+LONGEST_NAME = 60
 """What a run leaves in its folder."""
 Facts = Mapping[str, int | float | str]
 LATER: Facts = {"precision": "float32", "corpus": 1}
@@ -190,6 +191,15 @@ class RunFiles:
         _load(tensors, model, optimizer, self.team)
         self._digest, self.step = about["sha256"], progress.step
         return progress, metrics
+
+
+def run_name(mask: str, seed: int, data: Path | None = None) -> str:
+    """What to call the folder of a run under a mask, on dialogues of one's own if they are given."""
+    name = "".join(c if c.isalnum() else "-" for c in mask)
+    name = f"{data.stem}-{name}" if data else name
+    if len(name) > LONGEST_NAME:  # than file systems take; shortened, other masks might have the same
+        name = f"{name[:LONGEST_NAME]}-{sha256(f'{name} {mask}'.encode())[:8]}"
+    return f"{name}-seed{seed}"
 
 
 def _config(text: str) -> dict[str, object]:

@@ -14,13 +14,13 @@ import pytest
 from torch import Tensor
 
 from mini_ism import load_tokenizer
-from mini_ism.__main__ import _name, main
+from mini_ism.__main__ import main
 from mini_ism.checkpoints import save_model
 from mini_ism.corpus import SIZES, load_split
 from mini_ism.corpus.topics import ABOUT, EXAMPLES
 from mini_ism.paths import data_dir
+from mini_ism.run_files import run_name
 from mini_ism.sampling import Sampler
-from mini_ism.training import TrainingConfig
 from tests.faults import FULL, fail
 from tests.strategies import random_model
 
@@ -131,11 +131,11 @@ def test_a_byte_of_another_encoding_ends_no_chat(
 
 def test_the_folder_of_a_long_mask_has_a_name_that_fits() -> None:
     masks = [" | ".join(["causal"] * n + ["ism"]) for n in (1, 50, 51)]
-    names = [_name(TrainingConfig(mask=mask), None) for mask in masks]
+    names = [run_name(mask, 0) for mask in masks]
     assert names[0] == "causal---ism-seed0"
     assert max(map(len, names)) < 80
     assert len(set(names)) == 3
-    assert len(_name(TrainingConfig(), Path("x" * 200))) < 80
+    assert len(run_name("causal", 0, Path("x" * 200))) < 80
 
 
 def test_what_does_not_fit_is_told_and_the_chat_goes_on(
