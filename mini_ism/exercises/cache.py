@@ -306,7 +306,7 @@ def turn_flops(answer: Callable[[Any, int, int, int], Any]) -> Verdict:
                 found = answer(model, kept, read, written)
                 target = cost.flops
                 where = f"{kept} kept, {read} read, {written} written: the turn's FLOPs"
-                message = difference(found, target, where, rtol=1e-9)
+                message = difference(found, target, where)
                 if message:
                     return wrong(
                         f"{message} {_flops_hint(as_number(found), target, model, kept, read, written)}".strip()

@@ -176,14 +176,14 @@ def difference(
         expected: the reference's.
         what: how the message calls it.
         atol: how far they may be apart; see :func:`torch.allclose`.
-        rtol: the same, relative to the reference.
+        rtol: the same, relative to the reference; counts (a reference of whole numbers) have to be exact.
 
     Returns:
         A sentence that names the first place where they differ, with both values.
     """
     wanted = torch.as_tensor(expected)
     try:
-        given = torch.as_tensor(found)
+        given = torch.as_tensor(found, dtype=torch.float64 if isinstance(found, float) else None)
     except (TypeError, ValueError, RuntimeError):
         kind = "a number" if wanted.ndim == 0 else f"a tensor of shape {list(wanted.shape)}"
         return f"{what} should be {kind}, but it is {_short(found)} ({type(found).__name__})."
@@ -194,6 +194,7 @@ def difference(
         return f"{what} should hold {names[wanted.dtype == torch.bool]}, but it holds {str(given.dtype)[6:]}."
     if bool(given.isnan().any()) and not bool(wanted.isnan().any()):
         return f"{what} is not a number (NaN){_at(given.isnan())}."
+    rtol = rtol if wanted.is_floating_point() else 0.0
     close = torch.isclose(given.double(), wanted.double(), rtol=rtol, atol=atol, equal_nan=True)
     if bool(close.all()):
         return None
