@@ -115,6 +115,10 @@ class ChatFormat(Decoder, Protocol):
     """How a conversation is written, message by message; see :class:`~mini_ism.dialogue.DialogueFormat`."""
 
     @property
+    def tokenizer(self) -> TextDecoder:
+        """The tokenizer below, which spells markers out."""
+
+    @property
     def end_ids(self) -> Sequence[int]:
         """Tokens that end an answer; the first one is written behind it."""
 

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import ipywidgets as w
 import tiktoken
+import torch
 
 from mini_ism.blind_cache import StaleTurn, answer_blindly, blind_trace, stale_positions
 from mini_ism.chat import ChatSession
 from mini_ism.checkpoints import CheckpointError, load_model, shipped_models
 from mini_ism.cost import as_model, plan
-from mini_ism.dialogue import Message, encode_dialogue
+from mini_ism.dialogue import DialogueFormat, EncodedDialogue, Message, encode_dialogue
 from mini_ism.mask import Mask
 from mini_ism.masks import COURSE_MASKS, get_mask
 from mini_ism.model import GPT
@@ -68,6 +69,7 @@ class CachePlayer(Panel):
     ) -> None:
         super().__init__("mi-cache")
         self._models = dict(models or {})
+        self._foreign: set[str] = set()  # sessions whose models write in a format of their own
         if sessions is None:
             self._plan(
                 list(EXAMPLE if messages is None else messages),
@@ -95,24 +97,22 @@ class CachePlayer(Panel):
         self.dialogue = tokenized(encoded, tokenizer)
 
     def _play(self, sessions: Mapping[str, ChatSession]) -> None:
-        if not any(session.trace for session in sessions.values()):
-            raise ValueError("the sessions have said nothing yet; send() each of them a message first")
+        silent = [name for name, session in sessions.items() if not session.trace]
+        if silent or not sessions:
+            said = f"have said nothing yet: {', '.join(silent)}" if silent else "are none"
+            raise ValueError(f"the sessions {said}; send() each of them a message first")
         self._traces = {name: list(session.trace) for name, session in sessions.items()}
         self._sources = {
             name: (session.mask, session.segments, [dict(message) for message in session.messages])
             for name, session in sessions.items()
         }
         self._models |= {name: (session.model, session.tokenizer) for name, session in sessions.items()}
-        self.dialogue = _in_common(
-            [
-                tokenized(encode_dialogue(session.messages, session.tokenizer), session.tokenizer)
-                for session in sessions.values()
-            ]
-        )
+        self._foreign |= {name for name, each in sessions.items() if not isinstance(each.style, DialogueFormat)}
+        self.dialogue = _in_common([_tokens_of(session) for session in sessions.values()])
 
     def _counted(self, name: str) -> GPT:
         """Whose FLOPs and bytes a lane's are."""
-        return as_model(self._models[name][0] if name in self._models else None)
+        return self._models[name][0] if name in self._models else as_model(None)
 
     def _prepare(self) -> None:
         """Both films: as it was, and with nothing thrown away."""
@@ -238,6 +238,8 @@ class CachePlayer(Panel):
         return next((each for each in self._proofs[name] if each.turn == turn), None)
 
     def _model(self, name: str) -> tuple[GPT, tiktoken.Encoding]:
+        if name in self._foreign:
+            raise CheckpointError("its model is not of this package, and cannot be made to trust a stale cache")
         if name not in self._models:
             if name not in shipped_models():
                 raise CheckpointError(f"no model of that name is shipped; give one with models={{{name!r}: ...}}")
@@ -249,6 +251,13 @@ class CachePlayer(Panel):
         figure = cache_figure(self.film[-1], self.dialogue)
         figure.alt = f"Cache player, last step. {figure.alt}"
         return figure
+
+
+def _tokens_of(session: ChatSession) -> TokenizedDialogue:
+    """What a session has read and written, token by token, in whatever format its model wants."""
+    tokens = session.tokens
+    encoded = EncodedDialogue(tokens, session.segments, torch.zeros_like(tokens, dtype=torch.bool))
+    return tokenized(encoded, session.style.tokenizer)
 
 
 def _in_common(dialogues: Sequence[TokenizedDialogue]) -> TokenizedDialogue:

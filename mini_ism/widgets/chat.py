@@ -57,6 +57,8 @@ class ChatWidget(Panel):
             raise ValueError('no model to chat with; give some by name: {"ism": load_model("ism")}')
         if weights is not None and weights not in models:
             raise ValueError(f"weights={weights!r} names no model; models are {', '.join(models)}")
+        if weights is not None and not masks:
+            raise ValueError(f"weights={weights!r} needs masks to be read under, but masks={masks!r} has none")
         if isinstance(examples, str | Mapping):
             raise TypeError(f"examples must be messages in a list, got {examples!r}")
         for mask in masks:

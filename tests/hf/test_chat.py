@@ -15,6 +15,7 @@ from mini_ism import ChatSession, get_mask, turn_costs
 from mini_ism.chat import ContextFullError
 from mini_ism.hf import HFChatSession, HFModel, TemplateError, UnfitAttentionError, attention_mask
 from mini_ism.sampling import Sampler
+from mini_ism.widgets import CachePlayer
 from tests.hf.templates import MESSAGES, tokenizer
 from tests.hf.tiny import ARCHITECTURES, tiny
 
@@ -309,3 +310,14 @@ def test_an_attention_that_goes_its_own_way_is_found_out(rows: int, reason: str)
         UnfitAttentionError, match=f"LlamaForCausalLM under attention 'sdpa' does not follow a mask: {reason}"
     ):
         HFModel(model)
+
+
+def test_the_cache_player_plays_it_and_says_that_it_cannot_break_it() -> None:
+    session = chat(mask="prefix")
+    for text in SAID[:2]:
+        say(session, text)
+    player = CachePlayer(sessions={"hf": session}, broken=True)
+    player.step.value = player.step.max
+    assert len(player.dialogue) == len(session.tokens)
+    assert "‹im_start›" in player.dialogue.labels
+    assert "no answers to compare for hf: its model is not of this package" in player.error

@@ -184,7 +184,11 @@ def test_the_player_plays_real_conversations(
     sessions = {name: ChatSession(*pair) for name, pair in models.items()}
     with pytest.raises(ValueError, match="said nothing yet"):
         CachePlayer(sessions=sessions)
+    with pytest.raises(ValueError, match="are none"):
+        CachePlayer(sessions={})
     for number, session in enumerate(sessions.values()):
+        with pytest.raises(ValueError, match=", ".join(list(sessions)[number:])):  # who is still silent
+            CachePlayer(sessions=sessions)
         session.send("Where is the cup?", max_new_tokens=2 + number)
         session.send("Why?", max_new_tokens=2)
     player = CachePlayer(sessions=sessions)

@@ -238,6 +238,8 @@ def test_a_mask_that_leaves_a_row_empty_is_told_in_place(models: Models) -> None
 def test_bad_line_ups_are_refused_at_once(models: Models) -> None:
     with pytest.raises(ValueError, match="weights='gpt' names no model; models are causal, prefix, ism"):
         ChatWidget(models, weights="gpt")
+    with pytest.raises(ValueError, match=r"weights='ism' needs masks to be read under, but masks=\(\) has none"):
+        ChatWidget(models, masks=(), weights="ism")
     with pytest.raises(ValueError, match="unknown mask 'ims'"):
         ChatWidget(models, masks=("ims",))
     with pytest.raises(TypeError, match=r"examples must be messages in a list, got 'Hello.'"):
