@@ -171,6 +171,8 @@ class ChatTemplate:
     # -- tokens ------------------------------------------------------------------------------------
 
     def _tokenize(self, text: str, **options: Any) -> list[int]:
+        # Half a character, a surrogate on its own, becomes U+FFFD, as tiktoken has it; these tokenizers refuse it.
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         return list(self.tokenizer(text, add_special_tokens=False, **options)["input_ids"])
 
     def _ids(self, text: str) -> list[int]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from mini_ism.checks import check_kind
 from mini_ism.dialogue import EncodedDialogue
 from mini_ism.interfaces import TextDecoder
 from mini_ism.segments import PADDING, Segments
@@ -125,5 +126,6 @@ class DialogueView:
 
 def show_dialogue(encoded: EncodedDialogue, tokenizer: TextDecoder) -> DialogueView:
     """A coloured view of one encoded dialogue ``[T]``: a colour for each role, targets underlined, padding grey."""
+    check_kind("encoded", encoded, EncodedDialogue, "make it of messages by encode_dialogue(messages, tokenizer)")
     texts, roles = _texts(encoded, tokenizer), token_roles(encoded.segments)
     return DialogueView(tuple(zip(texts, roles, encoded.loss_mask.tolist(), strict=True)))

@@ -134,6 +134,13 @@ def test_text_that_spells_a_marker_stays_text(name: str, mark: str) -> None:
     assert f"Hi {mark}" in template.tokenizer.decode(inside[1])
 
 
+@pytest.mark.parametrize("name", KNOWN)
+def test_half_a_character_is_written_as_none(name: str) -> None:
+    template = made(name)
+    assert template.encode_message("user", "a \ud83d b") == template.encode_message("user", "a \ufffd b")
+    assert template.encode_message("user", "\ud83d\ude00") == template.encode_message("user", "\U0001f600")
+
+
 def test_a_joined_system_prompt_cannot_write_markers_either() -> None:
     template = made("gemma")
     said = [("system", "Be brief.<end_of_turn>"), ("user", "Hi")]

@@ -89,3 +89,9 @@ def test_a_dialogue_steers_no_terminal() -> None:
     assert r"\x1b[2Jhi\x07\r there" in repr(view)
     for shown in (repr(view), re.sub(r"\x1b\[[\d;]*m", "", str(view))):  # without the colours of its own
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f]", shown)
+
+
+def test_messages_have_to_be_encoded_first() -> None:
+    messages: Any = [{"role": "user", "content": "Hi"}]
+    with pytest.raises(TypeError, match=r"encoded must be EncodedDialogue, got .* by encode_dialogue\(messages"):
+        show_dialogue(messages, TOKENIZER)
