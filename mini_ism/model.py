@@ -180,7 +180,8 @@ class GPT(nn.Module):
 
         Embeddings are large, so that the first steps, which mostly learn how often each token is written, do not wash
         out which token is which; the output scales them back. Attention starts by looking for what resembles the reader
-        and handing it on (mimetic initialisation, 2305.09828). A shifted token starts half as itself.
+        and handing it on (mimetic initialisation, 2305.09828). A shifted token starts half as itself, and unheard
+        beyond the fourth place: the sum of more would drown the token and delay learning.
         """
         std = self.config.width**-0.5
         if isinstance(module, nn.Embedding):
@@ -190,7 +191,7 @@ class GPT(nn.Module):
             nn.init.zeros_(module.down)
         elif isinstance(module, TokenShift):
             itself = torch.eye(self.config.width).repeat(1, module.reach) / 2
-            module.weight.detach().normal_(std=0.7 * std).add_(itself)
+            module.weight.detach().normal_(std=0.7 * std).add_(itself)[:, 4 * self.config.width :] = 0
         elif isinstance(module, Attention):
             nn.init.normal_(module.qkv, std=std)
             q, k, v = module.qkv.detach().chunk(3)

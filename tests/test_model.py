@@ -327,14 +327,16 @@ def test_a_block_mask_keeps_no_attentions() -> None:
 
 def test_how_a_fresh_model_starts() -> None:
     """MLPs add nothing; attention looks for what resembles the reader; no logit is far from the others."""
-    model = GPT(GPTConfig(vocab_size=200, width=64, heads=2))
+    model = GPT(GPTConfig(vocab_size=200, width=64, heads=2, token_shift=6))
     for block in model.blocks:
         assert isinstance(block, Block)
         q, k, v = block.attention.qkv.chunk(3)
         assert torch.equal(q, k)
         assert torch.equal(block.attention.out, v.T / 2)
         assert not bool(block.mlp(torch.randn(3, 64)).any())
-    for project in model.shift.weight.detach().chunk(model.config.token_shift, dim=1):
+    *near, fifth, sixth = model.shift.weight.detach().chunk(6, dim=1)
+    assert not torch.cat([fifth, sixth]).any()
+    for project in near:
         rest = project - torch.eye(64) / 2  # half of itself, and noise of 0.7 / sqrt(width) besides
         assert abs(rest.diagonal().mean()) < 0.05
         assert float(rest.std()) == pytest.approx(0.7 / 8, rel=0.1)
