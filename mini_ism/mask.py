@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -212,7 +212,9 @@ class Mask:
     def __repr__(self) -> str:
         return f"Mask({self.name})"
 
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:
+    def _repr_mimebundle_(
+        self, include: object = None, exclude: object = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         """The mask on a small dialogue."""
         from mini_ism.views.mask_map import example_grid  # the core draws nothing; only a notebook asks for this
 

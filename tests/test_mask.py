@@ -271,7 +271,7 @@ def test_an_empty_dialogue_has_an_empty_mask(tree: Tree) -> None:
 
 
 def test_a_mask_draws_itself() -> None:
-    data = get_mask("ism")._repr_mimebundle_()
+    data = get_mask("ism")._repr_mimebundle_()[0]
     assert data["text/plain"] == "Mask(ism) over 21 tokens: 254 pairs are visible, 23 look ahead"
     assert str(data["text/html"]).count("ism: row = reader") == 1
-    assert get_mask("causal & sliding_window(3)")._repr_mimebundle_() != data
+    assert get_mask("causal & sliding_window(3)")._repr_mimebundle_()[0] != data

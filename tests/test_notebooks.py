@@ -137,6 +137,7 @@ def test_every_picture_has_words(path: Path) -> None:
                 words = output.data.get("text/plain", "")
                 assert words.strip(), f"cell {number}: a picture without a text/plain description"
                 assert not REPR.match(words), f"cell {number}: {words!r} describes nothing"
+                assert output.metadata["image/png"]["alt"] == words, f"cell {number}: a page reads out other words"
 
 
 @EVERY_NOTEBOOK
@@ -156,6 +157,9 @@ def test_a_page_made_by_nbconvert_shows_every_picture(path: Path) -> None:
     page, _ = HTMLExporter(embed_images=False).from_notebook_node(notebook)
     shown = re.findall(r'<img[^>]* src="data:image/(?:png|svg\+xml);base64,[\w+/]{100}', page)
     assert len(shown) == sum(map(pictures, outputs(notebook))) > 0
+    parser = Unnamed()
+    parser.feed(page)
+    assert not [tag for tag in parser.found if tag.startswith("<img")]
 
 
 @EVERY_NOTEBOOK

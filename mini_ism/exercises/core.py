@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import Any, Literal
 
 from mini_ism.views.figures import Figure, png_bytes
-from mini_ism.views.picture import Picture, bundle, image
+from mini_ism.views.picture import Bundle, Picture, bundle, image
 from mini_ism.views.svg import FAINT, FONT, INK, colour
 from mini_ism.views.tables import Table
 
@@ -64,7 +64,7 @@ class Verdict:
 
     __repr__ = __str__
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, object]:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
         sign, words, ink = STYLES[self.state]
         both = zip(self.titles, (self.yours, self.target), strict=True)
         shown = [(name, picture) for name, picture in both if picture]

@@ -21,7 +21,7 @@ from mini_ism.trace import TurnCost
 from mini_ism.views.axes import check_position, fit_labels, reach, short_label
 from mini_ism.views.cache_styles import HATCHES, shown_styles
 from mini_ism.views.dialogue_view import TokenizedDialogue
-from mini_ism.views.picture import bundle
+from mini_ism.views.picture import Bundle, bundle
 from mini_ism.views.styles import BARS, LIGHT
 from mini_ism.views.svg import stretches
 from mini_ism.views.timeline import Frame, State
@@ -62,7 +62,7 @@ class Figure(MatplotlibFigure):
         with rc_context({"savefig.facecolor": "auto"}):
             super().savefig(fname, **options)
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
         return bundle(self.alt, png_bytes(self))
 
 

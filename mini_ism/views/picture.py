@@ -37,14 +37,18 @@ class Picture(str):
         shown = image(self, self.alt) if self.startswith("<svg") else str(self)
         return settled(captioned(shown, self.caption) if self.caption else shown)
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, object]:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
         return bundle(self.alt, self.still())
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(self.alt)  # or IPython would print it as the string that it also is
 
 
-def bundle(alt: str, shown: bytes | str, model_id: str | None = None) -> dict[str, object]:
+Bundle = tuple[dict[str, Any], dict[str, Any]]
+"""An output's forms by MIME type, and what is said of them: Jupyter's data and metadata."""
+
+
+def bundle(alt: str, shown: bytes | str, model_id: str | None = None) -> Bundle:
     """One output in all its forms: a sentence, a still picture, and the live widget where there is a kernel.
 
     A notebook that somebody else ran is not trusted: JupyterLab and GitHub take scripts, styles, CSS variables and
@@ -56,14 +60,16 @@ def bundle(alt: str, shown: bytes | str, model_id: str | None = None) -> dict[st
         shown: a PNG file, or HTML.
         model_id: the widget's; None = no widget.
     """
-    data: dict[str, object] = {"text/plain": alt}
+    data: dict[str, Any] = {"text/plain": alt}
+    metadata: dict[str, Any] = {}
     if isinstance(shown, bytes):
         data["image/png"] = b64encode(shown).decode("ascii")
+        metadata["image/png"] = {"alt": alt}  # nbconvert reads it to those who cannot see the picture
     else:
         data["text/html"] = settled(shown)
     if model_id is not None:
         data[WIDGET_VIEW] = {"version_major": 2, "version_minor": 0, "model_id": model_id}
-    return data
+    return data, metadata
 
 
 def image(picture: bytes | str, alt: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import ipywidgets as w
 
 from mini_ism.views.figures import Figure, png_bytes
-from mini_ism.views.picture import bundle
+from mini_ism.views.picture import Bundle, bundle
 from mini_ism.views.svg import FAINT, FONT, INK, STYLE, colour
 
 EXAMPLE = (
@@ -64,7 +64,7 @@ class Panel(ABC):
     def figure(self) -> Figure:
         """What it shows now, as a still picture with its text alternative."""
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
         figure = self.figure()
         return bundle(figure.alt, png_bytes(figure), self.box.model_id)
 

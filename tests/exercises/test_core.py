@@ -116,7 +116,7 @@ def test_a_verdict_shows_itself() -> None:
     picture = Picture("<svg></svg>", "yours <b>")
     drawn = Figure(figsize=(1, 1))
     drawn.alt = 'a "figure"'
-    shown = wrong("1 < 2 & <script>", yours=picture, target=drawn)._repr_mimebundle_()
+    shown = wrong("1 < 2 & <script>", yours=picture, target=drawn)._repr_mimebundle_()[0]
     assert shown["text/plain"] == '✗ Not yet right: 1 < 2 & <script>\nyours: yours <b>\ntarget: a "figure"'
     html = str(shown["text/html"])
     assert "<script>" not in html
@@ -126,7 +126,7 @@ def test_a_verdict_shows_itself() -> None:
     assert 'alt="yours &lt;b&gt;"' in html
     ET.fromstring(html.replace('%">', '%"/>'))
     assert str(right("yes.")) == "✓ Right: yes."
-    assert "<figure" not in str(right("yes.")._repr_mimebundle_()["text/html"])
+    assert "<figure" not in str(right("yes.")._repr_mimebundle_()[0]["text/html"])
 
 
 def test_the_overview_lists_the_course() -> None:

@@ -40,4 +40,4 @@ def test_figures_say_what_they_show(model: GPT, encoded: EncodedDialogue) -> Non
     ]
     for figure, words in cases:
         assert re.search(words, figure.alt), figure.alt
-        assert figure._repr_mimebundle_()["image/png"]
+        assert figure._repr_mimebundle_()[0]["image/png"]

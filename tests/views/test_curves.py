@@ -79,7 +79,7 @@ def test_pictures_at_every_stage(against: str, count: int) -> None:
     figure = curve_figure(metrics, against=against)
     assert figure.alt == picture.alt
     assert AGAINST[against] in figure.alt
-    assert "image/png" in figure._repr_mimebundle_()
+    assert "image/png" in figure._repr_mimebundle_()[0]
 
 
 def test_a_loss_that_is_no_number_is_said_and_does_not_break_the_picture() -> None:

@@ -64,7 +64,7 @@ def test_figures_speak_and_are_the_same_bytes_twice() -> None:
         ]
 
     for first, second in zip(figures(), figures(), strict=True):
-        data = first._repr_mimebundle_()
+        data = first._repr_mimebundle_()[0]
         assert data["text/plain"] == first.alt
         assert len(first.alt.split()) > 4
         png = base64.b64decode(data["image/png"])

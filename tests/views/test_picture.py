@@ -22,18 +22,20 @@ from tests.views.drawn import one_query
 
 
 def html_of(picture: Picture) -> str:
-    return str(picture._repr_mimebundle_()["text/html"])
+    return str(picture._repr_mimebundle_()[0]["text/html"])
 
 
 def test_a_bundle_without_a_widget_has_no_view() -> None:
-    assert set(bundle("words", b"png")) == {"text/plain", "image/png"}
-    view = bundle("words", b"png", "id1")["application/vnd.jupyter.widget-view+json"]
+    assert set(bundle("words", b"png")[0]) == {"text/plain", "image/png"}
+    view = bundle("words", b"png", "id1")[0]["application/vnd.jupyter.widget-view+json"]
+    assert bundle("words", b"png")[1] == {"image/png": {"alt": "words"}}  # what nbconvert takes for the image's alt
+    assert bundle("words", "<b>html</b>")[1] == {}
     assert view == {"version_major": 2, "version_minor": 0, "model_id": "id1"}
 
 
 def test_a_picture_shows_itself() -> None:
     drawn = mask_map(np.eye(2), one_query(["a", "<b>"]), title="eye", row=1)
-    data = drawn._repr_mimebundle_()
+    data = drawn._repr_mimebundle_()[0]
     assert data["text/plain"] == drawn.alt
     assert drawn.alt == "eye: 2 of 4 pairs are visible, 0 look ahead; <b> (1) sees 1 (1 of 2)"
     found = re.fullmatch(r'<img alt="([^"]*)" src="data:image/svg\+xml;base64,([^"]+)" style="[^"]*">', html_of(drawn))
@@ -52,11 +54,11 @@ def test_an_output_holds_nothing_that_a_sanitiser_takes_out() -> None:
     turn = answer_blindly(*small("prefix", 1), EXAMPLE, longest=6)[1]
     dialogue = TokenizedDialogue(["a", "b", "c"], ["system", "user", "assistant"], [0, 1, 2])
     outputs = [
-        bundle("a caption", captioned("<b>in a widget</b>", "<svg>")),
-        stale_proof(turn, "prefix")._repr_mimebundle_(),
-        row_strip([True, True, False], dialogue, 0)._repr_mimebundle_(),
-        get_mask("ism")._repr_mimebundle_(),
-        wrong("why", yours=mask_map(np.eye(2), one_query(["a", "b"])))._repr_mimebundle_(),
+        bundle("a caption", captioned("<b>in a widget</b>", "<svg>"))[0],
+        stale_proof(turn, "prefix")._repr_mimebundle_()[0],
+        row_strip([True, True, False], dialogue, 0)._repr_mimebundle_()[0],
+        get_mask("ism")._repr_mimebundle_()[0],
+        wrong("why", yours=mask_map(np.eye(2), one_query(["a", "b"])))._repr_mimebundle_()[0],
     ]
     for data in outputs:
         html = str(data["text/html"])

@@ -18,4 +18,4 @@ def test_pictures_say_what_they_show() -> None:
     assert "2 examples" in picture.alt
     assert "prefix: 1 step, ending 1.00 from the answer" in picture.alt
     for drawn in (figure, picture):
-        assert set(drawn._repr_mimebundle_()) == {"text/plain", "image/png"}
+        assert set(drawn._repr_mimebundle_()[0]) == {"text/plain", "image/png"}

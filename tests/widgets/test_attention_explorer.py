@@ -240,7 +240,7 @@ def test_it_needs_a_model_a_dialogue_and_a_mask(models: Models) -> None:
 @pytest.mark.slow
 def test_it_has_a_still_picture_a_sentence_and_a_view(models: Models) -> None:
     explorer = AttentionExplorer(models)
-    data = explorer._repr_mimebundle_()
+    data = explorer._repr_mimebundle_()[0]
     assert data[WIDGET_VIEW]["model_id"] == explorer.box.model_id
     assert data["image/png"]
     assert data["text/plain"].startswith("Attention explorer. ism, layer")

@@ -135,7 +135,7 @@ def test_a_dialogue_too_long_for_the_model_is_told_in_place_and_the_film_goes_on
     assert re.search("no answers to compare for prefix: the dialogue has 12.. tokens, .* at most 200", player.error)
     assert "Turn 2" in player.status
     assert 'class="mi-stale"' in player.picture.value
-    assert player._repr_mimebundle_()["image/png"]
+    assert player._repr_mimebundle_()[0]["image/png"]
     player.breaker.value = False
     assert player.error == ""
 

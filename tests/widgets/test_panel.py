@@ -29,7 +29,7 @@ def test_each_widget_has_a_still_picture_a_sentence_and_a_view() -> None:
         (CachePlayer(), "mi-cache"),
         (ChatWidget(three_models()), "mi-chat"),
     ):
-        data = widget._repr_mimebundle_()
+        data = widget._repr_mimebundle_()[0]
         assert data[WIDGET_VIEW]["model_id"] == widget.box.model_id
         assert data["image/png"]
         assert len(data["text/plain"].split()) > 4

@@ -274,7 +274,7 @@ def test_a_mask_that_cannot_be_trained_is_told_in_place(tmp_path: Path, mask: st
 
 
 def test_a_still_picture_comes_with_the_widget(monitor: TrainingMonitor) -> None:
-    bundle = monitor._repr_mimebundle_()
+    bundle = monitor._repr_mimebundle_()[0]
     assert bundle["text/plain"].startswith("Training monitor. Ready: press Start.")
     assert {"image/png", WIDGET_VIEW} <= set(bundle)
 
