@@ -137,8 +137,11 @@ class Reader:
         return DynamicCache()  # all positions in each layer, as the rule's rows have them
 
     def read(self, tokens: Tensor, chunk: Chunk, cache: Any) -> Tensor:
-        """The scores ``[B, T, V]`` of a chunk's tokens ``[B, T]``."""
-        given: dict[str, Any] = dict(self.call(chunk))
+        """The scores ``[B, T, V]`` of a chunk's tokens ``[B, T]``; a ``TypeError`` if ``call`` gives no keywords."""
+        keywords: object = self.call(chunk)
+        if not isinstance(keywords, Mapping):
+            raise TypeError(f"call must return a mapping of keywords for the model's forward, got {keywords!r:.60}")
+        given: dict[str, Any] = dict(keywords)
         if isinstance(self.model, GPT):
             return self.model.forward(tokens, cache=cache, **given)
         for key, value in given.items():  # one row for all

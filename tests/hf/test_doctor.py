@@ -236,6 +236,8 @@ def test_bad_input() -> None:
         check(tiny("llama"), "")
     with pytest.raises(TypeError, match="call must be one of rows, default, token_type_ids, or a function, got None"):
         check(tiny("llama"), call=None)
+    with pytest.raises(TypeError, match="call must return a mapping of keywords for the model's forward, got None"):
+        check(tiny("llama"), call=lambda chunk: None)
     with pytest.raises(ValueError, match="called with rows only, not as 'default'"):
         diagnose(*load_model("ism"), call="default")
     with pytest.raises(ValueError, match="the model knows only 100; use the tokenizer"):

@@ -59,7 +59,7 @@ class Mask {
   /** No softmax may run over nothing: `found` must be a cell of row q. */
   checkRow(found, q, length) {
     if (found >= q * length && found < (q + 1) * length) return;
-    const remedy = "let each position see itself at least, for example by | (q == kv)";
+    const remedy = "let each position see itself at least, as in (your rule) | (q == kv)";
     throw new RangeError(`the rule leaves position ${q} with nothing to attend to; ${remedy}`);
   }
 }
