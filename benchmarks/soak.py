@@ -31,9 +31,9 @@ HEAD = """\
 # Reliability
 
 Written by `python -m benchmarks.soak`, never by hand. It tries to lose something, and counts what was lost: a score
-over the cache that one uncached forward does not give, a file that is read as something else than was saved, a value
-that is taken for another, an error that is not documented, a step of training. Everything is drawn from a seed,
-so that what is lost once can be lost again and mended. `make test` runs a small sample.
+over the cache that one uncached forward does not give, a file that is read as something other than what was saved, a
+value mistaken for another, an undocumented error, a step of training. Everything is drawn from a seed, so that any loss
+can be reproduced and fixed. `make test` runs a small sample.
 
 | what | tried | what happened | lost |
 |---|---:|---|---:|

@@ -24,7 +24,7 @@ class GPTConfig:
         context: positions a dialogue may have.
         layers, heads, width: blocks, heads per block, channels.
         token_shift: how many of the tokens just before it each embedding hears of (0 = none). Recall trains ten times
-            faster with 2. It never goes round the mask: see :class:`TokenShift`.
+            faster with 2. It never bypasses the mask: see :class:`TokenShift`.
         mask: the rule the model was trained with, for the record; :meth:`GPT.forward` takes any.
         rotary_pct: share of each head's channels that rotate with the position; the others match by content at any
             distance. A quarter, as in GPT-NeoX (2204.06745, section 2.1): look-ups are learned sooner.
