@@ -212,9 +212,7 @@ class Mask:
     def __repr__(self) -> str:
         return f"Mask({self.name})"
 
-    def _repr_mimebundle_(
-        self, include: object = None, exclude: object = None
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> tuple[dict[str, Any], ...]:
         """The mask on a small dialogue."""
         from mini_ism.views.mask_map import example_grid  # the core draws nothing; only a notebook asks for this
 
