@@ -13,21 +13,27 @@ anybody can do today.
 
 Each arm tries every rate with the first seed, and goes on with more seeds at the rate that was best on validation
 conversations, whose nouns neither training nor test shows. Answers are counted behind the true history: an answer is
-right if each of its tokens is the likeliest. On CUDA sums are not taken in the same order each time, so a run
-repeats up to rounding.
+right if each of its tokens is the likeliest. A run takes hours on a CPU: one that is stopped goes on, by the same
+command in the same folder, from the last point of its curve. On CUDA sums are not taken in the same order each time,
+so a run repeats up to rounding.
 
 A model's folder is needed: see :data:`research.smollm2_lora.FOLDER`.
 """
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 from functools import partial
 from importlib import metadata
+from itertools import islice
+from pathlib import Path
+from typing import Any
 
 import torch
 
+from mini_ism.files import sha256, write_atomically
 from mini_ism.results import Row
 from mini_ism.results.rows import Config, Result
 from mini_ism.results.smollm2 import ALL, ARMS, FIRST, LATER, best, claims
@@ -35,7 +41,7 @@ from mini_ism.training import TrainingConfig, training_step
 from research.registry import register_sweep
 from research.smollm2_lora import base, batches, loss_on_answers, rule, shares, with_adapter
 from research.smollm2_tables import figures, tables
-from research.sweep import Sweep
+from research.sweep import Sweep, key
 
 RATES = (1e-3, 3e-4, 3e-3)
 TRIED, SEEDS = range(1), range(5)
@@ -46,6 +52,8 @@ ASKED = 400  # test conversations, of four questions each
 CHOSEN_ON = 200  # validation conversations at the end
 POINTS, ASKED_OFTEN = 8, 64  # of the curve, and the validation conversations that each point asks
 WARM_UP, CLIP = 0.1, 1.0
+KEPT = Path("runs/smollm2")
+"""Where a run that is not finished keeps its adapter."""
 
 
 def run(config: Config) -> Result:
@@ -66,7 +74,7 @@ def run(config: Config) -> Result:
     model = with_adapter(config["seed"])
     curve = train(model, config) if steps else []
     about = {"tokens": 0, "conversations": 0} if not curve else {k: curve[-1][k] for k in ("tokens", "conversations")}
-    return {
+    result = {
         **about,
         "test": shares(model, arm, "test", config["test"]),
         "validation": shares(model, arm, "validation", config["validation"]),
@@ -74,10 +82,12 @@ def run(config: Config) -> Result:
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "packages": {name: metadata.version(name) for name in ("transformers", "peft")},
     }
+    _kept(config).unlink(missing_ok=True)
+    return result
 
 
-def train(model: torch.nn.Module, config: Config) -> list[dict[str, float | None]]:
-    """Train an adapter in place; the points of the curve, the first of them before the first step."""
+def train(model: torch.nn.Module, config: Config) -> list[dict[str, Any]]:
+    """Train an adapter in place, from where it was stopped; the curve, its first point before the first step."""
     arm, steps = config["arm"], config["steps"]
     mask = rule(arm)
     recipe = TrainingConfig(steps=steps, lr=config["lr"], warmup=WARM_UP)
@@ -86,7 +96,7 @@ def train(model: torch.nn.Module, config: Config) -> list[dict[str, float | None
     ends = {round(steps * point / config["points"]) for point in range(1, config["points"] + 1)}
     tokens, conversations = 0, 0
     losses: list[torch.Tensor] = []
-    curve: list[dict[str, float | None]] = []
+    curve: list[dict[str, Any]] = []
 
     def measure(step: int) -> None:
         scores = shares(model, arm, "validation", config["often"])
@@ -95,10 +105,23 @@ def train(model: torch.nn.Module, config: Config) -> list[dict[str, float | None
         kept = {label: scores[label] for label in (ALL, FIRST, LATER)}
         curve.append({"step": step, "tokens": tokens, "conversations": conversations, "loss": loss, **kept})
         losses.clear()
+        state, file = io.BytesIO(), _kept(config)
+        torch.save({"weights": weights, "optimizer": optimizer.state_dict(), "curve": curve}, state)
+        write_atomically(file, state.getvalue())
 
-    measure(0)
-    stream = batches(arm, config["seed"], config["step_tokens"])
-    for step in range(steps):
+    if _kept(config).exists():
+        kept = torch.load(_kept(config), map_location=weights[0].device, weights_only=True)
+        with torch.no_grad():
+            for weight, value in zip(weights, kept["weights"], strict=True):
+                weight.copy_(value)
+        optimizer.load_state_dict(kept["optimizer"])
+        curve = kept["curve"]
+        tokens, conversations = curve[-1]["tokens"], curve[-1]["conversations"]
+    else:
+        measure(0)
+    done = curve[-1]["step"]
+    stream = islice(batches(arm, config["seed"], config["step_tokens"]), done, None)
+    for step in range(done, steps):
         batch, conversations = next(stream)
         loss = partial(loss_on_answers, model, mask, batch)
         losses.append(training_step([model], optimizer, [loss], lr=recipe.rate(step), clip=CLIP))
@@ -106,6 +129,11 @@ def train(model: torch.nn.Module, config: Config) -> list[dict[str, float | None
         if step + 1 in ends:
             measure(step + 1)
     return curve
+
+
+def _kept(config: Config) -> Path:
+    """The file of a run that is not finished: its adapter, its optimiser's state and its curve so far."""
+    return KEPT / f"{sha256(key(config).encode())[:16]}.pt"
 
 
 # -- what is run -----------------------------------------------------------------------------------

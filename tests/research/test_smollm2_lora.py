@@ -15,7 +15,8 @@ from mini_ism.dialogue import EncodedDialogue
 from mini_ism.hf.chat import DEFAULT_MASK
 from mini_ism.hf.tiny import tiny_chat_model
 from mini_ism.results.smollm2 import ALL, ARMS, FIRST, LATER, LINKS, TOLD, TURNS
-from research import smollm2_lora
+from mini_ism.training import training_step
+from research import smollm2, smollm2_lora
 from research.smollm2 import config, run
 from research.smollm2_lora import (
     FOLDER,
@@ -52,6 +53,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         part.save_pretrained(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(FOLDER, str(folder))
+        patch.setattr(smollm2, "KEPT", folder / "runs")
         for cached in (base, smollm2_lora._reads_at_once, smollm2_lora.held_out):
             cached.cache_clear()
         yield folder
@@ -217,6 +219,29 @@ def test_a_run_from_end_to_end(arm: str) -> None:
     untrained = run({**made, "steps": 0, "lr": 0.0})
     assert untrained["curve"] == []
     assert untrained["tokens"] == 0
+
+
+def test_a_run_that_was_stopped_goes_on_from_the_last_point_of_its_curve(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {"step_tokens": 1500, "test": 6, "validation": 4, "often": 3, "points": 2}
+    made = {**config("ism", 1e-2, 2, steps=4), **small}
+    whole, steps = run(made), 0
+
+    def step(*args: Any, **options: Any) -> Any:
+        nonlocal steps
+        steps += 1
+        if steps == 4:
+            raise KeyboardInterrupt
+        return training_step(*args, **options)
+
+    monkeypatch.setattr(smollm2, "training_step", step)
+    with pytest.raises(KeyboardInterrupt):
+        run(made)
+    assert len(list(smollm2.KEPT.iterdir())) == 1
+    again = run(made)
+    assert steps == 4 + 2  # the third was done twice
+    assert not list(smollm2.KEPT.iterdir())
+    if not torch.cuda.is_available():
+        assert again == whole
 
 
 def test_a_step_smaller_than_a_conversation_is_refused() -> None:
