@@ -1,7 +1,7 @@
 """mini-ism: a compact GPT whose attention mask is a one-line rule you can swap.
 
 The names below are the public surface; each lives in the small module it is imported from. The two that draw,
-``cost_table`` and ``show_dialogue``, are loaded when they are first asked for: the core draws nothing.
+``cost_table`` and ``show_dialogue``, are loaded on first use: the core draws nothing.
 """
 
 from typing import TYPE_CHECKING

@@ -54,11 +54,11 @@ COMPILE = (
     "instead of 2.53 (small), after half a minute or more of compiling; `python -m tools.time_options` measures yours."
 )
 LEAVE = ("", "exit", "quit")
-"""What ends a chat, typed alone."""
+"""Inputs that end a chat."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the exit status is 0, 1 after an error that the user can mend, or 130 after Ctrl-C."""
+    """Run a command; the exit status is 0, 1 after an error that the user can fix, or 130 after Ctrl-C."""
     loaded()
     prepare_streams()
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -74,12 +74,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             torch.set_num_threads(options.threads)
         options.run(options)
 
-    # A module that is not found is an extra's, whose name the error tells.
+    # A missing module belongs to an optional extra, which the error names.
     return run_command(run, "mini-ism", ModuleNotFoundError, hint=import_hint)
 
 
 def _count(text: str, most: int = 10**6) -> int:
-    """A number of things, 1 or more."""
+    """A count, 1 or more."""
     try:
         return whole_number("it", int(text), 1, most)
     except ValueError:
@@ -276,7 +276,7 @@ def _chat(options: argparse.Namespace) -> None:
             continue
         model, tokenizer = load_model(options.model or mask or "ism", options.device)
         rule = mask if options.model else None  # each shipped model has its own
-        Sampler(tokenizer, options.temperature, seed=options.seed)  # refuses options before anybody has typed
+        Sampler(tokenizer, options.temperature, seed=options.seed)  # refuses bad options before anything is typed
         chats[mask or options.model or "ism"] = ChatSession(model, tokenizer, rule, system=options.system)
     if shared is None:  # the shipped models, or ones of their kind
         print(f"{ABOUT}\nFor example: {EXAMPLES[0]}", file=sys.stderr)
@@ -294,10 +294,10 @@ def _chat(options: argparse.Namespace) -> None:
             try:
                 for piece in chat.stream(text, temperature=options.temperature, seed=options.seed, stop_loops=True):
                     print(visible(piece), end="", flush=True)
-            except ContextFullError as error:  # the conversation is as before
+            except ContextFullError as error:  # the conversation is unchanged
                 print(f"({str(error).partition(';')[0]}; say it in fewer words, or start another chat)")
                 continue
-            except KeyboardInterrupt:  # so it is if nothing was written yet; else what was written stays
+            except KeyboardInterrupt:  # also unchanged if nothing was written yet; otherwise what was written stays
                 print(" (stopped)")
                 continue
             turn = turn_costs(chat.trace)[-1]

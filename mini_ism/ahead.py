@@ -1,4 +1,4 @@
-"""What the next steps of a training need, prepared by other processes meanwhile: a fast device waits for nothing."""
+"""What the next training steps need, prepared in the background by other processes: a fast device never waits."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ Prepared = TypeVar("Prepared")
 
 
 def prepared_ahead(prepare: Callable[[int], Prepared], steps: range, workers: int = 0) -> Iterator[Prepared]:
-    """What a function of the step returns, in the order of the steps.
+    """The results of a function of the step, in the order of the steps.
 
     Args:
-        prepare: a function of the step alone, which can be pickled where processes cannot be forked.
-        steps: for which it is called.
-        workers: processes that call it ahead of time; 0 = it is called here, as each step comes.
+        prepare: a function of the step alone, which must be picklable where processes cannot be forked.
+        steps: the steps it is called for.
+        workers: processes that call it ahead of time; 0 = it is called in this process, step by step.
 
     Raises:
         RuntimeError: a process died.
     """
     if not workers:
         return map(prepare, steps)
-    forks = "fork" in multiprocessing.get_all_start_methods()  # and so a worker has own skills and masks, too
+    forks = "fork" in multiprocessing.get_all_start_methods()  # so a worker has the user's own skills and masks, too
     loader = DataLoader(
         _Prepared(prepare, steps),
         batch_size=None,
@@ -36,7 +36,7 @@ def prepared_ahead(prepare: Callable[[int], Prepared], steps: range, workers: in
         collate_fn=_as_it_is,
         multiprocessing_context="fork" if forks else None,
     )
-    with uninterrupted():  # Ctrl-C between two starts would leave behind half an iterator, which cannot be taken down
+    with uninterrupted():  # Ctrl-C between two starts would leave half an iterator, which cannot be shut down
         return iter(loader)
 
 

@@ -1,4 +1,4 @@
-"""What the heads of a model did in one forward, and the numbers that sum a head up.
+"""What the heads of a model did in one forward pass, and numbers that summarise a head.
 
 These are measurements of a model, for pictures, notebooks and experiments alike; nothing here draws. Shapes: T tokens,
 H heads, D channels per head.
@@ -29,10 +29,10 @@ class AttentionRecord:
 
     Args:
         allowed: BoolTensor ``[T, T]``, the mask, True = the row may attend to the column.
-        scores: ``[layers, H, T, T]``, query times key over the square root of D, before the mask is laid on.
+        scores: ``[layers, H, T, T]``, query times key over the square root of D, before the mask is applied.
         weights: ``[layers, H, T, T]``, the model's own attention weights: exactly 0 where the mask forbids, rows
             sum to 1.
-        logits: ``[T, V]``, what that very forward says comes next.
+        logits: ``[T, V]``, the next-token logits of the same forward pass.
     """
 
     allowed: Tensor
@@ -43,12 +43,12 @@ class AttentionRecord:
 
 @torch.no_grad()
 def read_attention(model: GPT, dialogue: EncodedDialogue, mask: str | Mask | None = None) -> AttentionRecord:
-    """Let a model read a dialogue, and keep what its heads did.
+    """Let a model read a dialogue, and record what its heads did.
 
     Args:
         model: on any device.
         dialogue: one, with tensors ``[T]``.
-        mask: any rule, also one the model has never seen; default, the one it was trained with.
+        mask: any rule, even one the model has never seen; default, the one it was trained with.
 
     Raises:
         TypeError, ValueError: a batch was given, the mask cannot be read or does not fit, or the dialogue is longer
@@ -70,7 +70,7 @@ def read_attention(model: GPT, dialogue: EncodedDialogue, mask: str | Mask | Non
 
 
 class AttentionReader(Protocol):
-    """A model with its tokenizer, as the attention explorer asks for them.
+    """A model with its tokenizer, as the attention explorer needs them.
 
     :class:`GPTAttention` is one, ``mini_ism.hf.HFAttention`` another.
     """
@@ -124,7 +124,7 @@ class GPTAttention:
 
 
 def entropy(weights: Tensor) -> Tensor:
-    """How widely each row spreads its attention, in bits: 0 = all on one token, log2(n) = evenly over n.
+    """The entropy of each row's attention, in bits: 0 = all on one token, log2(n) = evenly over n.
 
     ``[..., T, S]`` -> ``[..., T]``.
     """
@@ -165,8 +165,8 @@ def look_ahead_share(weights: Tensor, allowed: Tensor) -> Tensor:
 
 
 def uniform_attention(allowed: Tensor) -> Tensor:
-    """The attention of a head that makes no difference between the tokens it sees: ``[..., T, S]``, rows sum to 1.
+    """The attention of a head that treats all tokens it sees alike: ``[..., T, S]``, rows sum to 1.
 
-    A yardstick: ``look_ahead_share(uniform_attention(allowed), allowed)`` is what the mask alone puts ahead.
+    A baseline: ``look_ahead_share(uniform_attention(allowed), allowed)`` is what the mask alone puts ahead.
     """
     return allowed / allowed.sum(-1, keepdim=True)

@@ -1,7 +1,7 @@
-"""Dialogues laid out for one forward: training sequences, and batches that hold several dialogues to a row.
+"""Dialogues laid out for a forward pass: training sequences, and batches that pack several dialogues into a row.
 
-Whether all turns of a dialogue may share one forward follows from the rule. Where they may not, as under a prefix mask,
-each turn becomes a sequence of its own.
+Whether all turns of a dialogue may share one forward pass follows from the rule. Where they may not, as under a prefix
+mask, each turn becomes a sequence of its own.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from mini_ism.segments import PADDING, Segments
 
 
 def turns_independent(mask: Mask, dialogues: Iterable[Dialogue], tokenizer: tiktoken.Encoding) -> bool:
-    """Whether all turns of a dialogue can be learned, or scored, in one forward.
+    """Whether all turns of a dialogue can be learned, or scored, in one forward pass.
 
     They can if no turn changes what an earlier one saw: under causal and ISM, but not under prefix. Derived from the
-    rule, on the dialogues given; a ``ValueError`` if there are none.
+    rule, on the given dialogues; raises ``ValueError`` if there are none.
     """
     dialogues = list(dialogues)
     if not dialogues:
@@ -43,7 +43,7 @@ def turns_independent(mask: Mask, dialogues: Iterable[Dialogue], tokenizer: tikt
 def training_sequences(
     dialogues: Sequence[Dialogue], tokenizer: tiktoken.Encoding, *, expand: bool
 ) -> list[tuple[EncodedDialogue, list[str]]]:
-    """The sequences that together hold each answer as a target once, except those of weight 0.
+    """Sequences that together have each answer as a target exactly once, except answers of weight 0.
 
     Args:
         dialogues: messages and a skill for each answer.
@@ -51,7 +51,7 @@ def training_sequences(
         expand: one sequence per turn, with that turn's answer as the target, instead of one per dialogue.
 
     Returns:
-        Pairs of a sequence and the skills of its targets; a sequence without any is left out.
+        Pairs of a sequence and the skills of its targets; a sequence without targets is left out.
     """
     pairs = []
     for d in dialogues:
@@ -67,8 +67,8 @@ def training_sequences(
 def expand_turns(messages: Sequence[Message]) -> list[list[Message]]:
     """One sample per turn, (history, query, answer): the triplet expansion that prefix training needs (2408.00539).
 
-    Under a prefix mask an earlier answer could look ahead at the later turns, so each answer needs a forward of its
-    own.
+    Under a prefix mask an earlier answer could look ahead at the later turns, so each answer needs its own forward
+    pass.
     """
     return [list(messages[: n + 1]) for n, message in enumerate(messages) if message["role"] == "assistant"]
 
@@ -98,9 +98,9 @@ def collate(dialogues: Iterable[EncodedDialogue], tokenizer: tiktoken.Encoding) 
 def pack(
     dialogues: Iterable[EncodedDialogue], tokenizer: tiktoken.Encoding, length: int, *, one_a_row: bool = False
 ) -> EncodedDialogue:
-    """A batch ``[B, length]`` with as many dialogues laid end to end in a row as fit, first fit in the order given.
+    """A batch ``[B, length]`` of dialogues packed end to end into rows, first fit in the order given.
 
-    Each dialogue gets a ``document`` number of its own, and no mask looks past it (:meth:`Mask.dense`).
+    Each dialogue gets its own ``document`` number, and no mask looks outside it (:meth:`Mask.dense`).
 
     Raises:
         ValueError: a dialogue is longer than ``length``, or there is none.
@@ -111,7 +111,7 @@ def pack(
 def pack_with(
     dialogues: Iterable[EncodedDialogue], padding: int, length: int, *, one_a_row: bool = False
 ) -> EncodedDialogue:
-    """:func:`pack`, given the token that stands where there is none; its errors are the same."""
+    """:func:`pack`, given the padding token; it raises the same errors."""
     dialogues, length = list(dialogues), whole_number("length", length, 0)
     if not dialogues:
         raise ValueError("nothing to batch: give at least one dialogue")

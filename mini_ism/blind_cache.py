@@ -1,8 +1,8 @@
-"""A chat that trusts its cache blindly: what goes stale when nothing is thrown away, and what it does to the answers.
+"""A chat that trusts its cache blindly: what goes stale when nothing is discarded, and how that changes the answers.
 
 :class:`~mini_ism.chat.ChatSession` asks the rule before each step which cached positions are still right, so it cannot
-be wrong. This is the engine without that question, for those who want to see why it is asked. It draws nothing, so that
-notebook, widget and test show the same numbers.
+be wrong. This is the engine without that check, to show why the check is needed. It draws nothing, so that notebook,
+widget and test show the same numbers.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from mini_ism.trace import Event
 
 
 def blind_trace(trace: Iterable[Event], model: GPT) -> list[Event]:
-    """What an engine would do that throws nothing away: the forwards of ``trace``, each over all that was read before.
+    """What an engine that discards nothing would do: the forwards of ``trace``, each over all that was read before.
 
     Args:
-        trace: of an honest engine, from :func:`~mini_ism.cost.plan` or ``ChatSession.trace``.
+        trace: of an exact engine, from :func:`~mini_ism.cost.plan` or ``ChatSession.trace``.
         model: whose FLOPs and bytes to count.
 
     Returns:
@@ -42,7 +42,7 @@ def blind_trace(trace: Iterable[Event], model: GPT) -> list[Event]:
     held = turn = 0
     for event in trace:
         if event.phase not in ("prefill", "decode") or event.stop <= held:
-            continue  # read again by the honest engine, kept here
+            continue  # recomputed by the exact engine, kept here
         if event.phase == "prefill" and event.turn > turn:
             turn = event.turn
             if held:
@@ -56,17 +56,17 @@ def blind_trace(trace: Iterable[Event], model: GPT) -> list[Event]:
 def stale_positions(
     mask: str | Mask, segments: Segments, trace: Iterable[Event] | None = None
 ) -> dict[int, tuple[int, ...]]:
-    """Which positions of a blindly kept cache are wrong when each question has come.
+    """Which positions of a blindly kept cache are stale at each question.
 
-    A position is right iff it saw, when it was read, just what it may see now, and all of that was and is right.
+    A position is right iff it saw, when it was read, exactly what it may see now, and all of that is right, too.
 
     Args:
         mask: the rule.
         segments: of one dialogue, ``[T]``.
-        trace: the blind engine's forwards, from :func:`blind_trace`; default, those of the plan.
+        trace: the blind engine's forward passes, from :func:`blind_trace`; default, those of the plan.
 
     Returns:
-        By turn, from the second on, the wrong positions; none for causal and ISM, all for prefix.
+        The stale positions by turn, from the second on; none for causal and ISM, all for prefix.
     """
     rule = get_mask(mask)
     saw = torch.zeros(len(segments), len(segments), dtype=torch.bool)  # row i: what i saw when it was read
@@ -93,7 +93,7 @@ def _still_right(saw: Tensor, sees: Tensor) -> Tensor:
 
 
 def _forwards(trace: Iterable[Event]) -> Iterator[tuple[int, int]]:
-    """(turn, where it ends) of each forward that reads something for the first time."""
+    """(turn, where it ends) of each forward pass that reads something for the first time."""
     held = 0
     for event in trace:
         if event.phase in ("prefill", "decode") and event.stop > held:
@@ -101,12 +101,12 @@ def _forwards(trace: Iterable[Event]) -> Iterator[tuple[int, int]]:
             yield event.turn, held
 
 
-# -- and what comes of it --------------------------------------------------------------------------
+# -- what it does to the answers -------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
 class Generation:
-    """A greedy answer: its ``tokens``, and the ``logits [N, V]`` that each was picked from. The end marker counts."""
+    """A greedy answer: its ``tokens``, and the ``logits [N, V]`` each was picked from, the end marker included."""
 
     tokens: tuple[int, ...]
     logits: Tensor
@@ -114,12 +114,12 @@ class Generation:
 
 @dataclass(frozen=True, eq=False)
 class StaleTurn:
-    """One question answered twice by the same model: all read anew, and over the cache that earlier turns left.
+    """One question answered twice by the same model: with all recomputed, and over the cache that earlier turns left.
 
     Args:
         turn: from 1.
         stale: the cached positions that were used although they are no longer right.
-        right, blind: what was written with everything read anew, and over the blindly kept cache.
+        right, blind: the answers with everything recomputed, and over the blindly kept cache.
         right_text, blind_text: the same as text.
         pieces: token by token: the right one, the blind one (``""`` past an answer's end), and the largest difference
             of their logits, as long as both answers have been the same so far; then ``None``.
@@ -147,7 +147,7 @@ class StaleTurn:
 
     @property
     def harm(self) -> tuple[bool, float]:
-        """A key to sort by: a turn with another answer is worse than any without, then by the difference."""
+        """A sort key: a turn whose answer changed is worse than any whose answer did not; then by the difference."""
         return not self.same_answer, self.difference
 
 
@@ -160,19 +160,19 @@ def answer_blindly(
     *,
     longest: int = 40,
 ) -> list[StaleTurn]:
-    """Put each question of a dialogue to a model twice: with all read anew, and over all that was cached before.
+    """Let a model answer each question of a dialogue twice: with all recomputed, and over all that was cached before.
 
-    The dialogue goes on from the answers *given* in ``messages``, so that both sides always answer the same question.
+    The dialogue continues from the answers *given* in ``messages``, so that both sides always answer the same question.
 
     Args:
         model: from :func:`~mini_ism.checkpoints.load_model`, or your own.
         tokenizer: the model's.
         messages: a dialogue.
         mask: default, the one the model was trained with.
-        longest: most tokens of an answer, the end marker included.
+        longest: the most tokens of an answer, the end marker included.
 
     Returns:
-        One entry a question. With a rule that keeps everything (causal, ISM) the differences are rounding errors.
+        One entry per question. With a rule that keeps everything (causal, ISM) the differences are rounding errors.
 
     Raises:
         TypeError, ValueError: the dialogue, the mask or ``longest`` is not valid, or the dialogue does not fit the
@@ -193,7 +193,7 @@ def answer_blindly(
     turns: list[StaleTurn] = []
     for turn, stop in _forwards(trace):
         asked = encoded.first(stop)
-        if turn > len(turns):  # the question: before it is read for good, let both sides answer it
+        if turn > len(turns):  # a question: both sides answer it before it is cached for good
             most = min(longest, context - stop)
             anew = _write(model, tokenizer, rule, asked, model.new_cache(), most)
             blind = _write(model, tokenizer, rule, asked, cache.clone(), most)
@@ -203,7 +203,7 @@ def answer_blindly(
 
 
 def _read(model: GPT, rule: Mask, encoded: EncodedDialogue, cache: KVCache) -> Tensor:
-    """Read what the cache does not hold yet, whatever that is worth; the last position's logits ``[V]``."""
+    """Read what the cache does not hold yet, trusting what it holds; returns the last position's logits ``[V]``."""
     start = cache.length
     rows = rule.dense(encoded.segments)[start:]  # (T - start, T)
     tokens = encoded.tokens[None, start:].to(model.device)
@@ -214,7 +214,7 @@ def _read(model: GPT, rule: Mask, encoded: EncodedDialogue, cache: KVCache) -> T
 def _write(
     model: GPT, tokenizer: tiktoken.Encoding, rule: Mask, asked: EncodedDialogue, cache: KVCache, most: int
 ) -> Generation:
-    """The greedy answer to a question, over a cache that holds what it holds."""
+    """The greedy answer to a question, over a cache taken as it is."""
     greedy = Sampler(tokenizer, 0.0, None, None, 0)
     end = marker_id(tokenizer, END)
     tokens: list[int] = []

@@ -1,8 +1,8 @@
-"""Byte-pair encoding learned from text, in plain Python: the pair of neighbours met most often becomes a token.
+"""Byte-pair encoding learned from text, in plain Python: the most frequent pair of neighbours becomes a token.
 
 Text is split into words first, and no merge ever crosses from one word to the next. So it is enough to count each
-different word once, and to touch, at each merge, the words that hold the pair: a heap finds the pair, and its entries
-are put right when they come to the top.
+distinct word once and, at each merge, to update only the words that contain the pair. A heap finds the pair; its
+entries are corrected when they reach the top.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def train_bpe(texts: Iterable[str], vocab_size: int, pattern: str) -> list[bytes
 
     Args:
         texts: what to learn from.
-        vocab_size: how many tokens at most: 256 bytes, then merges. Text in which nothing is left to merge gives fewer.
+        vocab_size: the most tokens to learn: 256 bytes, then merges. Text with nothing left to merge gives fewer.
         pattern: what a word is, in the syntax of :mod:`regex`.
 
     Returns:
@@ -39,7 +39,7 @@ def train_bpe(texts: Iterable[str], vocab_size: int, pattern: str) -> list[bytes
     words = [list(word.encode("utf-8", "replace")) for word in counted]
     times = list(counted.values())
     pairs: Counter[Pair] = Counter()
-    where: defaultdict[Pair, set[int]] = defaultdict(set)  # the words that hold, or once held, a pair
+    where: defaultdict[Pair, set[int]] = defaultdict(set)  # the words that contain, or once contained, a pair
     for index, word in enumerate(words):
         for pair in pairwise(word):
             pairs[pair] += times[index]

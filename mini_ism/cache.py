@@ -1,4 +1,4 @@
-"""The KV cache: keys and values of the positions a model has already read, so that it need not read them again."""
+"""The KV cache: keys and values of the positions a model has already read, so that they need not be computed again."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from mini_ism.checks import whole_number
 
 class KVCache:
     """Keys and values of up to ``capacity`` positions, allocated once, filled from the left. The cache is passed into
-    the model, which holds no state. Fill it under ``torch.no_grad()``, or autograd keeps what all chunks were made of.
+    the model, which holds no state. Fill it under ``torch.no_grad()``, or autograd keeps the graph of every chunk.
 
     Args:
-        layers, heads, head_width: the model's; see :meth:`GPT.new_cache`, which knows them.
+        layers, heads, head_width: the model's; :meth:`GPT.new_cache` fills them in.
         batch: rows, all of the same length.
-        capacity: positions.
+        capacity: how many positions there is room for.
         device, dtype: of the keys and values.
 
     Attributes:
-        keys, values: ``[layers, B, heads, capacity, head_width]``; what lies at or past ``length`` is meaningless.
-        tokens: LongTensor ``[B, capacity]``, the tokens that were read.
+        keys, values: ``[layers, B, heads, capacity, head_width]``; entries at or past ``length`` are meaningless.
+        tokens: LongTensor ``[B, capacity]``, the tokens of the cached positions.
         length: how many positions are filled.
     """
 
@@ -55,16 +55,16 @@ class KVCache:
         return 2 * self.keys[..., : self.length, :].numel() * self.keys.element_size()
 
     def write(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Put a chunk's keys and values ``[B, heads, T, head_width]`` behind the filled positions of one layer.
+        """Put a chunk's keys and values ``[B, heads, T, head_width]`` after the filled positions of one layer.
 
-        They count as filled only after :meth:`advance`, so a forward that breaks off leaves the cache as it was.
+        They count as filled only after :meth:`advance`, so a forward pass that fails midway leaves the cache as it was.
 
         Returns:
             All keys and all values of the layer, chunk included, each ``[B, heads, length + T, head_width]``.
 
         Raises:
-            ValueError: the chunk does not fit behind the filled positions, or the cache was made for another batch or
-                model.
+            ValueError: the chunk does not fit after the filled positions, or the cache was made for another batch size
+                or model.
         """
         start, T = self.length, k.shape[2]
         stop = start + T
@@ -73,7 +73,7 @@ class KVCache:
                 f"the KV cache is full: {start} of {self.capacity} positions are filled and {T} more "
                 "do not fit; truncate() it, or allocate a larger one"
             )
-        # narrow() is a slice at a lower price, which counts where a chunk is one token.
+        # narrow() is a cheaper slice, which matters where a chunk is a single token.
         keys, values = self.keys[layer].narrow(2, 0, stop), self.values[layer].narrow(2, 0, stop)  # (B, heads, S, D)
         room = keys.narrow(2, start, T)  # (B, heads, T, D)
         if room.shape != k.shape:
@@ -98,7 +98,7 @@ class KVCache:
         self.length = whole_number("the positions that the cache keeps", length, 0, self.length)
 
     def clone(self) -> KVCache:
-        """An independent copy, for a what-if."""
+        """An independent copy, for what-if experiments."""
         twin = copy.copy(self)
         twin.keys, twin.values, twin.tokens = self.keys.clone(), self.values.clone(), self.tokens.clone()
         return twin

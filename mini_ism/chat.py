@@ -1,12 +1,12 @@
 """One conversation over one KV cache: plan, prefill, decode, reuse, and a trace of all that was computed.
 
-The engine knows no mask by name. Before each forward it asks the rule which of the cached positions are still right
-(:class:`~mini_ism.planner.Planner`), throws the others away, and computes what is missing. So chatting with a cache
-equals one uncached forward for *any* rule, by construction.
+The engine knows no mask by name. Before each forward pass it asks the rule which cached positions are still right
+(:class:`~mini_ism.planner.Planner`), discards the others, and computes what is missing. So chatting with a cache gives
+what one uncached forward pass would give, for *any* rule, by construction.
 
-Every change is all or nothing. What was said is one immutable :class:`~mini_ism.transcript.Transcript`, replaced by a
-single assignment. So an exception or Ctrl-C at any line leaves a conversation that can go on: at worst it computes
-again what it had computed already.
+Every change is all or nothing. The conversation is one immutable :class:`~mini_ism.transcript.Transcript`, replaced by
+a single assignment. So an exception or Ctrl-C at any line leaves a conversation that can continue: at worst it
+recomputes what it had already computed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from mini_ism.segments import Segments
 from mini_ism.trace import Event, Phase
 from mini_ism.transcript import Conversation
 
-SHORTEST_ANSWER = 2  # one token, and the end
+SHORTEST_ANSWER = 2  # one token and the end marker
 SHORTEST_TURN = 3 + SHORTEST_ANSWER  # two markers and a token between them
 OnToken = Callable[[int, Tensor], object]
 
@@ -54,12 +54,12 @@ class ChatSession:
         model, tokenizer: from :func:`~mini_ism.checkpoints.load_model`, or your own.
         mask: a name, an expression or a :class:`Mask`; default, the one the model was trained with.
         system: a system prompt that opens the conversation.
-        messages: a conversation to go on with, which ends with an answer; read with the next message.
-        chunk: feed at most so many positions at once when prefilling; default, all. Refused where the mask reads
-            ahead across a chunk's border.
+        messages: a conversation to continue, which must end with an answer; it is read with the next message.
+        chunk: prefill at most this many positions at a time; default, all. Refused where the mask looks ahead across
+            a chunk's border.
 
     Attributes:
-        trace: all :class:`Event` so far.
+        trace: every :class:`Event` so far.
 
     Raises:
         TypeError, ValueError: an argument does not fit, or no turn would fit into the model's context.
@@ -78,7 +78,7 @@ class ChatSession:
         self.model, self.tokenizer = model, tokenizer
         self._start(model, DialogueFormat(tokenizer), mask, system, messages, chunk)
 
-    @torch.inference_mode(False)  # what a session keeps may be written to wherever it is used
+    @torch.inference_mode(False)  # so that the session's tensors may be written to outside inference mode
     def _start(
         self,
         model: ChatModel,
@@ -88,7 +88,7 @@ class ChatSession:
         messages: Sequence[Message] | None,
         chunk: int | None,
     ) -> None:
-        """Begin with any model and any way to write a conversation that the engine can read."""
+        """Start with any model and any chat format that the engine can use."""
         self.chunk = None if chunk is None else whole_number("chunk", chunk, 1)
         if style.n_vocab > model.config.vocab_size:
             raise ValueError(
@@ -102,7 +102,7 @@ class ChatSession:
         self.trace: list[Event] = []
         self._talk = Conversation(style, context)
         self._cache, self._planner = model.new_cache(), Planner(self.mask, context)
-        self._weights: object = None  # by which it is seen that the model was trained further
+        self._weights: object = None  # tells whether the model has been trained further
         self._writing: Callable[[], Generator[str] | None] = lambda: None  # a weak reference
         opening = [] if system is None else [{"role": "system", "content": _checked(system)}]
         if given := [*opening, *(messages or ())]:
@@ -139,7 +139,7 @@ class ChatSession:
 
     @property
     def turn(self) -> int:
-        """How many turns were taken."""
+        """How many turns there have been."""
         return sum(role == "user" for role, _ in self._talk.said.messages)
 
     @property
@@ -153,7 +153,7 @@ class ChatSession:
         return self._engine.config.context - self._talk.said.length
 
     def send(self, text: str, **options: Any) -> Reply:
-        """Say something and wait for the whole reply; see :meth:`stream` for the options and the errors."""
+        """Send a message and wait for the whole reply; see :meth:`stream` for the options and the errors."""
         for _ in self.stream(text, **options):
             pass
         assert self.reply is not None
@@ -172,25 +172,25 @@ class ChatSession:
         stop_loops: bool = False,
         on_token: OnToken | None = None,
     ) -> Iterator[str]:
-        """Say something and get the reply piece by piece; :attr:`reply` has it whole afterwards.
+        """Send a message and get the reply piece by piece; :attr:`reply` holds all of it afterwards.
 
-        Interrupted (by Ctrl-C, by dropping the iterator, or by asking something else of the session), the session
-        keeps what was written of the answer, or forgets the turn if that is nothing.
+        If interrupted (by Ctrl-C, by dropping the iterator, or by another call to the session), the session keeps what
+        has been written of the answer, or drops the turn if that is nothing.
 
         Args:
             text: the user's message.
             max_new_tokens: the longest answer, in tokens.
-            temperature: 0 = always the likeliest token, 1 = as the model believes.
+            temperature: 0 = always the likeliest token, 1 = the model's own probabilities.
             top_k: sample among the k likeliest only.
             top_p: sample among the fewest tokens that hold this share of the probability (1904.09751).
-            seed: for the same answer again.
-            stop: texts that end the answer, which goes without them.
+            seed: makes the answer reproducible.
+            stop: strings that end the answer, and are left out of it.
             stop_loops: end the answer when it repeats itself; what was repeated stays in the conversation.
-            on_token: called with each token and the scores ``[V]`` it was picked from; it must not change the session.
+            on_token: called with each token and the logits ``[V]`` it was picked from; it must not change the session.
 
         Raises:
-            TypeError, ValueError: the text is no string or empty, or an option is out of its range.
-            ContextFullError: the message does not fit; the session is as before.
+            TypeError, ValueError: the text is not a string or is empty, or an option is out of range.
+            ContextFullError: the message does not fit; the session is unchanged.
         """
         self._settle()
         sampler = Sampler(self.style, temperature, top_k, top_p, seed)
@@ -231,19 +231,19 @@ class ChatSession:
             if tail := writer.tail():
                 yield tail
         finally:
-            if sys.is_finalizing():  # the program is over, and PyTorch can compute no more
+            if sys.is_finalizing():  # Python is shutting down, and PyTorch can no longer compute
                 pass
             elif writer.tokens or stopped == "end":
                 self._talk.close(writer.reply(stopped))
-                self._compute("decode")  # the end is read at once, so that the next turn starts with its query
+                self._compute("decode")  # reads the end marker now, so that the next turn starts with its query
             else:
                 self._settle_open()
 
     def truncate(self, turns: int) -> None:
-        """Go back to the end of an earlier turn; 0 keeps the system prompt only.
+        """Go back to the end of an earlier turn; 0 keeps only the system prompt.
 
         Raises:
-            TypeError, ValueError: there are not so many turns.
+            TypeError, ValueError: there are not that many turns.
         """
         self._settle()
         turns = whole_number("the turns to keep", turns, 0)
@@ -253,7 +253,7 @@ class ChatSession:
 
     @torch.inference_mode(False)
     def fork(self) -> ChatSession:
-        """An independent copy, cache and all, for a what-if."""
+        """An independent copy, cache included, for what-if experiments."""
         self._settle()
         twin = copy.copy(self)
         for name in ("_talk", "_cache", "_planner"):
@@ -261,7 +261,7 @@ class ChatSession:
         twin.trace = [*self.trace]
         return twin
 
-    # -- what is said ------------------------------------------------------------------------------
+    # -- the transcript ----------------------------------------------------------------------------
 
     def _settle(self) -> None:
         """End an answer that is still being written, as if it had been interrupted."""
@@ -272,7 +272,7 @@ class ChatSession:
         self._settle_open()
 
     def _settle_open(self) -> None:
-        """Close an answer that was left open, or forget its turn if nothing was written of it."""
+        """Close an answer that was left open, or drop its turn if nothing of it has been written."""
         said = self._talk.said
         if said.written is None:
             return
@@ -281,11 +281,11 @@ class ChatSession:
             self._cut(len(said.messages) - 2)
         else:
             text = self.style.decode(tokens.tolist()).removeprefix(" ")
-            logits = torch.zeros(0, self._engine.config.vocab_size, device="cpu")  # they went with whoever was writing
+            logits = torch.zeros(0, self._engine.config.vocab_size, device="cpu")  # lost with the generator
             self._talk.close(Reply(text, tokens.clone(), logits, "interrupted"))
 
     def _cut(self, messages: int) -> None:
-        """Go back to the first messages, and drop what the cache holds of the others."""
+        """Keep only the first messages, and drop what the cache holds of the others."""
         self._talk.said = self._talk.said.first(messages)
         self._revise()
 
@@ -293,7 +293,7 @@ class ChatSession:
 
     @torch.inference_mode()
     def _compute(self, phase: Phase) -> Tensor:
-        """Read all tokens that are not in the cache yet; the last one's logits ``[V]``, on the CPU."""
+        """Read all tokens that are not in the cache yet; returns the last one's logits ``[V]``, on the CPU."""
         clock = time.perf_counter()
         length = self._talk.said.length
         plan = self._planner.foreseen(length, self._talk.segments) if phase == "decode" else None
@@ -306,20 +306,20 @@ class ChatSession:
             tokens = self._talk.tokens[None, start:stop].to(self._engine.device)  # (1, chunk)
             logits = self._engine.compute(tokens, mask, self._cache, logits_at=slice(-1, None))  # (1, 1, V)
             self._planner.computed(stop)
-            scores: Tensor = logits[0, -1].float().cpu()  # waits for the device, so that the clock is honest
+            scores: Tensor = logits[0, -1].float().cpu()  # waits for the device, so that the timing is right
             now = time.perf_counter()
             self._note(phase, start, stop, now - clock, self._engine.flops(stop - start, (stop - start) * stop))
             clock = now
         return scores
 
     def _revise(self) -> Plan:
-        """Throw away what the cache holds and the conversation, as it is, cannot use; what is left to be computed."""
+        """Discard what the cache holds but the conversation can no longer use; returns what is left to compute."""
         planner, length, held = self._planner, self._talk.said.length, self._cache.length
         if (weights := self._engine.version()) != self._weights:
             planner.keep(0)
             self._weights = weights
         common = min(planner.length, length, held)
-        same = self._cache.tokens[0, :common].cpu() == self._talk.tokens[:common]  # compared, never trusted
+        same = self._cache.tokens[0, :common].cpu() == self._talk.tokens[:common]  # compared, never assumed
         planner.keep_right(int(same.long().cumprod(0).sum()))
         plan = planner.plan(self._talk.segments(length)) if length else Plan(0, 0, True)
         self._cache.truncate(min(planner.length, held))

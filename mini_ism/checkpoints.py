@@ -1,4 +1,4 @@
-"""Trained models, a file each: ``model.safetensors`` holds the weights, and all else as its metadata."""
+"""Trained models, one file each: ``model.safetensors`` holds the weights, and everything else as metadata."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Checkpoint:
 
     Args:
         config: the model's shape.
-        training: how it was trained: the run's configuration, and what it came to.
-        weights: by name, in float32 or, stored so, in float16.
+        training: how it was trained: the run's configuration, and how far it came.
+        weights: by name, in float32, or in float16 if stored that way.
         tokenizer: the one it was trained with.
     """
 
@@ -69,15 +69,15 @@ def save_model(
 
     Args:
         model: the model.
-        folder: made if it is missing.
+        folder: created if it is missing.
         tokenizer: the one it was trained with, by default the package's; another one is kept in the same file.
-        training: facts about how it was trained, kept as JSON beside the weights.
-        bits: of a stored weight, 32, 16 or 8; see :mod:`mini_ism.storage`.
-        team: the processes that hold it together; all must call this, and the first one writes.
+        training: facts about how it was trained, stored as JSON with the weights.
+        bits: per stored weight, 32, 16 or 8; see :mod:`mini_ism.storage`.
+        team: the processes that hold the model between them; all must call this, and the first one writes.
 
     Raises:
-        ValueError: a weight is not finite, or too large for float16, or there is no such storage, or the tokenizer is
-            none of this package's kind; nothing is written.
+        ValueError: a weight is not finite or too large for float16, ``bits`` is not supported, or the tokenizer is not
+            of this package's kind; nothing is written.
         OSError: it could not be written; see :func:`~mini_ism.files.write_atomically`.
     """
     weights, wrong = {}, ""
@@ -85,7 +85,7 @@ def save_model(
         weights = stored(team.whole(model.state_dict()), bits)
     except ValueError as error:
         wrong = str(error)
-    if wrong := team.gather(wrong)[0]:  # all processes end here, not the first alone
+    if wrong := team.gather(wrong)[0]:  # all processes stop here, not just the first
         raise ValueError(wrong)
     if not team.leads:
         return
@@ -112,8 +112,8 @@ def load_model(name: str | Path = "ism", device: str | torch.device = "cpu") -> 
         The model, in float32 and ready for use, and its tokenizer.
 
     Raises:
-        CheckpointError: there is no such model, or its file is damaged, foreign, or of another tokenizer.
-        ValueError: the device is unknown or not there.
+        CheckpointError: there is no such model, or its file is damaged, foreign, or belongs to another tokenizer.
+        ValueError: the device is unknown or not available.
     """
     place = get_device(device)
     checkpoint = read_checkpoint(name)
@@ -123,9 +123,9 @@ def load_model(name: str | Path = "ism", device: str | torch.device = "cpu") -> 
 
 
 def load_metrics(name: str | Path = "ism") -> list[Measurement]:
-    """How a model's training went: a line for each measurement, in order.
+    """How a model's training went: one line per measurement, in order.
 
-    A shipped model's lines all have scores, and their loss is the mean since the line before.
+    A shipped model's lines all have scores, and their loss is the mean since the previous line.
 
     Args:
         name: as for :func:`load_model`.
@@ -146,7 +146,7 @@ def load_metrics(name: str | Path = "ism") -> list[Measurement]:
 
 
 def _folder(name: str | Path) -> Path:
-    """Where a model lies that is shipped, or that somebody has trained; a :class:`Path` is always a path."""
+    """The folder of a shipped model, or of one that the user has trained; a :class:`Path` is always a path."""
     if not isinstance(name, str) or name not in shipped_models():
         return Path(name)
     shipped = data_dir() / "checkpoints" / name
@@ -160,7 +160,7 @@ def _folder(name: str | Path) -> Path:
 
 
 def read_checkpoint(name: str | Path) -> Checkpoint:
-    """A checkpoint as it lies on the disk. What it says of itself is checked before any weight is read.
+    """A checkpoint as it is on disk. Its metadata is checked before any weight is read.
 
     Args:
         name: as for :func:`load_model`.
@@ -190,7 +190,7 @@ def read_checkpoint(name: str | Path) -> Checkpoint:
                 raise ValueError(f"its weights do not fit its shape: {', '.join(mismatches[:4])}")
             found = {key: content.get_tensor(key) for key in slices}
         training = read_object(about["training"])
-        own = about.get("tokenizer")  # kept where it is not the package's
+        own = about.get("tokenizer")  # stored if it is not the package's
         given = [about[key] for key in ("format", "model", "tokenizer_sha256", "training")]
         if fingerprint(found, *given, *([own] if own else [])) != about["sha256"]:
             raise ValueError("its content has another sha256 than was saved")
@@ -211,8 +211,8 @@ def read_checkpoint(name: str | Path) -> Checkpoint:
 
 
 def _mismatches(config: GPTConfig, found: Mapping[str, tuple[int, ...]]) -> list[str]:
-    """The weights that a model of this shape has and the file has not, or the other way round."""
-    if config.layers + config.token_shift > len(found):  # not even the meta device builds any number of layers
+    """The weights whose names or shapes differ between a model of this configuration and the file."""
+    if config.layers + config.token_shift > len(found):  # even the meta device cannot build arbitrarily many layers
         return [f"{config.layers} layers and a token shift of {config.token_shift} in {len(found)} tensors"]
     with torch.device("meta"):
         wanted = {key: tuple(value.shape) for key, value in GPT(config).state_dict().items()}

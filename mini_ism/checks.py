@@ -1,4 +1,4 @@
-"""Checks of what somebody hands in: errors that name the value, what it should be, and where it belongs."""
+"""Checks of arguments and options: errors that name the value, what it should be, and where it belongs."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def whole_number(name: str, value: object, least: int, most: int | None = None) -> int:
-    """An option that counts something, as a Python int; NumPy's integers are welcome, bools and floats are not.
+    """An option that counts something, as a Python int; NumPy integers are accepted, bools and floats are not.
 
     Raises:
-        TypeError: it is no integer.
+        TypeError: it is not an integer.
         ValueError: it is out of range.
     """
     try:
@@ -36,18 +36,18 @@ def whole_number(name: str, value: object, least: int, most: int | None = None) 
 def real_number(
     name: str, value: object, least: float = -math.inf, most: float = math.inf, *, above: bool = False
 ) -> float:
-    """An option that measures something, as a finite Python float; whole and NumPy's numbers are welcome, bools not.
+    """An option that measures something, as a finite Python float; integers and NumPy numbers are accepted, bools not.
 
     Args:
         name: of the option.
         value: as it was given.
         least: the lowest value allowed.
         most: the highest.
-        above: whether ``least`` itself is left out.
+        above: whether ``least`` itself is excluded.
 
     Raises:
-        TypeError: it is no number.
-        ValueError: it is out of range, infinite or not a number at all.
+        TypeError: it is not a number.
+        ValueError: it is out of range, infinite or NaN.
     """
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {value!r}")
@@ -68,7 +68,7 @@ def real_number(
 
 
 def check_kind(name: str, value: object, kind: type, remedy: str) -> None:
-    """Raise a :class:`TypeError` with a remedy if an argument is of another kind."""
+    """Raise a :class:`TypeError` with a remedy if an argument is of another type."""
     if not isinstance(value, kind):
         raise TypeError(f"{name} must be {kind.__name__}, got {value!r:.60}; {remedy}")
 
@@ -79,7 +79,7 @@ FROM_0, ABOVE_0 = {"least": 0}, {"least": 0, "above": True}
 
 
 def option(default: Value, text: str, **bounds: Any) -> Value:
-    """A configuration's field: its default, one sentence on what it means, and its range for :func:`check_fields`."""
+    """A configuration field: its default, one sentence on what it means, and its range for :func:`check_fields`."""
     described: Value = field(default=default, metadata={"help": text, "range": bounds})
     return described
 
@@ -88,7 +88,7 @@ def check_fields(options: DataclassInstance, owner: str = "") -> None:
     """Check and convert all fields of a dataclass, frozen or not, by the type of their defaults.
 
     A field's range is what its ``metadata`` has under ``"range"``: arguments of :func:`whole_number` or
-    :func:`real_number`. A number may thus come as NumPy's; a text must be a text, and a bool a bool.
+    :func:`real_number`. NumPy numbers are accepted; a string must be a string, and a bool a bool.
 
     Raises:
         TypeError, ValueError: a value does not fit; the message names the field, after ``owner``.

@@ -1,4 +1,4 @@
-"""How a command of the terminal ends: what the user can mend is one line, a closed pipe and Ctrl-C are no errors."""
+"""How a terminal command ends: an error the user can fix is one line; a closed pipe and Ctrl-C are not errors."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from mini_ism.terminal import visible
 
 
 def prepare_streams() -> None:
-    """See that no standard stream ends a command.
+    """Make sure that no standard stream can end a command.
 
-    The null device takes the place of one that the shell closed (``>&-``). Otherwise a file that is opened later would
-    take its number, and what is printed might end in that file. A letter that the terminal cannot show, or that is
-    spelled in another encoding than was announced, becomes a question mark.
+    The null device replaces a stream that the shell closed (``>&-``). Otherwise a file that is opened later would take
+    its descriptor, and printed text might end up in that file. A character that the terminal cannot show, or that does
+    not fit the declared encoding, becomes a question mark.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             try:
                 os.fstat(number)
             except OSError:
-                os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+                os.open(os.devnull, os.O_RDWR)  # takes the lowest free descriptor: this one
             setattr(sys, name, open(os.devnull, "r" if number == 0 else "w", encoding="utf-8"))  # noqa: PTH123, SIM115
-    for stream in (sys.stdin, sys.stdout):  # stderr has escapes for such letters
+    for stream in (sys.stdin, sys.stdout):  # stderr escapes such characters
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 
 def empty_argument(arguments: Sequence[str]) -> str:
-    """What to say of the first argument that is an empty text, ``""`` if none is: mostly it was ``"$NAME"``, unset."""
+    """What to say about the first empty argument, ``""`` if none is: usually it was an unset ``"$NAME"``."""
     for before, argument in zip(("", *arguments), arguments, strict=False):
         if found := re.fullmatch(r"(?:(--[\w-]+)=)?\s*", argument):
             return f"{found[1] or before or 'a command'} is given an empty text; give it a value, or leave it out"
@@ -49,12 +49,12 @@ def run_command(
     *errors: type[Exception],
     hint: Callable[[Exception], str] = lambda _: "",
 ) -> int:
-    """Run a command; the exit status is 0, 1 after an error that the user can mend, or 130 after Ctrl-C.
+    """Run a command; the exit status is 0, 1 after an error that the user can fix, or 130 after Ctrl-C.
 
     Args:
         command: does the work, and prints.
-        program: whose name stands before an error.
-        errors: what the user can mend, besides a ``ValueError`` or an ``OSError``.
+        program: its name, which is put before an error.
+        errors: what the user can fix, besides a ``ValueError`` or an ``OSError``.
         hint: what to add to an error here, on the command line.
     """
 
@@ -68,7 +68,7 @@ def run_command(
         try:
             command()
             sys.stdout.flush()
-        except BrokenPipeError:  # "| head" has seen enough of what is printed: all else is said aside
+        except BrokenPipeError:  # "| head" has read enough; everything else went to stderr
             _close(sys.stdout)
         except mendable as error:
             if isinstance(error, TypeError) and not _was_checked(error):
@@ -83,7 +83,7 @@ def run_command(
 
 
 class _Aside:
-    """The stream of what is said beside the work, such as progress: when nobody takes it any more, the work goes on."""
+    """The stream for side output such as progress: if it can no longer be written, the work goes on."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -103,15 +103,15 @@ class _Aside:
 
 
 def _was_checked(error: TypeError) -> bool:
-    """Whether one of this package's checks raised an error, and not Python at a value that nobody had looked at."""
+    """Whether one of this package's checks raised an error, rather than Python itself on an unchecked value."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     return Path(__file__).parent in Path(last.filename).parents and (last.line or "").startswith("raise ")
 
 
 def _close(stream: TextIO) -> None:
-    """Write what is left, if anybody takes it; Python's own last flush must not fail."""
+    """Write what is left, if that is possible; Python's own final flush must not fail."""
     try:
         stream.flush()
     except OSError:
-        with contextlib.suppress(OSError):  # a stream without a number, as in a notebook
+        with contextlib.suppress(OSError):  # a stream without a descriptor, as in a notebook
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -9,7 +9,7 @@ from mini_ism.checks import check_fields
 
 
 def _size(default: int, least: int = 1) -> int:
-    """A size of the model; no tensor of such sizes has more elements than PyTorch can count."""
+    """A size of the model, bounded so that no tensor has more elements than PyTorch can count."""
     sized: int = field(default=default, metadata={"range": {"least": least, "most": 2**24}})
     return sized
 
@@ -21,9 +21,9 @@ class GPTConfig:
 
     Args:
         vocab_size: tokens in the vocabulary.
-        context: positions a dialogue may have.
+        context: the most positions a dialogue may have.
         layers, heads, width: blocks, heads per block, channels.
-        token_shift: how many of the tokens just before it each embedding hears of (0 = none). Recall trains ten times
+        token_shift: how many preceding tokens are mixed into each embedding (0 = none). Recall is learned ten times
             faster with 2. It never bypasses the mask: see :class:`TokenShift`.
         mask: the rule the model was trained with, for the record; :meth:`GPT.forward` takes any.
         rotary_pct: share of each head's channels that rotate with the position; the others match by content at any
@@ -31,8 +31,8 @@ class GPTConfig:
         rope_theta: wavelength base of the rotary positions.
 
     Raises:
-        TypeError: a field is of another type than its default; a whole number, or NumPy's, may stand for a float.
-        ValueError: a field is out of its range or not finite, or ``width`` does not divide into heads of an even width.
+        TypeError: a field is not of its default's type; a whole number or a NumPy number is accepted for a float.
+        ValueError: a field is out of range or not finite, or ``width`` does not divide into heads of an even width.
     """
 
     vocab_size: int = _size(512)

@@ -21,9 +21,9 @@ SHIPPED = GPTConfig.preset("mini", vocab_size=704)
 def plan(mask: str | Mask, segments: Segments, model: GPT | GPTConfig | None = None) -> list[Event]:
     """The trace that a :class:`~mini_ism.chat.ChatSession` would leave after this dialogue, from the rule alone.
 
-    No model runs, so ``seconds`` are 0; everything else is what the engine would do: each question is read at once,
-    each token of an answer (its end included) on its own, and before each step the cache keeps what the rule says is
-    still right.
+    No model runs, so ``seconds`` are 0; everything else is what the engine would do: each question is read in one
+    pass, each token of an answer (its end marker included) on its own, and before each step the cache keeps what the
+    rule says is still right.
 
     Args:
         mask: a name, an expression or a :class:`~mini_ism.mask.Mask`.
@@ -62,7 +62,7 @@ def plan(mask: str | Mask, segments: Segments, model: GPT | GPTConfig | None = N
 
 
 def as_model(model: GPT | GPTConfig | None) -> GPT:
-    """A model that can be asked what it costs, by default a shipped one; on the meta device it holds no numbers."""
+    """A model that can be asked what it costs, by default a shipped one; on the meta device it holds no weights."""
     if isinstance(model, GPT):
         return model
     with torch.device("meta"):
@@ -70,7 +70,7 @@ def as_model(model: GPT | GPTConfig | None) -> GPT:
 
 
 def _steps(segments: Segments) -> Iterator[tuple[int, Phase, int]]:
-    """The forwards of a chat: (turn, phase, where the dialogue ends by then)."""
+    """The forward passes of a chat: (turn, phase, where the dialogue then ends)."""
     query = segments.is_query.tolist()
     turn = 0
     for stop, is_query in enumerate(query, start=1):
@@ -82,5 +82,5 @@ def _steps(segments: Segments) -> Iterator[tuple[int, Phase, int]]:
 
 
 def visible_pairs(mask: str | Mask, segments: Segments) -> int:
-    """How many (reader, read) pairs of positions a mask allows in a dialogue ``[T]``."""
+    """How many (query, key) pairs of positions a mask allows in a dialogue ``[T]``."""
     return int(get_mask(mask).dense(segments).sum())

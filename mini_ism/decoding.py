@@ -1,8 +1,8 @@
 """Greedy answers to many conversations at once: a batch shares one KV cache, and each row follows its own plan.
 
-All rows of a cache have one length, which conversations have not. So alike lengths share a batch, and the shorter rows
-are padded on the *left*. Nobody sees the padding, and rotary attention depends on distances only, so each row computes
-what it would compute alone. This holds for any rule: it is asked about each conversation by itself, without padding.
+All rows of a cache have the same length, but conversations do not. So similar lengths share a batch, and shorter rows
+are padded on the *left*. Nothing sees the padding, and rotary attention depends only on distances, so each row computes
+what it would compute alone. This holds for any rule: it is evaluated on each conversation by itself, without padding.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from mini_ism.sampling import Sampler
 from mini_ism.segments import Segments
 
 Pick = Callable[[int, Tensor], int | None]
-"""From a conversation's number and the scores ``[V]`` of its next token to that token; ``None`` ends the answer."""
+"""From a conversation's number and the logits ``[V]`` of its next token to that token; ``None`` ends the answer."""
 
 
 def answer_all(
@@ -41,7 +41,7 @@ def answer_all(
     """The greedy reply to each conversation, the same as :meth:`ChatSession.send` gives, but many at a time.
 
     Replies come when they are finished, shortest conversations first: ``dict(answer_all(...))`` has them by number,
-    and ``tqdm(answer_all(...), total=len(conversations))`` shows how far it is.
+    and ``tqdm(answer_all(...), total=len(conversations))`` shows the progress.
 
     Args:
         model: on any device.
@@ -87,7 +87,7 @@ def answer_all(
 
 
 def check_room(tokens: int, context: int, what: str) -> None:
-    """Raise a :class:`ContextFullError` if so many tokens leave no room for an answer in a model's context."""
+    """Raise a :class:`ContextFullError` if this many tokens leave no room for an answer in a model's context."""
     if tokens + SHORTEST_ANSWER > context:
         raise ContextFullError(
             f"{what} has {tokens} tokens, which leaves no room for an answer in the model's context of {context}; "
@@ -99,25 +99,25 @@ def check_room(tokens: int, context: int, what: str) -> None:
 def decode(
     model: GPT, mask: Mask, prompts: Sequence[EncodedDialogue], pick: Pick, longest: int, batch: int = 32
 ) -> Iterator[int]:
-    """Write an answer behind each prompt, token by token, with whatever the rule lets a cache keep.
+    """Write an answer to each prompt, token by token, reusing whatever the rule lets a cache keep.
 
     Args:
         model: on any device.
         mask: any rule.
         prompts: each ends with a query.
-        pick: is asked for each token of each answer, with scores on the CPU in float32.
-        longest: tokens that an answer may have, at most.
+        pick: called for each token of each answer, with logits on the CPU in float32.
+        longest: the most tokens that an answer may have.
         batch: prompts per forward.
 
     Yields:
         The number of each prompt whose answer is finished.
 
     Raises:
-        TypeError, ValueError: see :meth:`GPT.forward` and :meth:`Mask.dense`; ``batch`` is no whole number above 0.
+        TypeError, ValueError: see :meth:`GPT.forward` and :meth:`Mask.dense`; ``batch`` is not a positive integer.
     """
     model.eval()
     batch, context = whole_number("batch", batch, 1), model.config.context
-    by_length = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))  # alike lengths: less padding
+    by_length = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))  # similar lengths: less padding
     for first in range(0, len(prompts), batch):
         numbers = by_length[first : first + batch]
         capacity = min(len(prompts[numbers[-1]]) + longest, context)
@@ -125,7 +125,7 @@ def decode(
 
 
 class _Row:
-    """One conversation of a batch, and what the rule says of it."""
+    """One conversation of a batch, and what the rule says about it."""
 
     def __init__(self, number: int, prompt: EncodedDialogue, mask: Mask, capacity: int) -> None:
         self.number, self.tokens, self.padding, self.finished = number, prompt.tokens.tolist(), 0, False
@@ -140,7 +140,7 @@ class _Row:
 
 
 def with_answer(s: Segments, capacity: int) -> Segments:
-    """The segments of a prompt, and of an answer that fills what room there is behind it."""
+    """The segments of a prompt, and of an answer that fills the room left after it."""
     room = max(capacity - len(s), 0)
     no = s.is_query.new_zeros(room)
     return Segments(
@@ -151,10 +151,10 @@ def with_answer(s: Segments, capacity: int) -> Segments:
 
 
 def _decode_together(model: GPT, rows: list[_Row], pick: Pick, capacity: int) -> Iterator[int]:
-    """Decode rows in one batch. A finished row only keeps its place, until all is to be read again without it."""
+    """Decode rows in one batch. A finished row only keeps its place, until the batch is read again without it."""
     cache = None
     while live := [row for row in rows if not row.finished]:
-        kept = min(row.padding + row.plan() for row in live)  # of a row, what is right for all is right
+        kept = min(row.padding + row.plan() for row in live)  # what is still right in every row
         stop = live[0].padding + len(live[0].tokens)  # where all rows end
         if cache is None or stop > capacity or all(kept <= row.padding for row in live):
             rows, kept, stop = live, 0, max(len(row.tokens) for row in live)
@@ -179,7 +179,7 @@ def _decode_together(model: GPT, rows: list[_Row], pick: Pick, capacity: int) ->
 def _chunk_mask(rows: list[_Row], kept: int, stop: int) -> Tensor:
     """The batch's mask of positions ``kept`` to ``stop``, BoolTensor ``[B, T, stop]``.
 
-    Padding, and a finished row, sees itself, so that no softmax runs over nothing.
+    Padding and finished rows see themselves, so that no row of the mask is empty.
     """
     here = torch.arange(stop)
     mask = (here == here[kept:, None]).repeat(len(rows), 1, 1)  # (B, T, S)

@@ -1,13 +1,13 @@
 """Chat messages to tokens, segments and loss mask, and back: the one place that knows how a dialogue is written.
 
-Every message is one segment, and a dialogue's tokens are its messages' tokens laid end to end::
+Every message is one segment, and a dialogue's tokens are its messages' tokens, concatenated::
 
     system      <|system|> text
     user        <|user|> text <|assistant|>
     assistant   text <|end|>
 
 The assistant marker belongs to the query's segment: it is the first position that predicts the answer, and under ISM it
-reads the query whole. Each text gets one leading space, so that a word is the same token wherever it stands; decoding
+sees the whole query. Each text gets one leading space, so that a word is the same token wherever it appears; decoding
 strips it.
 """
 
@@ -26,10 +26,10 @@ from mini_ism.markers import marker_id
 from mini_ism.segments import Segments
 
 Message = Mapping[str, Any]
-"""``{"role": "system" | "user" | "assistant", "content": text}``, as OpenAI's and Hugging Face's chats write it.
+"""``{"role": "system" | "user" | "assistant", "content": text}``, as in OpenAI's and Hugging Face's chat formats.
 
-An answer may also have OpenAI's ``"weight"``: 0 keeps it in the history and trains nothing on it. Any other key is an
-error unless its value is ``None``, since what is not understood would be dropped without a word.
+An answer may also have OpenAI's ``"weight"``: 0 keeps it in the history without training on it. Any other key is an
+error unless its value is ``None``, since it would otherwise be dropped silently.
 """
 
 ROLES = ("system", "user", "assistant")
@@ -37,7 +37,7 @@ SYSTEM, USER, ASSISTANT, END, PAD = "<|system|>", "<|user|>", "<|assistant|>", "
 FRAMES = {"system": ((SYSTEM,), ()), "user": ((USER,), (ASSISTANT,)), "assistant": ((), (END,))}
 """The markers before and after a message's text."""
 NEVER_WRITTEN = (SYSTEM, USER, ASSISTANT, PAD)
-"""Markers that no answer holds, so that no model is asked for them."""
+"""Markers that no answer contains, so they are never generated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class EncodedDialogue:
 
     Args:
         tokens: LongTensor ``[T]`` or ``[B, T]``.
-        segments: of the same shape.
+        segments: its segments, of the same shape.
         loss_mask: BoolTensor of the same shape, True where the token is a *target*: what the model is trained to write.
             The position that predicts target t is t - 1.
     """
@@ -61,11 +61,11 @@ class EncodedDialogue:
 
     @property
     def token_count(self) -> int:
-        """How many tokens there are to compute, over the whole batch; padding, which has no segment, is left out."""
+        """How many tokens there are to compute in the whole batch; padding, which has no segment, does not count."""
         return int((self.segments.id >= 0).sum())
 
     def first(self, positions: int) -> EncodedDialogue:
-        """The first positions, as if nothing else had been said."""
+        """The first positions, as if the dialogue ended there."""
         kept = slice(positions)
         return EncodedDialogue(self.tokens[..., kept], self.segments[kept], self.loss_mask[..., kept])
 
@@ -107,7 +107,7 @@ def check_messages(messages: Sequence[Message]) -> None:
 
 
 def _check_extras(number: int, message: Message) -> None:
-    """Raise an error if a message has a key that has no meaning here, or a weight that has none."""
+    """Raise an error if a message has an unknown key or an invalid weight."""
     unknown = [key for key in message.keys() - {"role", "content", "weight"} if message[key] is not None]
     if unknown:
         raise ValueError(
@@ -133,13 +133,13 @@ def encode_dialogue(
 ) -> EncodedDialogue:
     """Chat messages to tokens, segments and loss mask.
 
-    Text that spells a marker stays text: only this function writes markers.
+    Text that happens to spell a marker stays text: only this function writes markers.
 
     Args:
         messages: see :func:`check_messages` for what is accepted.
         tokenizer: from :func:`~mini_ism.tokenizer.load_tokenizer`, or any encoding with the same markers.
-        loss: which answers are targets, ``"all"`` or only the ``"last"``, as prefix training needs it; none of weight 0
-            ever is.
+        loss: which answers are targets, ``"all"`` or only the ``"last"``, as prefix training needs; an answer of
+            weight 0 never is.
 
     Returns:
         The dialogue, with tensors of shape ``[T]``. ``encode_dialogue(messages[:n])`` is always a prefix of it.
@@ -177,7 +177,7 @@ def encode_message(message: Message, tokenizer: tiktoken.Encoding) -> list[int]:
 
 
 class DialogueFormat:
-    """How this package writes a conversation, message by message, as the chat engine asks for it."""
+    """This package's chat format, message by message, as the chat engine needs it."""
 
     def __init__(self, tokenizer: tiktoken.Encoding) -> None:
         self.tokenizer, self.end_ids = tokenizer, (marker_id(tokenizer, END),)
@@ -186,22 +186,22 @@ class DialogueFormat:
         self.forbidden_ids = [marker_id(tokenizer, marker) for marker in NEVER_WRITTEN]
 
     def encode_message(self, role: str, text: str, before: Sequence[tuple[str, str]] = ()) -> list[int]:
-        """The tokens of one message, the same wherever it stands."""
+        """The tokens of one message, whatever comes before it."""
         return encode_message({"role": role, "content": text}, self.tokenizer)
 
 
 def chat_format(tokenizer: tiktoken.Encoding | ChatFormat) -> ChatFormat:
-    """How conversations are written: this package's way for its own tokenizers, or the way that is handed in."""
+    """The chat format to use: this package's own for a tiktoken encoding, otherwise the one that was passed in."""
     return DialogueFormat(tokenizer) if isinstance(tokenizer, tiktoken.Encoding) else tokenizer
 
 
 def decode_dialogue(tokens: Sequence[int] | Tensor, tokenizer: tiktoken.Encoding) -> list[dict[str, str]]:
-    """The messages that tokens spell.
+    """The messages that tokens encode.
 
-    The reverse of :func:`encode_dialogue`. An unfinished answer is given as it stands.
+    The inverse of :func:`encode_dialogue`. An unfinished answer is returned as it stands.
 
     Raises:
-        ValueError: a token is not one of the tokenizer's.
+        ValueError: a token is outside the tokenizer's vocabulary.
     """
     markers = {marker_id(tokenizer, m): m for m in (SYSTEM, USER, ASSISTANT, END, PAD)}
     roles = {SYSTEM: "system", USER: "user", ASSISTANT: "assistant"}

@@ -23,7 +23,7 @@ from mini_ism.interrupts import collected
 BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
 """What carries tensors between processes, by device; counts are always on the CPU."""
 TIMEOUT = timedelta(minutes=10)
-"""How long a process waits for a silent one: far longer than a save takes. One that has died is noticed at once."""
+"""How long a process waits for an unresponsive one: far longer than a save. One that has died is noticed at once."""
 
 Item = TypeVar("Item")
 
@@ -39,7 +39,7 @@ class Team:
             not fit one device, rather than a copy of all (DDP, 2006.15704).
 
     Raises:
-        ValueError: one process is to shard.
+        ValueError: a single process was asked to shard.
     """
 
     rank: int = 0
@@ -65,7 +65,7 @@ class Team:
         return items[self.rank :: self.size]
 
     def parts(self, dialogues: int, micro_batches: int) -> int:
-        """In how many parts each process computes its share of a step; in as many as the others, and none is empty.
+        """In how many parts each process computes its share of a step: the same for all, and none is empty.
 
         Raises:
             ValueError: there are fewer dialogues than processes.
@@ -82,7 +82,7 @@ class Team:
 
         Args:
             model: the same in every process. Sharded, it is changed in place: its weights become ``DTensor``.
-            blocks: its layers; where weights are sharded, a layer's are gathered while it computes, and no longer.
+            blocks: its layers; where weights are sharded, a layer's are gathered only while it computes.
             device: of this process.
 
         Raises:
@@ -103,7 +103,7 @@ class Team:
             return model
         return nn.parallel.DistributedDataParallel(model, device_ids=[device] if device.type == "cuda" else None)
 
-    # -- what is said between processes ------------------------------------------------------------
+    # -- communication -----------------------------------------------------------------------------
 
     def sum(self, *counts: float) -> list[float]:
         """The sum of each count over all processes, in float64: whole numbers stay exact up to 2**53."""
@@ -121,7 +121,7 @@ class Team:
         return cast(list[Item], values)
 
     def whole(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Tensors in one piece on the CPU, by name, for process 0; the others get none, but must call this, too."""
+        """Unsharded tensors on the CPU, by name, for process 0; the others get none, but must call this, too."""
         found = {}
         for name, value in tensors.items():
             if self.shard:
@@ -133,7 +133,7 @@ class Team:
         return found
 
     def spread(self, value: Tensor, like: Tensor) -> Tensor:
-        """A tensor that is in one piece, laid out over the processes as another of its shape is."""
+        """An unsharded tensor, laid out over the processes like another one of its shape."""
         if not self.shard or value.shape != like.shape:
             return value
         from torch.distributed.tensor import DTensor, distribute_tensor
@@ -145,7 +145,7 @@ class Team:
     def interrupts(self) -> Iterator[Callable[[], None]]:
         """A block in which Ctrl-C, wherever it arrives, stops every process at the same point.
 
-        Yields a function to be called by all between two steps; it raises ``KeyboardInterrupt`` in all of them when
+        Yields a function that all must call between two steps; it raises ``KeyboardInterrupt`` in all of them when
         one has seen Ctrl-C. Alone, Ctrl-C works as it always does, and the function does nothing.
         """
         if self.size == 1:
@@ -164,10 +164,10 @@ ALONE = Team()
 
 
 def unsynced(model: nn.Module) -> AbstractContextManager[None]:
-    """A block for all parts of a step but its last: gradients add up here, and are not averaged yet.
+    """A block for all parts of a step but its last: gradients accumulate here, and are not averaged yet.
 
     Only DDP has this. Where weights are sharded, gradients are averaged and divided up after each part: to keep them
-    whole till the last one would take the memory that sharding is there to save.
+    whole until the last one would take the memory that sharding is meant to save.
     """
     return model.no_sync() if isinstance(model, nn.parallel.DistributedDataParallel) else nullcontext()
 
@@ -181,7 +181,7 @@ def join(device: str, *, shard: bool = False) -> Iterator[tuple[Team, torch.devi
         shard: see :class:`Team`.
 
     Raises:
-        ValueError: the device is not there or no team can use it, or one process is to shard.
+        ValueError: the device is unavailable or no team can use it, or a single process was asked to shard.
         ConnectionError: another process has died, or was silent for ten minutes.
     """
     size = int(os.environ["WORLD_SIZE"]) if dist.is_available() and dist.is_torchelastic_launched() else 1

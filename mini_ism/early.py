@@ -1,4 +1,4 @@
-"""Ctrl-C while a command still loads PyTorch, which takes seconds: it ends at once, as it would end later."""
+"""Ctrl-C while a command is still loading PyTorch, which takes seconds: it ends at once, as it would later."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def _is_command() -> bool:
-    """Whether this package is being loaded to run its command: as ``python -m mini_ism``, or by its script."""
+    """Whether this package is being loaded to run its command: as ``python -m mini_ism``, or by its console script."""
     program = sys.argv[0] if sys.argv else ""
     return (program == "-m" and "mini_ism" in sys.orig_argv) or Path(program).name in ("mini-ism", "mini-ism.exe")
 
@@ -20,7 +20,7 @@ def _leave(*_: object) -> None:
 
 
 def loaded() -> None:
-    """From here on Ctrl-C is an exception, as always."""
+    """From here on Ctrl-C raises an exception, as usual."""
     if signal.getsignal(signal.SIGINT) is _leave:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -31,7 +31,7 @@ CONTROL_SKILLS = ("recall", "persona", "queue")
 
 @dataclass(frozen=True)
 class Score:
-    """How many answers are right, of how many."""
+    """How many answers are right, out of how many."""
 
     right: int
     total: int
@@ -44,7 +44,7 @@ class Score:
         """The share that is right.
 
         Raises:
-            ValueError: of nothing.
+            ValueError: there are no answers.
         """
         if not self.total:
             raise ValueError("a score over no answers has no share; evaluate some dialogues first")
@@ -52,7 +52,7 @@ class Score:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Wilson's 95% interval of the share (Wilson 1927), sound also near 0 and 1."""
+        """Wilson's 95% interval of the share (Wilson 1927), reliable even near 0 and 1."""
         z, n, p = 1.959964, self.total, self.share
         middle = (p + z * z / (2 * n)) / (1 + z * z / n)
         reach = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
@@ -63,7 +63,7 @@ class Score:
 
 
 class _Read(NamedTuple):
-    """A sequence to be read at once: nobody in it sees a target before it is predicted."""
+    """A sequence to be scored in one forward pass: no position sees a target before it is predicted."""
 
     sequence: EncodedDialogue
     places: Tensor  # [N], each predicts the token after it
@@ -72,7 +72,7 @@ class _Read(NamedTuple):
 
 
 class _Write(NamedTuple):
-    """An answer to be written token by token."""
+    """An answer to be generated token by token."""
 
     prompt: EncodedDialogue
     wanted: list[int]
@@ -93,8 +93,8 @@ def evaluate(
 
     The history of each turn is the true one. An answer counts if every token of it, the end marker included, is the
     likeliest one after the true tokens before it: then, and only then, greedy decoding writes it. All tokens of a
-    dialogue are scored in one forward where the rule hides each from what predicts it. Where it does not, as under
-    ``bidirectional``, or reads more than this can know of, such as the dialogue's length, the answers are written, many
+    dialogue are scored in one forward pass where the rule hides each from what predicts it. Where it does not, as under
+    ``bidirectional``, or where it reads something global such as the dialogue's length, the answers are generated, many
     at a time (:func:`~mini_ism.decoding.decode`), up to the first wrong token.
 
     Args:
@@ -103,14 +103,14 @@ def evaluate(
         dialogues: messages and a skill for each answer; a finite number of them. Answers of ``"weight"`` 0 are read
             and not scored.
         mask: default, the one the model was trained with.
-        batch: sequences per forward; more are no faster on a CPU.
+        batch: sequences per forward pass; more are no faster on a CPU.
         team: the processes that score together; all must call this, and all get the same scores.
 
     Returns:
         A score for each skill met, by name, in alphabetical order.
 
     Raises:
-        TypeError: a dialogue is none.
+        TypeError: a dialogue is not a :class:`Dialogue`.
         ValueError: there are no dialogues, or none that has an answer; the model's scores are not finite.
     """
     dialogues, batch = list(dialogues), whole_number("batch", batch, 1)
@@ -118,12 +118,12 @@ def evaluate(
         check_kind("each dialogue", dialogue, Dialogue, 'take some of load_split("test"), or your own')
     if not any(is_target(message) for dialogue in dialogues for message in dialogue.messages):
         raise ValueError("nothing to evaluate: give at least one dialogue with an answer (an iterator gives them once)")
-    if not team.shard:  # where a forward needs every process, all score all
+    if not team.shard:  # where a forward pass needs every process, each scores everything
         dialogues = list(team.share(dialogues))
     rule = get_mask(model.config.mask if mask is None else mask)
     forbidden_ids = [marker_id(tokenizer, marker) for marker in NEVER_WRITTEN]
     skills, read, write = _questions(rule, dialogues, tokenizer)
-    read.sort(key=lambda question: len(question.sequence))  # alike lengths need less padding
+    read.sort(key=lambda question: len(question.sequence))  # similar lengths need less padding
     right = torch.ones(len(skills), dtype=torch.bool)
     model.eval()
     for start in range(0, len(read), batch):
@@ -158,7 +158,7 @@ def evaluate(
 
 
 def _check_finite(logits: Tensor) -> None:
-    """Refuse to call an answer wrong that no model gave."""
+    """Raise an error for a damaged model, rather than count its answers as wrong."""
     if not bool(logits.isfinite().all()):
         raise ValueError("the model's scores are not finite: its weights are damaged, or its training has diverged")
 
@@ -166,12 +166,12 @@ def _check_finite(logits: Tensor) -> None:
 def _questions(
     rule: Mask, dialogues: Sequence[Dialogue], tokenizer: tiktoken.Encoding
 ) -> tuple[list[str], list[_Read], list[_Write]]:
-    """The skill of each answer, and what is to be read or written to ask for every token of every answer."""
+    """The skill of each answer, and what is to be read or written to check every token of every answer."""
     skills: list[str] = []
     read: list[_Read] = []
     write: list[_Write] = []
     reads = Reads(rule)
-    expand = bool(dialogues) and not turns_independent(rule, dialogues, tokenizer)  # a team's share may be none
+    expand = bool(dialogues) and not turns_independent(rule, dialogues, tokenizer)  # a team's share may be empty
     for sequence, names in training_sequences(dialogues, tokenizer, expand=expand):
         targets = sequence.loss_mask.nonzero()[:, 0]  # (N)
         first_answer = len(skills)
@@ -179,8 +179,8 @@ def _questions(
         wanted = sequence.tokens[targets]  # (N)
         _, answers = sequence.segments.id[targets].unique(return_inverse=True)  # (N): counted from 0
         fields = reads.fields(sequence.segments)
-        foreseen = fields is not None and "end" not in fields  # what comes later, padding too, changes no pair before
-        if foreseen and bool(borders(rule.dense(sequence.segments))[targets].all()):  # nobody before a target sees it
+        foreseen = fields is not None and "end" not in fields  # later tokens, padding too, change no earlier pair
+        if foreseen and bool(borders(rule.dense(sequence.segments))[targets].all()):  # no earlier position sees it
             read.append(_Read(sequence, targets - 1, wanted, answers + first_answer))
             continue
         for answer in range(len(names)):

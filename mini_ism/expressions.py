@@ -1,6 +1,6 @@
-"""Masks written as text: registered names, and the rule itself in the words that code would use.
+"""Masks written as text: registered names, and the rule itself, written as in code.
 
-``causal & (sliding_window(32) | sink(4))`` and ``(kv <= q) | (s.is_query[q] & (s.id[q] == s.id[kv]))`` are read by one
+``causal & (sliding_window(32) | sink(4))`` and ``(kv <= q) | (s.is_query[q] & (s.id[q] == s.id[kv]))`` share one
 grammar. A mask is
 
 * a registered name, with options where it has some: ``ism``, ``sliding_window(32)``, ``ism(sink=True)``;
@@ -9,7 +9,7 @@ grammar. A mask is
 * masks joined by ``& | ~``.
 
 Numbers are ``q``, ``kv``, whole numbers and ``s.id``, ``s.position``, ``s.end`` and ``s.last_query_end`` at ``q`` or
-``kv``; with ``+ - *``, ``//`` and ``%`` by a written number, and ``abs()``. The mask is built from the text's syntax
+``kv``; with ``+ - *``, ``//`` and ``%`` by a literal number, and ``abs()``. The mask is built from the text's syntax
 tree by this list alone: nothing in the text is executed.
 """
 
@@ -28,9 +28,9 @@ from mini_ism.mask import Mask, Option
 from mini_ism.segments import Segments
 
 Number: TypeAlias = Callable[[Tensor, Tensor, Segments], Any]
-"""A rule's number: whole numbers as a tensor that broadcasts with ``q`` and ``kv``, or one written down."""
+"""A rule's number: whole numbers as a tensor that broadcasts with ``q`` and ``kv``, or a literal one."""
 
-# Plain functions throughout, none of operator's and no getattr(): the planner looks into a rule to see what it reads.
+# Plain functions throughout, no operator module and no getattr(): the planner inspects a rule to see what it reads.
 FLAGS: dict[str, Callable[[Segments], Tensor]] = {"is_query": lambda s: s.is_query, "system": lambda s: s.system}
 COUNTS: dict[str, Callable[[Segments], Tensor]] = {
     "id": lambda s: s.id,
@@ -54,18 +54,18 @@ ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Mod: lambda x, y: x % y,
 }
 LONGEST = 1000
-"""Letters that a rule may have."""
+"""The most characters that a rule may have."""
 DEEPEST = 60
-"""Levels of brackets and operators that a rule may have."""
+"""The most levels of brackets and operators that a rule may have."""
 LARGEST = 10**6
-"""A number that is written in a rule may not exceed this."""
+"""The largest number that may be written in a rule."""
 
 
 def read_mask(text: str, masks: Mapping[str, Mask]) -> Mask:
     """The mask that a text describes.
 
     Args:
-        text: see the module.
+        text: see the module's docstring.
         masks: those that it may name.
 
     Raises:
@@ -84,9 +84,9 @@ class _Reader:
             raise ValueError(f"a mask's text may have {LONGEST} letters, this one has {len(self.text)}")
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", SyntaxWarning)  # "3if": what cannot be read is said below
+                warnings.simplefilter("ignore", SyntaxWarning)  # "3if": unreadable text is reported below
                 body = ast.parse(self.text.strip(), mode="eval").body
-        except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two by very deep brackets
+        except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two from very deep brackets
             raise self._unreadable(f"mask {self.text!r}") from None
         if _depth(body) > DEEPEST:
             raise ValueError(f"a mask's text may be {DEEPEST} levels deep, this one is deeper; name its parts")
@@ -226,7 +226,7 @@ class _Reader:
 
 
 def _with_values(mask: Mask, values: list[Option], named: dict[str, Option]) -> Mask:
-    """Options by name, or in their order: ``sliding_window(32)``."""
+    """Options by name or by position: ``sliding_window(32)``."""
     known = mask.options
     if len(values) > len(known):
         surplus = values[len(known) :]
@@ -247,7 +247,7 @@ def _bound(node: ast.AST) -> int:
 
 
 def _depth(tree: ast.expr) -> int:
-    """Levels of a syntax tree, counted without recursion, for a tree may be too deep for that."""
+    """Levels of a syntax tree, counted without recursion, since a tree may be too deep for that."""
     level: list[ast.AST] = [tree]
     depth = 0
     while level:

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there, and the fingerprint of what is in them."""
+"""Files that are either complete or absent, and fingerprints of their contents."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ DAY = 24 * 3600.0  # seconds
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file, and make its folder if it is missing, so that nobody ever sees half of the file.
+    """Write a file, creating its folder if needed, so that no reader ever sees half of it.
 
-    It is written to a neighbour first, which takes its place when all of it is on the disk. Neighbours that killed
-    processes left are deleted once they are a day old: nobody is writing them any more.
+    The data goes to a temporary file next to it, which takes its place once all of it is on disk. Temporary files that
+    killed processes left behind are deleted once they are a day old: nothing is writing them any more.
 
     Raises:
         OSError: it could not be written (disk full, no permission); what was there before is untouched.
@@ -39,7 +39,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Try whether a file can be written, before long work is done for it. Nothing is left behind, and no folder made.
+    """Check that a file can be written, before long work is done for it. Nothing is left behind, and no folder created.
 
     Raises:
         OSError: it cannot; see :func:`write_atomically`.
@@ -54,7 +54,7 @@ def check_writable(path: Path) -> None:
 
 @contextmanager
 def _saving(path: Path) -> Iterator[Path]:
-    """A block that writes a file's neighbour; afterwards there is none, and an error says what to do."""
+    """A block that writes a temporary file; afterwards it is gone, and an error says what to do."""
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         yield part
@@ -71,30 +71,30 @@ def _saving(path: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path, *names: str, older_than: float = 0.0) -> None:
-    """Delete what a process that was killed while it wrote these files has left.
+    """Delete what a process that was killed while writing these files has left behind.
 
     Args:
         folder: where the files are; it may be missing.
         names: of the files.
-        older_than: seconds; 0 only where nobody else can be writing them.
+        older_than: seconds; 0 only where no other process can be writing them.
     """
     for name in names:
         for part in folder.glob(f".{escape(name)}.*.part"):
-            with contextlib.suppress(OSError):  # somebody else has deleted it, or may and we may not
+            with contextlib.suppress(OSError):  # another process has deleted it, or we may not
                 if not older_than or time.time() - part.stat().st_mtime > older_than:
                     part.unlink()
 
 
 LARGEST = 2**30
-"""Bytes of the largest file that is read as a whole: a thousand times what any of this package's texts has."""
+"""Bytes of the largest file that is read whole: a thousand times the size of any of this package's texts."""
 
 
 def read_whole(path: Path) -> bytes:
-    """All of a file that should not be large.
+    """The content of a file that should not be large.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is so large that it must be another file.
+        ValueError: it is so large that it must be the wrong file.
     """
     if (size := path.stat().st_size) > LARGEST:
         raise ValueError(f"{path} has {size:,} bytes, more than the {LARGEST:,} that are read; name another file")

@@ -1,4 +1,4 @@
-"""A folder, or one file's work in it, that one process has to itself, by a lock that ends when its process does."""
+"""Exclusive use of a folder, or of one file's work in it, by a lock that ends when its process does."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from io import FileIO
 from pathlib import Path
 
 LOCK = ".lock"
-"""The file that is locked. Only while the folder is in use is there one, or after a kill: then it locks nothing."""
+"""The file that is locked. It exists only while the folder is in use, or after a kill, when it locks nothing."""
 
 
 class FolderInUseError(ValueError):
-    """Somebody else has the folder to themselves; the message says who."""
+    """The folder is already in use; the message says by whom."""
 
 
 @contextmanager
 def locked(folder: Path, lock: str = LOCK) -> Iterator[None]:
-    """A block during which nobody else can hold this lock of a folder, not even another caller in this process.
+    """A block during which no one else can hold this lock on a folder, not even another caller in this process.
 
-    A lock whose process has died is taken over. Where the file system knows no locks, as on some network drives,
-    nothing is locked.
+    A lock whose process has died is taken over. Where the file system does not support locks, as on some network
+    drives, nothing is locked.
 
     Args:
-        folder: made if it is missing.
-        lock: the name of the file that is locked; callers who share a folder peacefully take different ones.
+        folder: created if it is missing.
+        lock: the name of the file that is locked; callers that may share a folder use different ones.
 
     Raises:
-        FolderInUseError: it is held already.
-        OSError: the lock's file cannot be written; the message says what to do.
+        FolderInUseError: the lock is already held.
+        OSError: the lock file cannot be written; the message says what to do.
     """
     path = folder / lock
     try:
@@ -45,10 +45,10 @@ def locked(folder: Path, lock: str = LOCK) -> Iterator[None]:
     try:
         yield
     finally:
-        if sys.platform != "win32":  # while it is held, so that nobody's new lock is deleted
+        if sys.platform != "win32":  # while it is held, so that another's new lock is not deleted
             path.unlink(missing_ok=True)
         file.close()
-        if sys.platform == "win32":  # which deletes no open file, so none that another process has taken by now
+        if sys.platform == "win32":  # which deletes no open file, so no lock that another process has taken by now
             with contextlib.suppress(OSError):
                 path.unlink()
 
@@ -70,11 +70,11 @@ def _take(path: Path) -> FileIO:
         except BaseException:
             file.close()
             raise
-        file.close()  # its holder has deleted it in between: it is nobody's lock
+        file.close()  # its holder has deleted it in the meantime: it locks nothing
 
 
 def _sign(path: Path, file: FileIO) -> None:
-    """Say in a lock's file who holds it; what cannot be signed, as on a full disk, is deleted."""
+    """Write into a lock file who holds it; if that fails, as on a full disk, delete it."""
     try:
         file.truncate(0)
         file.write(f"process {os.getpid()} on {platform.node()}".encode())
@@ -84,7 +84,7 @@ def _sign(path: Path, file: FileIO) -> None:
 
 
 def _is_at(path: Path, file: FileIO) -> bool:
-    """Whether an open file is still the one of this name."""
+    """Whether an open file is still the one at this path."""
     try:
         return os.path.samestat(path.stat(), os.fstat(file.fileno()))
     except FileNotFoundError:
@@ -94,7 +94,7 @@ def _is_at(path: Path, file: FileIO) -> bool:
 if sys.platform == "win32":
     import msvcrt
 
-    FAR = 2**30  # a byte that is never written: what is locked, others cannot read
+    FAR = 2**30  # a byte that is never written, since others cannot read what is locked
 
     def _lock(file: FileIO) -> bool:
         os.lseek(file.fileno(), FAR, os.SEEK_SET)
@@ -110,11 +110,11 @@ else:
     import fcntl
 
     def _lock(file: FileIO) -> bool:
-        """Lock an open file until it is closed; False if somebody else has."""
+        """Lock an open file until it is closed; False if someone else has."""
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        except OSError:  # this file system knows no locks
+        except OSError:  # this file system does not support locks
             return True
         return True

@@ -1,4 +1,4 @@
-"""The arithmetic of a GPT, as functions of tensors: positions, norms, attention's weights.
+"""The arithmetic of a GPT, as functions of tensors: positions, norms, attention weights.
 
 Shapes: B batch, H heads, T tokens of the chunk, S = positions before the chunk + T, C width, D = C / H.
 """
@@ -16,9 +16,9 @@ from torch.nn.attention.flex_attention import BlockMask, create_mask, flex_atten
 
 
 class Rotary(NamedTuple):
-    """What :func:`apply_rotary` needs of some positions: ``cos`` and ``sin`` ``[T, D]``, and half of how many rotate.
+    """What :func:`apply_rotary` needs for T positions: ``cos``, ``sin`` ``[T, D]`` and half the rotated width.
 
-    Channel i rotates together with channel i + ``half``. Channels past 2 * ``half`` stay, with cos 1 and sin 0.
+    Channel i rotates together with channel i + ``half``. Channels past 2 * ``half`` do not rotate: cos 1, sin 0.
     """
 
     cos: Tensor
@@ -43,7 +43,7 @@ def rotary_table(positions: Tensor, head_dim: int, rotary_dim: int | None = None
 def apply_rotary(x: Tensor, rotary: Rotary) -> Tensor:
     """Rotate each pair of channels by an angle that grows with the position: ``[..., T, D]`` -> ``[..., T, D]``.
 
-    The product of a rotated query and a rotated key depends on their distance only.
+    The dot product of a rotated query and a rotated key depends on their positions only through the distance.
     """
     half = rotary.half
     first, second, still = x.split((half, half, x.shape[-1] - 2 * half), dim=-1)
@@ -53,14 +53,14 @@ def apply_rotary(x: Tensor, rotary: Rotary) -> Tensor:
 
 def rms_norm(x: Tensor, weight: Tensor) -> Tensor:
     """Scale each position's channels to a mean square of 1, then by ``weight [C]`` (1910.07467): ``[..., C]``."""
-    # By way of the length, and without numbers of Python's in between, each of which costs as much as an operation:
-    # on a CPU F.rms_norm takes twice as long for a single token.
+    # Via the vector's length, and without Python scalars in between, each of which costs as much as an operation:
+    # on a CPU, F.rms_norm takes twice as long for a single token.
     length: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)  # (..., 1)
     return x * weight / torch.add(TINY, length, alpha=x.shape[-1] ** -0.5)
 
 
 TINY = torch.tensor(1e-6)
-"""Added to the root mean square, so that a position of zeros stays one."""
+"""Added to the root mean square, so that an all-zero position stays zero."""
 
 
 def attention_scores(q: Tensor, k: Tensor) -> Tensor:
@@ -74,7 +74,7 @@ def attention_weights(scores: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def block_attention(q: Tensor, k: Tensor, v: Tensor, mask: BlockMask) -> Tensor:
-    """FlexAttention, which passes over the blocks that the mask leaves empty: ``[B, H, T, D]`` each.
+    """FlexAttention, which skips the blocks that the mask leaves empty: ``[B, H, T, D]`` each.
 
     Compiled on a GPU. On the CPU it has no gradient, so train with a dense mask there.
     """
@@ -84,13 +84,13 @@ def block_attention(q: Tensor, k: Tensor, v: Tensor, mask: BlockMask) -> Tensor:
 
 
 def rule_at(mask: BlockMask, q: Tensor, kv: Tensor) -> Tensor:
-    """What the rule behind a block mask says of pairs, ``q`` and ``kv`` broadcast to ``[...]``: ``[B, ...]``."""
+    """Evaluate the rule behind a block mask on pairs: ``q`` and ``kv``, broadcast to ``[...]`` -> ``[B, ...]``."""
     rows, columns = (each.flatten() for each in torch.broadcast_tensors(q, kv))  # (N) each
 
     def pair(b: Tensor, h: Tensor, n: Tensor, _: Tensor) -> Tensor:
         return mask.mask_mod(b, h, rows[n], columns[n])
 
-    # By create_mask, which makes an index of a number under vmap; PyTorch 2.6's own vmap alone cannot.
+    # Via create_mask, which can index by a scalar tensor under vmap; PyTorch 2.6's vmap alone cannot.
     allowed: Tensor = create_mask(pair, mask.shape[0], 1, len(rows), 1, device=q.device)  # (B, 1, N, 1)
     return allowed.view(-1, *torch.broadcast_shapes(q.shape, kv.shape))
 
@@ -102,5 +102,5 @@ def _flex_attention(*, compiled: bool) -> Callable[..., Any]:
 
 
 def matrix(rows: int, columns: int) -> nn.Parameter:
-    """A weight ``[rows, columns]`` as ``nn.Linear`` begins: uniform within 1 / sqrt(columns)."""
+    """A weight ``[rows, columns]``, initialised as in ``nn.Linear``: uniform within 1 / sqrt(columns)."""
     return nn.Parameter(nn.init.kaiming_uniform_(torch.empty(rows, columns), a=math.sqrt(5)))

@@ -1,7 +1,7 @@
-"""A gallery of masks: presets and their relatives in other models, each with its rule and where it lives.
+"""A gallery of masks: presets and their relatives in other models, each with its rule and where it is used.
 
 Every rule is text for :func:`~mini_ism.masks.get_mask`, so it can be typed into a Rule box as it stands. What a cache
-keeps is computed from the rule, never written down.
+keeps is computed from the rule, never hard-coded.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mini_ism.reuse import reusable
 from mini_ism.segments import Segments
 
 LENGTHS = (3, 6, 3, 6, 3, 4)
-"""Tokens of the messages: system, user, assistant, user, assistant, user. The last one comes when a cache is filled."""
+"""Tokens of the messages: system, user, assistant, user, assistant, user. The last arrives when the cache is filled."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Exhibit:
     """A mask in the gallery.
 
     Args:
-        name: what the field calls it.
+        name: what it is usually called.
         rule: the mask as text.
         lives: models or engines that use it, with the source.
         packed: show it on two dialogues in one row, the system prompt's and the rest.
@@ -57,7 +57,7 @@ def gallery_segments(messages: int, *, packed: bool = False) -> Segments:
 
     Args:
         messages: how many.
-        packed: let the first two messages be a dialogue of their own, which shares the row.
+        packed: make the first two messages a dialogue of their own in the same row.
     """
     ids = torch.arange(messages).repeat_interleave(torch.tensor(LENGTHS[:messages]))  # (T)
     document = (ids > 1).long() if packed else None

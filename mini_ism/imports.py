@@ -1,4 +1,4 @@
-"""Masks and skills from a file of one's own: it is run, and what it registers is there."""
+"""Masks and skills from a user's own file, which is run so that it registers them."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ class UnknownNameError(ValueError):
 
 
 def import_hint(error: BaseException | None) -> str:
-    """What to add on the command line to an error that comes from an unknown name; ``""`` to another."""
+    """What to add on the command line to an error caused by an unknown name; ``""`` for any other error."""
     while error is not None and not isinstance(error, UnknownNameError):
         error = error.__context__
     return " (--import FILE.py brings your own)" if error else ""
 
 
 def import_file(path: str | Path) -> None:
-    """Run a Python file as a module, so that the masks and skills it registers are known by their names.
+    """Run a Python file as a module, so that the masks and skills it registers can be used by name.
 
     Args:
-        path: the file. Its module is called like the file, ``my_masks`` for ``my_masks.py``.
+        path: the file. Its module is named after the file, ``my_masks`` for ``my_masks.py``.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not called ``NAME.py``, or is called like a module that is loaded already; or it cannot be
-            run, where the message names the line.
+        ValueError: it is not called ``NAME.py``, or has the name of a module that is already loaded; or it cannot be
+            run, and the message names the line.
     """
     path = Path(path)
     name = path.stem
@@ -56,7 +56,7 @@ def import_file(path: str | Path) -> None:
 
 
 def _line(error: BaseException, path: Path) -> str:
-    """Where in the file it happened, if that can be told."""
+    """Where in the file it happened, if that is known."""
     if isinstance(error, SyntaxError):
         return f", line {error.lineno}" if error.filename == str(path.resolve()) else ""
     frames = traceback.extract_tb(error.__traceback__)

@@ -1,4 +1,4 @@
-"""What the chat engine asks of a model, of its cache and of its tokenizer, so that others than this package's may chat.
+"""What the chat engine needs from a model, its cache and its tokenizer, so that it can use others than this package's.
 
 :class:`~mini_ism.model.GPT`, :class:`~mini_ism.cache.KVCache` and ``tiktoken.Encoding`` fit as they are.
 """
@@ -17,15 +17,15 @@ CacheT = TypeVar("CacheT")
 
 
 def weights_version(model: nn.Module) -> tuple[object, ...]:
-    """Where a model's weights lie and how often they were written to, as PyTorch counts it for autograd.
+    """Where a model's weights are stored and how often they were written to, as PyTorch counts it for autograd.
 
-    What is written through ``.data`` is not counted: write under ``torch.no_grad()`` instead.
+    Writes through ``.data`` are not counted: write under ``torch.no_grad()`` instead.
     """
     return tuple((p.data_ptr(), 0 if p.is_inference() else p._version) for p in model.parameters())
 
 
 def _count_writes(optimizer: Optimizer, *_: object) -> None:
-    """Count what an optimiser has written, which fused ones do not do themselves."""
+    """Count an optimiser's writes, which fused optimisers do not do themselves."""
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             increment_version(parameter)
@@ -39,11 +39,11 @@ class ChatConfig(Protocol):
 
     @property
     def vocab_size(self) -> int:
-        """Tokens the model knows."""
+        """Tokens in the model's vocabulary."""
 
     @property
     def context(self) -> int:
-        """Positions a conversation may have."""
+        """The most positions a conversation may have."""
 
     @property
     def mask(self) -> str:
@@ -78,19 +78,19 @@ class ChatModel(Protocol):
         """Switch to inference."""
 
     def version(self) -> object:
-        """Something that changes whenever the model would compute other keys and values."""
+        """A value that changes whenever the model would compute different keys and values."""
 
     def new_cache(self) -> ChatCache:
         """An empty cache for this model."""
 
     def compute(self, tokens: Tensor, mask: Tensor | None, cache: Any, logits_at: slice) -> Tensor:
-        """Read ``[1, T]`` tokens behind the cache, under rows ``[T, S]``, None = all is seen; logits ``[1, N, V]``."""
+        """Read ``[1, T]`` tokens after the cache, under rows ``[T, S]``, None = all is seen; logits ``[1, N, V]``."""
 
     def flops(self, tokens: int, pairs: int) -> int:
-        """Floating-point operations of a forward."""
+        """Floating-point operations of a forward pass."""
 
     def kv_bytes(self, positions: int) -> int:
-        """Bytes of so many positions' keys and values."""
+        """Bytes of this many positions' keys and values."""
 
 
 class TextDecoder(Protocol):
@@ -112,19 +112,19 @@ class Decoder(TextDecoder, Protocol):
 
 
 class ChatFormat(Decoder, Protocol):
-    """How a conversation is written, message by message; see :class:`~mini_ism.dialogue.DialogueFormat`."""
+    """A chat format, message by message; see :class:`~mini_ism.dialogue.DialogueFormat`."""
 
     @property
     def tokenizer(self) -> TextDecoder:
-        """The tokenizer below, which spells markers out."""
+        """The underlying tokenizer, which decodes markers, too."""
 
     @property
     def end_ids(self) -> Sequence[int]:
-        """Tokens that end an answer; the first one is written behind it."""
+        """Tokens that end an answer; the first one is appended to it."""
 
     @property
     def forbidden_ids(self) -> Sequence[int]:
-        """Tokens that no answer holds."""
+        """Tokens that no answer contains."""
 
     def encode_message(self, role: str, text: str, before: Sequence[tuple[str, str]]) -> list[int]:
-        """The tokens of a message behind others, which are given as (role, text)."""
+        """The tokens of a message that follows others, which are given as (role, text)."""

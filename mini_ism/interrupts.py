@@ -1,4 +1,4 @@
-"""Blocks of code that Ctrl-C does not cut in two."""
+"""Blocks of code that Ctrl-C does not interrupt midway."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def collected() -> Iterator[list[int]]:
-    """A block during which Ctrl-C only adds to a list, for the block itself to look at.
+    """A block during which Ctrl-C only adds to a list, for the block itself to check.
 
     In threads other than the main one, and where other code handles Ctrl-C, this changes nothing.
     """
@@ -28,7 +28,7 @@ def collected() -> Iterator[list[int]]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """A block during which Ctrl-C is put off: it counts when the block is over, so that nothing is left half done.
+    """A block during which Ctrl-C is deferred: it takes effect when the block ends, so that nothing is left half done.
 
     In threads other than the main one, and where other code handles Ctrl-C, this changes nothing.
     """

@@ -18,7 +18,7 @@ from mini_ism.model import GPT
 LINE = 4  # tokens of a line: "key", "in", "tin", "."
 
 Pairs = Iterator[tuple[str, int, int]]
-"""How two lines are related, the first position of the one that looks, and of the one that is looked at."""
+"""How two lines are related, the first position of the one that attends, and of the one attended to."""
 
 
 def links(dialogue: EncodedDialogue, tokenizer: tiktoken.Encoding, verb: str = "in") -> list[tuple[str, str, int]]:
@@ -51,7 +51,7 @@ def link_attention(
     Returns:
         ``"onward, ahead"``, ``"onward, behind"``: on all tokens of the link that continues it, where that lies ahead of
         it and where it lies behind; ``"back, ahead"``, ``"back, behind"``: on the link that it continues. Means over
-        links, from that of the four tokens and of the heads which gives the most.
+        links, for the head and the one of the four tokens that give the most.
     """
     return line_attention(model, tokenizer, dialogues, mask, _neighbours)
 
@@ -72,7 +72,7 @@ def line_attention(
     mask: str | Mask | None,
     pairs: Callable[[EncodedDialogue, tiktoken.Encoding], Pairs],
 ) -> dict[str, float]:
-    """What one line gives in the first layer to all tokens of another, by how the two are related.
+    """How much attention one line gives, in the first layer, to all tokens of another, by how the two are related.
 
     Args:
         model: of any number of heads and layers.
@@ -82,7 +82,7 @@ def line_attention(
         pairs: which lines of a dialogue are compared.
 
     Returns:
-        Means over pairs, from that of the four tokens and of the heads which gives the most.
+        Means over pairs, for the head and the one of the four tokens that give the most.
     """
     given: dict[str, list[Tensor]] = defaultdict(list)
     for each in dialogues:

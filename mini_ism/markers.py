@@ -9,7 +9,7 @@ def marker_id(tokenizer: tiktoken.Encoding, marker: str) -> int:
     """The token of a marker such as ``"<|user|>"``.
 
     Raises:
-        TypeError: it is no tokenizer.
+        TypeError: it is not a tokenizer.
         ValueError: it has no such token.
     """
     try:

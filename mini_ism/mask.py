@@ -1,8 +1,8 @@
-"""The :class:`Mask`: a rule that says who may attend to whom, in every form that attention code wants.
+"""The :class:`Mask`: a rule that says who may attend to whom, in every form that attention code needs.
 
 A rule is a function ``rule(q, kv, s)``. ``q`` and ``kv`` are integer position tensors that broadcast against each
 other, ``s`` is the dialogue's :class:`~mini_ism.segments.Segments`, and the result is bool: **True = q may attend to
-kv**. FlexAttention's ``mask_mod`` has the same shape of thought, with batch and head in place of the segments.
+kv**. FlexAttention's ``mask_mod`` follows the same idea, with batch and head in place of the segments.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Mask:
     Args:
         rule: ``rule(q, kv, s) -> bool tensor``, True = may attend; see the module's docstring. Its keyword-only
             parameters, if any, are the mask's options: ``ism.with_options(sink=True)``.
-        name: how the mask introduces itself. For everything built from registered masks,
-            ``get_mask(mask.name)`` gives it back.
+        name: what the mask is called. For everything built from registered masks, ``get_mask(mask.name)``
+            gives the same mask again.
 
     Raises:
         TypeError: the rule is not a function of three positional arguments.
@@ -57,7 +57,7 @@ class Mask:
     # -- composing ---------------------------------------------------------------------------------
 
     def __and__(self, other: object) -> Mask:
-        """Both rules must allow it. ``other`` may be a plain function, too."""
+        """Both rules must allow it; ``other`` may also be a plain function."""
         if not callable(other):
             return NotImplemented
         b = _as_mask(other)
@@ -67,7 +67,7 @@ class Mask:
         return NotImplemented if not callable(other) else _as_mask(other) & self
 
     def __or__(self, other: object) -> Mask:
-        """Either rule may allow it. ``other`` may be a plain function, too."""
+        """Either rule may allow it; ``other`` may also be a plain function."""
         if not callable(other):
             return NotImplemented
         b = _as_mask(other)
@@ -90,13 +90,13 @@ class Mask:
 
     @property
     def options(self) -> dict[str, Option]:
-        """The rule's options with their present values."""
+        """The rule's options with their current values."""
         parameters = inspect.signature(self.rule).parameters.values()
         return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
     @property
     def _overrides(self) -> dict[str, Option]:
-        """The options that were set, not left at their defaults."""
+        """The options that were set rather than left at their defaults."""
         return dict(self.rule.keywords) if isinstance(self.rule, partial) else {}
 
     def with_options(self, **options: Option) -> Mask:
@@ -104,14 +104,14 @@ class Mask:
 
         Raises:
             TypeError: the rule has no such option, or the value has another type than the option's default.
-            ValueError: a whole number is too large for a tensor, or another one is not finite.
+            ValueError: a whole number is too large for a tensor, or a float is not finite.
         """
         known = self.options
         if unknown := sorted(options.keys() - known.keys()):
             raise TypeError(f"mask {self.name!r} has no such option: {unknown}; its options are {known or 'none'}")
         for option, value in options.items():
             kind, what = type(known[option]), f"option {option!r} of mask {self.name!r}"
-            if kind is int:  # beyond int64 a comparison is wrong, or an error of PyTorch's own
+            if kind is int:  # beyond int64 a comparison is wrong, or fails inside PyTorch
                 options[option] = whole_number(what, value, -(2**62), 2**62)
             elif kind is float:
                 options[option] = real_number(what, value)
@@ -127,8 +127,8 @@ class Mask:
     def dense(self, segments: Segments, rows: slice | None = None) -> Tensor:
         """The mask as a matrix.
 
-        Dialogues packed into one row never see each other, whatever the rule says; a padding position sees its
-        fellows and always itself, so that no softmax runs over nothing.
+        Dialogues packed into one row never see each other, whatever the rule says; a padding position sees only
+        padding, and always itself, so that its row is never empty.
 
         Args:
             segments: of shape ``[..., T]``.
@@ -147,7 +147,7 @@ class Mask:
         positions = torch.arange(len(segments), device=segments.id.device)  # (T)
         q, kv = positions[rows if rows is not None else slice(None)][:, None], positions[None, :]  # (R, 1), (1, T)
         allowed = self.allowed(q, kv, segments)  # (R, T)
-        if bool(allowed.gather(1, q).all()):  # most rules show each position itself; they are spared a second pass
+        if bool(allowed.gather(1, q).all()):  # most rules let each position see itself, which saves a second pass
             return allowed
         empty = ~allowed.any(-1)  # (R)
         if bool(empty.any()):
@@ -160,7 +160,7 @@ class Mask:
     def allowed(self, q: Tensor, kv: Tensor, segments: Segments) -> Tensor:
         """What the mask says of some pairs: ``q [R, 1]`` and ``kv [1, N]`` -> BoolTensor ``[R, N]``.
 
-        Unlike a call of the mask this checks what the rule returns and confines it to its document, as :meth:`dense`.
+        Unlike calling the mask, this checks what the rule returns and confines it to one document, like :meth:`dense`.
 
         Raises:
             TypeError, ValueError: the rule fails, or does not return a bool tensor that broadcasts to ``[R, N]``.
@@ -196,7 +196,7 @@ class Mask:
         return mod
 
     def block_mask(self, segments: Segments, block_size: int = 128) -> BlockMask:
-        """The mask as FlexAttention's ``BlockMask``, one for all heads and for each row of a batch.
+        """The mask as FlexAttention's ``BlockMask``, with one mask per row of a batch, shared by all heads.
 
         Raises:
             TypeError, ValueError: see :meth:`dense`.
@@ -207,13 +207,13 @@ class Mask:
         T, device = len(segments), str(segments.id.device)
         return create_block_mask(self.mask_mod(segments), batch, None, T, T, device=device, BLOCK_SIZE=block_size)
 
-    # -- showing itself ----------------------------------------------------------------------------
+    # -- display -----------------------------------------------------------------------------------
 
     def __repr__(self) -> str:
         return f"Mask({self.name})"
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> tuple[dict[str, Any], ...]:
-        """The mask on a small dialogue."""
+        """A picture of the mask on a small dialogue."""
         from mini_ism.views.mask_map import example_grid  # the core draws nothing; only a notebook asks for this
 
         return example_grid(self)._repr_mimebundle_()
@@ -227,7 +227,7 @@ def _check_signature(rule: object) -> None:
     """Refuse what cannot be called as ``rule(q, kv, s)``.
 
     Raises:
-        TypeError: it is no function, or one of other arguments; FlexAttention's order is named.
+        TypeError: it is not a function, or takes other arguments; FlexAttention's four are recognised.
     """
     if not callable(rule):
         raise TypeError(f"a mask's rule must be a function (q, kv, s) -> bool tensor, got {rule!r}")
@@ -259,5 +259,5 @@ class _BatchRow:
         self._segments, self._b = segments, b
 
     def __getattr__(self, name: str) -> Tensor | None:
-        field: Tensor | None = getattr(self._segments, name)  # worked out for the whole batch, then indexed
+        field: Tensor | None = getattr(self._segments, name)  # computed for the whole batch, then indexed
         return None if field is None else field[self._b]

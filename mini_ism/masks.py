@@ -1,7 +1,7 @@
 """The masks of the course as one-line rules, and the registry that knows them by name.
 
-See :mod:`mini_ism.mask` for what a rule is. Registered masks compose in text as they do in code, and a rule may be
-written out in text, too (:mod:`mini_ism.expressions`): ``get_mask("causal & (sliding_window(32) | sink(4))")``,
+See :mod:`mini_ism.mask` for what a rule is. Registered masks compose in text as they do in code, and a rule may also
+be written out as text (:mod:`mini_ism.expressions`): ``get_mask("causal & (sliding_window(32) | sink(4))")``,
 ``get_mask("(kv <= q) & (s.id[q] == s.id[kv])")``.
 """
 
@@ -23,9 +23,9 @@ COURSE_MASKS = ("causal", "prefix", "ism")
 
 
 def register_mask(rule: Rule) -> Mask:
-    """Make a rule known by its function's name, so that ``get_mask(name)``, training, chat and the widgets find it.
+    """Register a rule under its function's name, so that ``get_mask(name)``, training, chat and the widgets find it.
 
-    A module or notebook may register a name of its own again: a cell that is run twice replaces its rule.
+    A module or notebook may register the same name again, so that running a cell twice replaces its rule.
 
     Raises:
         ValueError: the name is taken by another module's rule, or the function has no name (a lambda).
@@ -46,7 +46,7 @@ def register_mask(rule: Rule) -> Mask:
 
 
 def _place(rule: Rule) -> str:
-    """Where a rule is written: its module, and the line where that is known."""
+    """Where a rule is defined: its module, and its line if that is known."""
     try:
         return f"{rule.__module__}, line {inspect.getsourcelines(rule)[1]}"
     except (OSError, TypeError):
@@ -75,7 +75,7 @@ def prefix(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
 def ism(q: Tensor, kv: Tensor, s: Segments, *, sink: bool = False, system_as_query: bool = True) -> Tensor:
     """Queries read both ways inside themselves; answers read backwards (2408.00539).
 
-    Options: ``sink`` keeps token 0 causal, as the attention sink of a pretrained causal model needs it;
+    Options: ``sink`` keeps token 0 causal, as the attention sink of a pretrained causal model requires;
     ``system_as_query=False`` reads the system prompt backwards.
     """
     both_ways = s.is_query[q] & (s.id[q] == s.id[kv])
@@ -88,19 +88,19 @@ def ism(q: Tensor, kv: Tensor, s: Segments, *, sink: bool = False, system_as_que
 
 @register_mask
 def bidirectional(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
-    """Every token reads everything, as an encoder does; cannot be trained, since answers see what they should write."""
+    """Every token sees every other, as in an encoder; cannot be trained, since answers see what they should write."""
     return (kv >= 0) & (q >= 0)
 
 
 @register_mask
 def same_query(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
-    """Both inside one query. ``causal | same_query`` is ISM; alone it leaves answers nothing, and cannot be trained."""
+    """Within one query. ``causal | same_query`` is ISM; alone it shows answers nothing, and cannot be trained."""
     return s.is_query[q] & (s.id[q] == s.id[kv])
 
 
 @register_mask
 def mas(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
-    """Masked attention by segment (2412.18487): causal, or inside one prompt segment, system prompt and markers too.
+    """Masked attention by segment (2412.18487): causal, or within a prompt segment, system prompt and markers included.
 
     On this package's segments, where a query already holds its markers, it is the same matrix as ``ism`` with its
     defaults.
@@ -110,13 +110,13 @@ def mas(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
 
 @register_mask
 def same_segment(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
-    """Inside one segment, query or answer; cannot be trained, since answers see what they should write."""
+    """Within one segment, query or answer; cannot be trained, since answers see what they should write."""
     return s.id[q] == s.id[kv]
 
 
 @register_mask
 def inside(q: Tensor, kv: Tensor, s: Segments, *, n: int = 0) -> Tensor:
-    """Inside segment number ``n`` of the dialogue, whoever speaks in it; cannot be trained alone.
+    """Within segment number ``n`` of the dialogue, whatever its role; cannot be trained alone.
 
     ``causal | inside(0)`` reads the first message both ways; ``ism & (causal | ~inside(2))`` reads the third backwards.
     """
@@ -125,9 +125,9 @@ def inside(q: Tensor, kv: Tensor, s: Segments, *, n: int = 0) -> Tensor:
 
 @register_mask
 def same_document(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
-    """Inside one dialogue of a packed row.
+    """Within one dialogue of a packed row.
 
-    Every mask is confined to this already; the rule is here to be looked at, and cannot be trained.
+    Every mask is confined to this already; the rule is here for illustration, and cannot be trained.
     """
     return (q >= 0) & (kv >= 0) if s.document is None else s.document[q] == s.document[kv]
 

@@ -1,4 +1,4 @@
-"""What a training run measures, a line of JSON per measurement."""
+"""What a training run measures, one line of JSON per measurement."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Counts(TypedDict):
 class Measurement(Counts, total=False):
     """A line of metrics: the counts, the learning rate, and now and then the scores.
 
-    ``exact`` has by skill how many answers of the validation split were right, of how many.
+    ``exact`` holds, by skill, how many answers of the validation split were right, out of how many.
     """
 
     lr: float
@@ -35,7 +35,7 @@ class Measurement(Counts, total=False):
 
 
 def metrics_bytes(lines: Iterable[Measurement]) -> bytes:
-    """Measurements as JSON, a line each.
+    """Measurements as JSON, one per line.
 
     Raises:
         ValueError: one is not finite.
@@ -44,7 +44,7 @@ def metrics_bytes(lines: Iterable[Measurement]) -> bytes:
 
 
 def write_metrics(file: Path, lines: Iterable[Measurement]) -> None:
-    """Write measurements to a file, a line each.
+    """Write measurements to a file, one per line.
 
     Raises:
         OSError: see :func:`~mini_ism.files.write_atomically`.
@@ -58,16 +58,16 @@ def read_metrics(file: Path) -> list[Measurement]:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: a line is no measurement; the message names it.
+        ValueError: a line is not a measurement; the message names it.
     """
     return parse_metrics(read_whole(file), str(file))
 
 
 def parse_metrics(content: bytes, name: str) -> list[Measurement]:
-    """The measurements that a file's content spells, in order.
+    """The measurements in a file's content, in order.
 
     Raises:
-        ValueError: a line is no measurement; the message names it, after the file's name.
+        ValueError: a line is not a measurement; the message names it, after the file's name.
     """
     try:
         lines = [from_json(text) for text in json_lines(content)]

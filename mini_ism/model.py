@@ -34,13 +34,13 @@ from mini_ism.model_inputs import check_inputs, check_outputs
 
 @dataclass
 class LayerInputs:
-    """What every layer is handed besides the stream itself.
+    """What every layer receives besides the residual stream.
 
     Args:
-        rotary: of the chunk's positions.
+        rotary: the rotations for the chunk's positions.
         mask: BoolTensor ``[B or 1, 1, T, S]``, or a ``BlockMask``; ``None`` = everything may be seen.
-        cache: what was read before the chunk.
-        scores, attentions: if given, each layer appends what it computes, before the mask and after the softmax.
+        cache: the keys and values of the positions before the chunk.
+        scores, attentions: lists, if given, to which each layer appends its scores (before the mask) and its weights.
     """
 
     rotary: Rotary
@@ -51,7 +51,7 @@ class LayerInputs:
 
 
 class Attention(nn.Module):
-    """Multi-head attention (1706.03762, section 3.2) in which the mask alone says who hears whom."""
+    """Multi-head attention (1706.03762, section 3.2) in which the mask alone decides who attends to whom."""
 
     def __init__(self, config: GPTConfig, layer: int = 0) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class Attention(nn.Module):
         return F.linear(y.transpose(1, 2).reshape(B, T, C), self.out)  # (B, T, C)
 
     def spelled_out(self, q: Tensor, k: Tensor, mask: Tensor | None, inputs: LayerInputs) -> Tensor:
-        """The same attention's weights ``[B, H, T, S]``, kept for whoever asked for them."""
+        """The same attention step by step: its weights ``[B, H, T, S]``, kept in the lists that were given."""
         scores = attention_scores(q, k)  # (B, H, T, S)
         weights = attention_weights(scores, mask)  # (B, H, T, S)
         for kept, found in ((inputs.scores, scores), (inputs.attentions, weights)):
@@ -95,13 +95,13 @@ class MLP(nn.Module):
         self.down = matrix(config.width, 4 * config.width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Change each position by itself: ``[..., C]`` -> ``[..., C]``."""
+        """Transform each position on its own: ``[..., C]`` -> ``[..., C]``."""
         h = F.relu(F.linear(x, self.up))  # (..., 4 C)
         return F.linear(h * h, self.down)
 
 
 class Block(nn.Module):
-    """Attention, then MLP, each on the normalised stream and added to it."""
+    """Attention, then the MLP: each reads the normalised residual stream, and its output is added to the stream."""
 
     def __init__(self, config: GPTConfig, layer: int = 0) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ class Block(nn.Module):
         self.attention, self.mlp = Attention(config, layer), MLP(config)
 
     def forward(self, x: Tensor, inputs: LayerInputs, at: Tensor | None = None) -> Tensor:
-        """``[B, T, C]`` -> ``[B, T, C]``, or ``[N, C]`` at the N of the B * T positions that ``at`` counts."""
+        """``[B, T, C]`` -> ``[B, T, C]``, or ``[N, C]`` for the N of the B * T positions that ``at`` lists."""
         y = self.attention(rms_norm(x, self.norm1), inputs)  # (B, T, C)
         if at is not None:
             x, y = (each.flatten(0, 1).index_select(0, at) for each in (x, y))  # (N, C)
@@ -119,11 +119,11 @@ class Block(nn.Module):
 
 
 class TokenShift(nn.Module):
-    """Each token also hears, through a learned map, of the tokens just before it, *where the mask lets it see them*.
+    """Adds to each token, through a learned map, the tokens just before it, *where the mask lets it see them*.
 
-    A cousin of RWKV's token shift (2305.13048) and of Canon layers (2512.17351). "The key is in the box": *box* learns
-    of *key* before any attention, so that look-ups by neighbour are easy to learn. Gated by the mask, it opens no path
-    that attention does not have.
+    Related to RWKV's token shift (2305.13048) and to Canon layers (2512.17351). In "The key is in the box", *box* knows
+    about *key* before any attention, which makes look-ups by neighbour easy to learn. Gated by the mask, it opens no
+    path that attention does not have.
     """
 
     def __init__(self, config: GPTConfig) -> None:
@@ -132,9 +132,9 @@ class TokenShift(nn.Module):
         self.weight = nn.Parameter(torch.zeros(config.width, self.reach * config.width))  # the nearest token first
 
     def forward(self, line: Tensor, T: int, mask: Tensor | BlockMask | None) -> Tensor:
-        """Add its predecessors to each of the last T embeddings of a ``line [B, P + T, C]`` -> ``[B, T, C]``.
+        """Add their predecessors to the last T embeddings of a ``line [B, P + T, C]`` -> ``[B, T, C]``.
 
-        ``mask [B or 1, T, S]`` is the chunk's rows of the mask, or a ``BlockMask``; ``None`` = all may be seen.
+        ``mask [B or 1, T, S]`` holds the mask's rows for the chunk, or is a ``BlockMask``; ``None`` = all may be seen.
         """
         x = line[:, -T:]  # (B, T, C)
         if self.reach == 0:
@@ -152,12 +152,12 @@ class TokenShift(nn.Module):
         row = torch.arange(T, device=device)[:, None]  # (T, 1)
         place = row + (mask.shape[-1] - T)  # in the dialogue
         before = place - torch.arange(1, self.reach + 1, device=device)  # (T, reach)
-        before = before.clamp(min=0)  # a column before the beginning stands for padding, which is 0
+        before = before.clamp(min=0)  # a column before the start stands for padding, which is 0
         return mask[:, row, before] if isinstance(mask, Tensor) else rule_at(mask, place, before)
 
 
 class GPT(nn.Module):
-    """A compact GPT whose attention mask is handed in with the tokens."""
+    """A compact GPT whose attention mask is passed in with the tokens."""
 
     cos: Tensor
     sin: Tensor
@@ -176,12 +176,12 @@ class GPT(nn.Module):
         self.register_buffer("sin", rotary.sin, persistent=False)
 
     def _initialise(self, module: nn.Module) -> None:
-        """Embeddings N(0, 1), maps N(0, 1 / fan-in), and head starts that make copying easy to learn.
+        """Embeddings N(0, 1), linear maps N(0, 1 / fan-in), and a head start that makes copying easy to learn.
 
-        Embeddings are large, so that the first steps, which mostly learn how often each token is written, do not wash
-        out which token is which; the output scales them back. Attention starts by looking for what resembles the reader
-        and handing it on (mimetic initialisation, 2305.09828). A shifted token starts half as itself, and unheard
-        beyond the fourth place: the sum of more would drown the token and delay learning.
+        Embeddings are large, so that the first steps, which mostly learn token frequencies, do not blur which token is
+        which; the output scales them back. Attention starts out attending to tokens that resemble the query and copying
+        them (mimetic initialisation, 2305.09828). The token shift starts near half the identity for the nearest four
+        tokens and at zero beyond them: the sum of more would drown the token itself and delay learning.
         """
         std = self.config.width**-0.5
         if isinstance(module, nn.Embedding):
@@ -217,24 +217,24 @@ class GPT(nn.Module):
         output_attentions: list[Tensor] | None = None,
         output_scores: list[Tensor] | None = None,
     ) -> Tensor:
-        """Scores of the next token at every position.
+        """Logits of the next token at every position.
 
         Args:
             tokens: LongTensor ``[B, T]``, the chunk that follows what ``cache`` holds.
             mask: BoolTensor ``[T, S]`` or ``[B, T, S]``, the chunk's rows, True = may attend; or, without a cache,
                 FlexAttention's ``BlockMask``, from :meth:`Mask.block_mask`; ``None`` = causal.
-            cache: filled with the positions before the chunk; the chunk is added to it.
+            cache: holds the positions before the chunk; the chunk is appended to it.
             logits_at: BoolTensor ``[B, T]``: compute logits at these positions only.
-            output_attentions: a list to which each layer appends the attention weights ``[B, H, T, S]`` of this very
-                forward.
-            output_scores: with ``output_attentions``, a list for the scores before the mask.
+            output_attentions: a list to which each layer appends the attention weights ``[B, H, T, S]`` of this
+                forward pass.
+            output_scores: with ``output_attentions``, a list for the scores before masking.
 
         Returns:
             Logits ``[B, T, V]``, or ``[N, V]`` for the N positions of ``logits_at``.
 
         Raises:
             TypeError: tokens are not integers, or the mask or ``logits_at`` is not bool.
-            ValueError: tokens out of range; a shape or the context does not fit; a row sees nothing; no maps are kept.
+            ValueError: tokens are out of range; a shape, the context or an output does not fit; a row sees nothing.
         """
         start = 0 if cache is None else cache.length
         check_inputs(self.config, tokens, mask, start, None if cache is None else cache.tokens.shape[0])
@@ -255,10 +255,10 @@ class GPT(nn.Module):
         output_attentions: list[Tensor] | None = None,
         output_scores: list[Tensor] | None = None,
     ) -> Tensor:
-        """The forward itself, for callers who know that their arguments fit, such as the chat engine.
+        """The forward pass itself, for callers whose arguments are known to fit, such as the chat engine.
 
-        All is as in :meth:`forward`, but ``mask=None`` says that the whole chunk may see everything so far, itself
-        included; and ``logits_at`` may be a slice that takes N of the chunk's positions, for logits ``[B, N, V]``.
+        As :meth:`forward`, except that ``mask=None`` lets the whole chunk see everything so far, itself included, and
+        that ``logits_at`` may be a slice, which selects N of the chunk's positions for logits ``[B, N, V]``.
         """
         T, start = tokens.shape[1], 0 if cache is None else cache.length
         rows = seen = mask
@@ -271,7 +271,7 @@ class GPT(nn.Module):
 
         rotary = Rotary(self.cos[start : start + T], self.sin[start : start + T], self.config.rotary_dim // 2)
         inputs = LayerInputs(rotary, seen, cache, output_scores, output_attentions)
-        # After the last attention nobody hears of a position, so that only those that are asked for go on.
+        # After the last attention no position affects another, so only the requested ones go on.
         at = logits_at.flatten().nonzero()[:, 0] if isinstance(logits_at, Tensor) else None  # (N)
         for layer, block in enumerate(self.blocks, 1):
             x = block(x, inputs, at if layer == self.config.layers else None)  # (B, T, C), at last (N, C)
@@ -294,16 +294,16 @@ class GPT(nn.Module):
         Args:
             tokens: positions computed.
             pairs: (query, key) pairs computed by each head, ``T * S`` for a dense chunk.
-            logits: positions whose scores are computed.
+            logits: positions whose logits are computed.
         """
         c = self.config
         per_token = c.layers * (4 + 8) * c.width**2 + c.token_shift * c.width**2
         return 2 * (tokens * per_token + pairs * 2 * c.layers * c.width + logits * c.width * c.vocab_size)
 
     def kv_bytes(self, positions: int) -> int:
-        """Bytes that the keys and values of so many positions take."""
+        """Bytes that the keys and values of this many positions take."""
         return 2 * self.config.layers * self.config.width * positions * self.embed.weight.element_size()
 
     def parameter_count(self) -> int:
-        """How many numbers training moves."""
+        """How many trainable parameters the model has."""
         return sum(p.numel() for p in self.parameters())

@@ -1,4 +1,4 @@
-"""The check of what a model of some shape can be given."""
+"""Checks of what a model is given, and of what it is asked to return."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mini_ism.config import GPTConfig
 
 
 def check_inputs(config: GPTConfig, tokens: object, mask: object, start: int, rows: int | None = None) -> None:
-    """Refuse what :meth:`GPT.forward` cannot read after ``start`` positions of a cache for so many rows.
+    """Refuse what :meth:`GPT.forward` cannot read after ``start`` positions of a cache for ``rows`` rows.
 
     See there for the errors.
     """
@@ -57,7 +57,7 @@ def check_inputs(config: GPTConfig, tokens: object, mask: object, start: int, ro
 
 
 def check_outputs(tokens: Tensor, mask: object, logits_at: object, attentions: object, scores: object) -> None:
-    """Refuse what :meth:`GPT.forward` cannot hand out; see there for the errors."""
+    """Refuse what :meth:`GPT.forward` cannot return; see there for the errors."""
     if scores is not None and attentions is None:
         raise ValueError("output_scores need output_attentions, too; give a list for each")
     if attentions is not None and isinstance(mask, BlockMask):

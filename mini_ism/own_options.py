@@ -1,4 +1,4 @@
-"""What the command line takes of one's own: dialogues, a tokenizer, a model to go on from."""
+"""The user's own data on the command line: dialogues, a tokenizer, a model to continue from."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def add_reading(parser: argparse.ArgumentParser, *, cut: bool = True) -> None:
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
-    """The options that give a training something of one's own."""
+    """The options for training on the user's own dialogues, tokenizer or model."""
     parser.add_argument(
         "--data", type=Path, metavar="FILE", help=f"Train on these dialogues instead of the corpus; {DIALOGUES}."
     )
@@ -84,10 +84,10 @@ def add_tokenizer_command(commands: Any) -> None:
 
 
 def read_source(options: argparse.Namespace) -> Source:
-    """What a training is given.
+    """What a training run is given.
 
     Raises:
-        ValueError, FileNotFoundError: something of it cannot be read, or nothing is read with --cut or --convert.
+        ValueError, FileNotFoundError: something cannot be read, or --cut or --convert is given with nothing to read.
     """
     check_reading(options, options.data or options.validation, "--data or --validation")
     model, tokenizer = load_model(options.start) if options.start else (None, load_tokenizer(options.tokenizer))
@@ -98,7 +98,7 @@ def read_source(options: argparse.Namespace) -> Source:
 
 
 def check_reading(options: argparse.Namespace, file: Path | None, name: str) -> None:
-    """Refuse options that say how a file is read where none is given."""
+    """Refuse options on how a file is read if none is given."""
     if file is None and (options.convert or options.cut):
         raise ValueError(f"--convert and --cut say how a file of dialogues is read; give it with {name}")
 
@@ -106,7 +106,7 @@ def check_reading(options: argparse.Namespace, file: Path | None, name: str) -> 
 def read_own(
     path: Path, options: argparse.Namespace, tokenizer: tiktoken.Encoding, model: GPT | None
 ) -> list[Dialogue]:
-    """The dialogues of a file, each of which fits the model, or a new one."""
+    """The dialogues of a file, each of which fits the given model, or a new one if none is given."""
     context = GPTConfig.context if model is None else model.config.context
     return read_dialogues(path, convert=options.convert, tokenizer=tokenizer, context=context, cut=options.cut)
 

@@ -1,10 +1,10 @@
-"""A prefix cache that conversations share, block by block, as serving engines keep it; right under any mask.
+"""A prefix cache shared between conversations, block by block, as in serving engines; correct under any mask.
 
-An engine cuts keys and values into blocks of a few tokens and finds a block again by its hash. vLLM hashes a block's
-tokens, chained to all tokens before them, which is exact as long as nobody reads ahead. Under ISM the first half of a
-question has read the second half, and under a prefix mask it has read all that was asked. So the hash of a block covers
-whatever the rule let its positions read, directly or through others: up to the next place where the dialogue may be cut
-(:func:`~mini_ism.reuse.borders`). For a causal rule that is the block's own end, and vLLM's hash.
+An engine cuts keys and values into blocks of a few tokens and looks a block up by its hash. vLLM hashes a block's
+tokens, chained to all tokens before them, which is exact as long as no token sees a later one. Under ISM the first half
+of a question has seen the second half, and under a prefix mask it has seen all that was asked. So the hash of a block
+covers whatever the rule let its positions see, directly or through others: up to the next place where the dialogue may
+be cut (:func:`~mini_ism.reuse.borders`). For a causal rule that is the block's own end, which gives vLLM's hash.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ Hashes = Callable[[Tensor, Tensor, int], list[BlockHash]]
 def block_hashes(dense: Tensor, tokens: Tensor, size: int) -> list[BlockHash]:
     """The hash of each full block of a dialogue: equal hashes mean equal keys and values, under any rule.
 
-    A block's positions have read nothing past the first border at or behind its end. So the digest covers all tokens up
-    to there, and their rows of the mask, which are all that segments can do to keys and values.
+    A block's positions have seen nothing past the first border at or after its end. So the digest covers all tokens up
+    to there, and their rows of the mask, the only way in which segments affect keys and values.
 
     Args:
         dense: BoolTensor ``[T, T]``, the dialogue's mask.
@@ -64,7 +64,7 @@ def block_hashes(dense: Tensor, tokens: Tensor, size: int) -> list[BlockHash]:
 def token_hashes(dense: Tensor, tokens: Tensor, size: int) -> list[BlockHash]:
     """What engines compute for causal models: a chain over token ids, up to each block's own end. The mask is ignored.
 
-    It is here to be broken: two questions that begin with the same words share blocks that ISM computed differently.
+    It shows what goes wrong: two questions that begin with the same words share blocks that ISM computed differently.
     """
     digest, found = sha256(), list[BlockHash]()
     for number in range(len(tokens) // size):
@@ -74,7 +74,7 @@ def token_hashes(dense: Tensor, tokens: Tensor, size: int) -> list[BlockHash]:
 
 
 class PagedCache:
-    """Keys and values in blocks, found by hash, counted by who holds them, given up when nobody has for longest.
+    """Keys and values in blocks, found by hash, with a count of holders; the least recently held are evicted first.
 
     It serves any number of conversations with one model, under one rule or several: the hashes tell them apart.
 
@@ -85,10 +85,10 @@ class PagedCache:
         hashes: how blocks are told apart; for experiments.
 
     Attributes:
-        evictions: how many blocks were given up so far to make room for others.
+        evictions: how many blocks have been evicted so far to make room for others.
 
     Raises:
-        TypeError, ValueError: a size is no whole number above 0.
+        TypeError, ValueError: a size is not a positive integer.
     """
 
     def __init__(self, model: GPT, *, block_size: int = 16, blocks: int = 64, hashes: Hashes = block_hashes) -> None:
@@ -101,13 +101,13 @@ class PagedCache:
         self._hash_of: list[BlockHash | None] = [None] * count
         self._by_hash: dict[BlockHash, int] = {}
         self._holders = [0] * count
-        # blocks that nobody holds, the one unused for longest first
+        # blocks without a holder, the least recently held first
         self._idle: OrderedDict[int, None] = OrderedDict.fromkeys(range(count))
         self._weights = model.version()
 
     @property
     def held(self) -> int:
-        """How many blocks some conversation holds; they are never given up."""
+        """How many blocks some conversation holds; they are never evicted."""
         return sum(holders > 0 for holders in self._holders)
 
     @property
@@ -122,11 +122,11 @@ class PagedCache:
     # -- what conversations ask for ----------------------------------------------------------------
 
     def find(self, hashes: Iterable[BlockHash]) -> list[int]:
-        """The blocks of a dialogue that are here, from its first on, up to one that is not."""
+        """The blocks of a dialogue that are cached, from its first on, up to one that is not."""
         if (weights := self.model.version()) != self._weights:
             self._by_hash.clear()
             self._hash_of = [None] * len(self._hash_of)
-            self._weights = weights  # last: interrupted before, it forgets all blocks again
+            self._weights = weights  # last: if interrupted before, the next call forgets all blocks again
         found: list[int] = []
         for each in hashes:
             if each not in self._by_hash:
@@ -135,27 +135,27 @@ class PagedCache:
         return found
 
     def hold(self, blocks: Iterable[int]) -> None:
-        """Count one holder more for each of some blocks."""
+        """Count one more holder for each of some blocks."""
         for block in blocks:
             self._holders[block] += 1
             self._idle.pop(block, None)
 
     def release(self, blocks: Sequence[int]) -> None:
-        """Count one holder less. A dialogue's last block is given up first: without its first, none is of use."""
+        """Count one holder fewer. A dialogue's last block is evicted first: without its first, none is of use."""
         for block in reversed(blocks):
             self._holders[block] -= 1
             if self._holders[block] == 0:
                 self._idle[block] = None
 
     def load(self, blocks: list[int], cache: KVCache, tokens: Tensor) -> None:
-        """Lay some blocks end to end at the front of an empty cache (an engine's kernel reads them where they are)."""
+        """Copy some blocks end to end to the front of an empty cache (an engine's kernel reads them in place)."""
         filled = len(blocks) * self.block_size
         for pool, line in ((self._keys, cache.keys), (self._values, cache.values)):
             line[:, 0, :, :filled] = pool[:, blocks].transpose(1, 2).flatten(2, 3)  # (layers, heads, filled, D)
         cache.advance(tokens[None, :filled])
 
     def store(self, hashes: Sequence[BlockHash], cache: KVCache) -> list[int]:
-        """Hold the blocks of a dialogue, copying those that are not here yet, as far as there is room.
+        """Hold the blocks of a dialogue, copying those that are not cached yet, as far as there is room.
 
         Args:
             hashes: of its blocks, from the first on.
@@ -175,7 +175,7 @@ class PagedCache:
                     here = slice(number * self.block_size, (number + 1) * self.block_size)
                     for pool, line in ((self._keys, cache.keys), (self._values, cache.values)):
                         pool[:, block] = line[:, 0, :, here]  # (layers, heads, block_size, D)
-                    self._hash_of[block], self._by_hash[each] = each, block  # found from now on, when it is whole
+                    self._hash_of[block], self._by_hash[each] = each, block  # can be found only now that it is complete
                 self.hold([block])
                 blocks.append(block)
         except BaseException:
@@ -184,7 +184,7 @@ class PagedCache:
         return blocks
 
     def _claim(self) -> int:
-        """The block that was unused for longest, which is found under its old hash no more."""
+        """The least recently held block, which can no longer be found under its old hash."""
         block = next(iter(self._idle))
         old, self._hash_of[block] = self._hash_of[block], None
         if old is not None:
@@ -199,7 +199,7 @@ class PagedConversation:
     Attributes:
         mask: its rule.
         blocks: what it holds of the cache, in the order of its dialogue: the *block table*.
-        reads: of each read so far, how many positions were reused and how many computed.
+        reads: for each read so far, how many positions were reused and how many computed.
     """
 
     def __init__(self, cache: PagedCache, mask: Mask) -> None:
@@ -210,7 +210,7 @@ class PagedConversation:
     def read(self, tokens: Tensor, segments: Segments) -> Tensor:
         """Read a dialogue, and compute what no conversation has read before in the same way.
 
-        The last position is always computed, since somebody wants its scores; and a block that is not full is not kept.
+        The last position is always computed, since its logits are needed; and a block that is not full is not kept.
 
         Args:
             tokens: LongTensor ``[T]``, all of the dialogue so far, whatever was read before.
@@ -231,9 +231,9 @@ class PagedConversation:
             pool.load(found, cache, tokens)
             chunk = tokens[None, reused:].to(model.device)  # (1, N)
             logits: Tensor = model(chunk, dense[reused:], cache)[0].float().cpu()  # (N, V)
-            with uninterrupted():  # blocks change hands as a whole
+            with uninterrupted():  # blocks change hands all at once
                 held, self.blocks = self.blocks, pool.store(hashes, cache)
-                pool.release(held)  # only now, so that none was given up that it still needs
+                pool.release(held)  # only now, so that none that it still needs was evicted
         self.reads.append((reused, len(tokens) - reused))
         return logits.clone()  # an ordinary tensor, which may be written to
 
@@ -257,7 +257,7 @@ class PagedConversation:
         return tokenizer.decode(tokens[len(prompt) :]).removeprefix(" ")
 
     def fork(self) -> PagedConversation:
-        """A second conversation with the same past, which holds the same blocks."""
+        """A second conversation with the same history, which holds the same blocks."""
         twin = PagedConversation(self.cache, self.mask)
         twin.blocks, twin.reads = [*self.blocks], [*self.reads]
         with uninterrupted():
@@ -265,7 +265,7 @@ class PagedConversation:
         return twin
 
     def close(self) -> None:
-        """Hold nothing any more. Its blocks can be found until others need their room."""
+        """Release all blocks. They can still be found until others need their room."""
         with uninterrupted():
             self.cache.release(self.blocks)
             self.blocks = []

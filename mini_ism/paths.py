@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).resolve().parent
 def data_dir() -> Path:
     """The directory that holds `tokenizer/`, `dialogues/` and `checkpoints/`.
 
-    A wheel carries it inside the package (`mini_ism/data`), a checkout beside it (`data`).
+    A wheel carries it inside the package (`mini_ism/data`), a checkout next to it (`data`).
 
     Raises:
         FileNotFoundError: neither place has it.

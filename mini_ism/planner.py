@@ -1,10 +1,10 @@
-"""The mask of a dialogue that grows, asked for no more than can have changed.
+"""The mask of a growing dialogue, evaluated only where it can have changed.
 
-A conversation asks its rule again before every forward. To ask about all T x T pairs each time would cost more than
-the forward itself, so a :class:`Planner` first finds out what the rule reads. If all it does is compare positions and
-fields of the segments *at* those positions, pair by pair, then a pair's answer can only change with the fields of its
-two tokens: what was asked before stands, and only new rows and columns are new. A rule that reads anything else (the
-dialogue's length, a maximum, a field as a whole, a table of its own) is asked about everything each time.
+A conversation evaluates its rule again before every forward pass. Evaluating it on all T x T pairs each time would cost
+more than the forward pass itself, so a :class:`Planner` first finds out what the rule reads. If all it does is compare
+positions and fields of the segments *at* those positions, pair by pair, then a pair's value can only change with the
+fields of its two tokens: earlier values stand, and only new rows and columns are evaluated. A rule that reads anything
+else (the dialogue's length, a maximum, a field as a whole, a table of its own) is evaluated on everything each time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mini_ism.segments import Segments
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What is to be computed next.
+    """What to compute next.
 
     Args:
         kept: how many of the positions computed so far are still right.
@@ -39,13 +39,13 @@ class Plan:
 
 @dataclass(frozen=True)
 class Foresight:
-    """What is known of tokens that may come.
+    """What is known about tokens that may follow.
 
     Args:
-        constants: the rule's, by which it is known to be the same still.
+        constants: the rule's, which tell whether it is still the same.
         start: the first one's position.
-        quiet: of each, whether nobody before it sees it, so that nothing has to be computed anew.
-        sees_all: of each, whether it sees everything before it.
+        quiet: for each, whether no earlier position sees it, so that nothing has to be recomputed.
+        sees_all: for each, whether it sees everything before it.
     """
 
     constants: object
@@ -57,13 +57,13 @@ class Foresight:
 NOTHING = Foresight(None, 0, [], [])
 
 FORESIGHT = 64
-"""Tokens of an answer that the rule is asked about at once."""
+"""Tokens of an answer that the rule is evaluated on in advance."""
 
 
 class Planner:
     """Knows the mask of the positions computed so far, and plans what a longer or changed dialogue needs.
 
-    Nothing that a plan finds out counts before :meth:`keep` and :meth:`computed` say so; a conversation that is
+    Nothing that a plan finds out counts until :meth:`keep` and :meth:`computed` say so; a conversation that is
     interrupted in between keeps too little, never too much.
 
     Args:
@@ -71,13 +71,13 @@ class Planner:
         capacity: the longest dialogue.
 
     Attributes:
-        length: how many positions were computed under the mask that is held here.
+        length: how many positions were computed under the mask held here.
     """
 
     def __init__(self, mask: Mask, capacity: int) -> None:
         self.mask, self.length = mask, 0
         self._allowed = torch.zeros(capacity, capacity, dtype=torch.bool, device="cpu")
-        self._asked: tuple[object, dict[str, Tensor]] = (None, {})  # the rule's constants and fields when it was asked
+        self._asked: tuple[object, dict[str, Tensor]] = (None, {})  # the rule's constants and fields when last asked
         self._reads = Reads(mask)
         self._foreseen = NOTHING
 
@@ -89,7 +89,7 @@ class Planner:
         """What a dialogue needs, given the positions computed so far.
 
         Args:
-            segments: ``[T]`` of all that is said, T >= 1.
+            segments: ``[T]`` of the whole dialogue so far, T >= 1.
 
         Raises:
             TypeError, ValueError: see :meth:`Mask.dense`; nothing has changed then.
@@ -107,7 +107,7 @@ class Planner:
             here = torch.arange(stop, device="cpu")
             columns = self.mask.allowed(here[:held, None], here[None, held:], segments)  # (held, T - held)
             kept = held
-            if bool(columns.any()):  # somebody sees what has come: all from there on is computed anew
+            if bool(columns.any()):  # some position sees new tokens: all from there on is recomputed
                 kept = self._border(int(columns.any(-1).nonzero()[0]))
             self.keep(kept)
             self._allowed[:held, held:stop] = columns
@@ -121,7 +121,7 @@ class Planner:
         return int(cuts[: length + 1].nonzero()[-1])
 
     def _unchanged(self, segments: Segments, fields: frozenset[str], held: int) -> bool:
-        """Whether the rule, and the fields that it reads, are on the positions computed so far what they were."""
+        """Whether the rule, and the fields that it reads at the positions computed so far, are what they were."""
         constants, seen = self._asked
         return (
             constants == self._reads.constants
@@ -133,10 +133,10 @@ class Planner:
         self._asked = self._reads.constants, {name: getattr(segments, name).clone() for name in fields}
 
     def foresee(self, segments: Segments) -> None:
-        """Ask at once about tokens that will come one after the other, as the tokens of an answer do.
+        """Evaluate the rule in advance on tokens that will come one by one, as the tokens of an answer do.
 
-        Each step that comes as foreseen is then planned by :meth:`step` without asking the rule. For a rule that reads
-        more than this can know of, nothing is foreseen.
+        Each step that comes as foreseen is then planned by :meth:`step` without evaluating the rule. For a rule that
+        reads anything that cannot be known in advance, nothing is foreseen.
 
         Args:
             segments: ``[T + K]`` of the dialogue as the latest plan took it, carried out, and K tokens more.
@@ -145,32 +145,32 @@ class Planner:
         fields = self._reads.fields(segments)
         self._foreseen = NOTHING
         if fields is None or "end" in fields or not self._unchanged(segments, fields, now):
-            return  # the end of a segment that grows is another one at each step
+            return  # the end of a growing segment changes at each step
         here = torch.arange(stop, device="cpu")
         later = here[:, None] < here[None, now:]  # (T + K, K): the row lies before the column
         rows = self.mask.allowed(here[now:, None], here[None, :], segments)  # (K, T + K)
         columns = self.mask.allowed(here[:, None], here[None, now:], segments)  # (T + K, K)
         past = here[None, :] <= here[now:, None]  # (K, T + K)
-        quiet = ~(columns & later).any(0) & (rows & past).any(-1)  # (K): nobody before sees it, and it sees somebody
+        quiet = ~(columns & later).any(0) & (rows & past).any(-1)  # (K): nothing before sees it, and it sees something
         self._allowed[:now, now:stop] = False
         self._allowed[now:stop, :stop] = rows
         self._remember(segments, fields)
         self._foreseen = Foresight(self._reads.constants, now, quiet.tolist(), (rows | ~past).all(-1).tolist())
 
     def step(self) -> Plan | None:
-        """The plan for one foreseen token more; ``None`` if it was not foreseen."""
+        """The plan for one more foreseen token; ``None`` if it was not foreseen."""
         seen, ahead = self._foreseen, self.length - self._foreseen.start
         if not 0 <= ahead < len(seen.quiet) or not seen.quiet[ahead] or seen.constants != self._reads.look():
             return None
         return Plan(self.length, self.length + 1, seen.sees_all[ahead])
 
     def foreseen(self, stop: int, segments: Callable[[int], Segments]) -> Plan | None:
-        """The plan for a dialogue that may have grown by one token of an answer; ``None`` if the rule must be asked.
+        """The plan for a dialogue that may have grown by one token of an answer; ``None`` if :meth:`plan` is needed.
 
         Args:
             stop: T, where the dialogue ends now.
             segments: from a length to the segments of the dialogue as if its answer went on to there, or as far as
-                there is room; asked for :data:`FORESIGHT` tokens at once.
+                there is room; called for :data:`FORESIGHT` more tokens at a time.
         """
         if self.length != stop - 1:
             return None
@@ -181,12 +181,12 @@ class Planner:
         return plan
 
     def keep(self, length: int) -> None:
-        """Forget what was computed past so many positions, and what was foreseen."""
+        """Forget what was computed past this many positions, and what was foreseen."""
         self.length = min(self.length, length)
         self._foreseen = NOTHING
 
     def keep_right(self, length: int) -> None:
-        """Forget what was computed past so many positions, and whatever saw any of it."""
+        """Forget what was computed past this many positions, and whatever saw any of it."""
         if length < self.length:
             self.keep(self._border(length))
 
@@ -195,7 +195,7 @@ class Planner:
         self.length = stop
 
     def clone(self) -> Planner:
-        """An independent copy, for a what-if."""
+        """An independent copy, for what-if experiments."""
         twin = copy.copy(self)
         twin._allowed = self._allowed.clone()
         return twin

@@ -24,12 +24,12 @@ def summary(exact: Mapping[str, list[int]]) -> str:
 
 
 def train_with_progress(run: Run) -> GPT:
-    """Train with a progress bar, or a plain line now and then where the output is no terminal."""
+    """Train with a progress bar, or a plain line now and then if the output is not a terminal."""
     total, live = run.config.steps, sys.stderr.isatty()
     with tqdm(total=total, initial=run.progress.step, desc=run.mask.name, unit="step", disable=not live) as bar:
 
         def report(line: Measurement) -> None:
-            bar.update(line["step"] - bar.n)  # a score that was made up for is no step
+            bar.update(line["step"] - bar.n)  # a score that was still due is not a step
             if live:
                 bar.set_postfix(loss=f"{line['loss']:.3f}", refresh=False)
             if "exact" in line or (not live and line["step"] % 100 == 0):

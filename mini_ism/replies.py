@@ -25,8 +25,8 @@ class Reply:
         tokens: LongTensor ``[N]``, its tokens without the end marker.
         logits: ``[N or N + 1, V]`` on the CPU, the scores each token (and the end marker) was picked from.
         stopped: why it ended: ``"end"`` the model said so, ``"length"`` after ``max_new_tokens``, ``"context"`` no
-            room was left, ``"stop"`` it wrote a stop string, ``"loop"`` it wrote the same again and again,
-            ``"interrupted"`` nobody wanted to hear more.
+            room was left, ``"stop"`` it wrote a stop string, ``"loop"`` it kept repeating itself,
+            ``"interrupted"`` the caller stopped it.
     """
 
     text: str
@@ -52,10 +52,10 @@ class AnswerWriter:
         self.logits: list[Tensor] = []
         self.stopped_at: int | None = None  # where a stop string begins
         self.text, self._shown = "", 0
-        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")  # a character may be several tokens
+        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")  # a character may span several tokens
 
     def add(self, token: int) -> str:
-        """Take a token; what may be shown of the text by now."""
+        """Add a token; returns what more of the text may be shown by now."""
         piece = self._utf8.decode(self.tokenizer.decode_single_token_bytes(token))
         self.text += piece if self.tokens else piece.removeprefix(" ")
         self.tokens.append(token)
@@ -64,7 +64,7 @@ class AnswerWriter:
         return self._show(len(self.text) - self._held_back() if self.stopped_at is None else self.stopped_at)
 
     def full(self, room: int) -> Stopped | None:
-        """Why the answer must not go on, if it must not, with so many positions of the context left."""
+        """Why the answer must end, if it must, with this many positions of the context left."""
         if self.stopped_at is not None:
             return "stop"
         if self.stop_loops and loop_start(self.tokens) is not None:
@@ -74,7 +74,7 @@ class AnswerWriter:
         return "length" if len(self.tokens) >= self.longest else None
 
     def tail(self) -> str:
-        """What is left to be shown when the answer is over."""
+        """What is left to show when the answer is over."""
         self.text += self._utf8.decode(b"", final=True)  # a character that was never finished
         return self._show(len(self.text) if self.stopped_at is None else self.stopped_at)
 
@@ -86,7 +86,7 @@ class AnswerWriter:
         return Reply(text[: self.stopped_at], tokens, logits, stopped)
 
     def _held_back(self) -> int:
-        """How many letters at the end may be the beginning of a stop string."""
+        """How many characters at the end may be the start of a stop string."""
         sizes = (size for stop in self.stops for size in range(1, len(stop)) if self.text.endswith(stop[:size]))
         return max(sizes, default=0)
 

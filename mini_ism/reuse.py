@@ -1,6 +1,6 @@
 """What a mask lets a KV cache keep when the dialogue grows, derived from the rule alone.
 
-A hard-coded triangle cannot answer this; a rule can, since it may be asked about the old dialogue and the new one.
+A hard-coded triangle cannot answer this; a rule can, since it can be evaluated on the old dialogue and on the new one.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from mini_ism.segments import Segments, check_segments
 def reusable(mask: str | Mask, old: Segments, new: Segments) -> int:
     """How many of the keys and values computed for dialogue ``old`` are still right in dialogue ``new``.
 
-    Position i's keys and values are still right iff what i may see is unchanged, and each of those it sees is kept
-    and still right, too. So the answer is the longest prefix whose rows are the same in both dialogues and see nothing
+    Position i's keys and values are still right iff what i may see is unchanged, and every position that i sees is
+    kept and still right. So the answer is the longest prefix whose rows are the same in both dialogues and see nothing
     outside the prefix: all of ``old`` for causal and ISM when a turn is added, 0 for prefix.
 
     Args:
         mask: the rule both dialogues are read under, or its name.
         old: segments ``[T_old]`` of the dialogue whose keys and values were computed.
-        new: segments ``[T_new]`` of the dialogue they shall serve, longer or shorter. The tokens in their common
-            stretch are taken to be the same.
+        new: segments ``[T_new]`` of the dialogue in which they are to be reused, longer or shorter. The tokens of the
+            common prefix are assumed to be the same.
 
     Returns:
         A number of positions, 0 to ``min(T_old, T_new)``.
@@ -50,17 +50,17 @@ def unchanged_prefix(before: Tensor, after: Tensor) -> int:
     differs = before[:common, :common] ^ after[:common, :common]  # (common, common)
     beyond = before[:common, common:], after[:common, common:]
     if not any(int(part.count_nonzero()) for part in (differs, *beyond)):
-        return common  # nearly always, since the engine asks once for each token that it writes
+        return common  # the usual case, since the engine asks once per generated token
     same = ~(differs.any(-1) | beyond[0].any(-1) | beyond[1].any(-1))  # (common)
     unchanged = int(same.long().cumprod(0).sum())
     return int(borders(after[:common, :common])[: unchanged + 1].nonzero()[-1])
 
 
 def borders(dense: Tensor) -> Tensor:
-    """Where a dialogue may be cut into chunks that are fed one after the other.
+    """Where a dialogue may be cut into chunks that are processed one after another.
 
-    A cut before position n is right iff nobody before n sees n or beyond. Under a causal rule every cut is right;
-    under ISM none inside a query is.
+    A cut before position n is allowed iff no position before n sees n or beyond. Under a causal rule every cut is
+    allowed; under ISM, none inside a query.
 
     Args:
         dense: BoolTensor ``[T, T]``, a mask's matrix.

@@ -1,7 +1,7 @@
 """What a rule reads: whether it compares positions, and fields of the segments at them, pair by pair, and nothing else.
 
-It is found out by looking on. A rule is evaluated once while every operation of PyTorch on the way is noted; and the
-numbers that its code refers to are compared each time, since somebody may change them.
+This is found out by observation. A rule is evaluated once while every PyTorch operation on the way is recorded; and the
+numbers that its code refers to are compared each time, since they may change.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ PAIRWISE = frozenset(
         *("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not"),
     ]
 )
-"""Operations of PyTorch that compute each element from the elements in its own place."""
+"""PyTorch operations that compute each element from the elements in the same place."""
 
 
 class Reads:
-    """Which fields a rule reads, found out once; and, each time, whether the numbers it refers to are the same."""
+    """Which fields a rule reads, found out once; and, each time, whether the numbers it refers to have changed."""
 
     def __init__(self, mask: Mask) -> None:
         self.mask = mask
@@ -49,12 +49,12 @@ class Reads:
         return self._fields
 
     def look(self) -> object:
-        """All numbers and texts that the rule's code refers to; ``None`` if it refers to what may hide more."""
+        """All numbers and strings that the rule's code refers to; ``None`` if it refers to what may hide more."""
         return _constants(self.mask.rule)
 
 
 class _Watch(TorchFunctionMode):
-    """Looks on while a rule is evaluated: which fields it reads at q or kv, and whether it does anything else."""
+    """Watches while a rule is evaluated: which fields it reads at q or kv, and whether it does anything else."""
 
     def __init__(self, q: Tensor, kv: Tensor, fields: dict[str, Tensor]) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class _Watch(TorchFunctionMode):
         return result
 
     def _foreign(self, value: object) -> bool:
-        """Whether an argument is neither a number nor made of positions and fields."""
+        """Whether an argument is neither a number nor derived from positions and fields."""
         if isinstance(value, Tensor):
             return not any(value is known for known in self.known)
         return not isinstance(value, bool | int | float)
@@ -87,13 +87,13 @@ def _watched(mask: Mask, segments: Segments) -> frozenset[str] | None:
     """The fields that the rule reads on this dialogue, pair by pair; ``None`` if it does anything else."""
     if segments.document is not None or segments.is_system is None:
         return None
-    fields = {name: getattr(segments, name) for name in FIELDS}  # computed before anybody looks on
+    fields = {name: getattr(segments, name) for name in FIELDS}  # computed before watching starts
     here = torch.arange(len(segments), device=segments.id.device)
     watch = _Watch(here[:, None], here[None, :], fields)
     try:
         with watch:
             result = mask.rule(*watch.places, segments)
-    except Exception:  # the rule's own error; it comes up again where the rule is asked in earnest
+    except Exception:  # the rule's own error; it is raised again when the rule is evaluated for real
         return None
     made_here = any(result is each for each in watch.known)
     return frozenset(watch.read) if made_here and not watch.anything_else else None
@@ -103,7 +103,7 @@ SCALARS = bool | int | float | str | None
 
 
 def _constants(rule: object, depth: int = 0) -> tuple[object, ...] | None:
-    """The numbers and texts that a function's code refers to; ``None`` if something may change without being seen."""
+    """The numbers and strings that a function's code refers to; ``None`` if something may change unnoticed."""
     if isinstance(rule, Mask):
         return _constants(rule.rule, depth)
     if isinstance(rule, partial):

@@ -1,7 +1,7 @@
-"""What a training run keeps on the disk, so that it can go on as if it had never stopped.
+"""What a training run keeps on disk, so that it can resume as if it had never stopped.
 
-``state.safetensors`` holds all of it: the weights, the optimiser's state, the run's configuration, how far it is, and
-what it measured, a line per step. ``metrics.jsonl`` has these lines once more, for others to read.
+``state.safetensors`` holds all of it: the weights, the optimiser's state, the run's configuration, its progress, and
+its measurements, a line per step. ``metrics.jsonl`` repeats these lines for other programs to read.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from mini_ism.strict_json import read_object, to_json
 
 STATE, METRICS = "state.safetensors", "metrics.jsonl"
 FILES = (STATE, METRICS, MODEL)
-LONGEST_NAME = 60
 """What a run leaves in its folder."""
+LONGEST_NAME = 60  # characters of a folder's name; see run_name
 Facts = Mapping[str, int | float | str]
 LATER: Facts = {"precision": "float32", "corpus": 1}
-"""What a configuration has learned to say since runs were first saved, with what a run that does not say it did."""
+"""Settings that were added since runs were first saved, with the values that earlier runs used."""
 RENAMED = {"validation": "validation_size"}
-"""What a configuration called otherwise when runs were first saved."""
+"""Settings that had another name when runs were first saved."""
 
 
 @dataclass
 class Progress:
-    """How far a run is.
+    """How far a run has come.
 
     Args:
         step: steps done.
-        seconds: time spent in steps, over all sittings.
+        seconds: time spent in steps, over all restarts.
         tokens: positions computed so far, padding left out.
         seen: dialogues seen so far.
     """
@@ -58,10 +58,10 @@ class DivergedError(ValueError):
 
 
 class RunFiles:
-    """A run's folder: what is read from it, and what is written into it.
+    """A run's folder: what is read from it, and what is written to it.
 
     Args:
-        folder: made when something is written.
+        folder: created when something is written.
         team: the processes of the run; all must call each method, and the first one writes.
 
     Attributes:
@@ -74,7 +74,7 @@ class RunFiles:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """A block during which no other run can write here; it begins by cleaning up what a kill has left.
+        """A block during which no other run can write here; it begins by cleaning up what a kill has left behind.
 
         Raises:
             FolderInUseError: another run is writing here.
@@ -111,10 +111,10 @@ class RunFiles:
         progress: Facts,
         metrics: Sequence[Measurement],
     ) -> None:
-        """Write all that a run needs to go on; Ctrl-C counts when that is done.
+        """Save everything a run needs to resume; Ctrl-C takes effect when that is done.
 
         Raises:
-            DivergedError: it is not finite; what was saved before is untouched.
+            DivergedError: a value is not finite; what was saved before is untouched.
             OSError: see :func:`~mini_ism.files.write_atomically`.
         """
         tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
@@ -145,7 +145,7 @@ class RunFiles:
     ) -> tuple[Progress, list[Measurement]]:
         """Put a run's saved state, if there is any, into a fresh model and optimiser.
 
-        A team's size and kind do not matter: what is saved is whole, and every process takes its own part of it.
+        A team's size and kind do not matter: the saved state is unsharded, and every process takes its own part of it.
 
         Returns:
             How far the run was, and what it had measured.
@@ -194,16 +194,16 @@ class RunFiles:
 
 
 def run_name(mask: str, seed: int, data: Path | None = None) -> str:
-    """What to call the folder of a run under a mask, on dialogues of one's own if they are given."""
+    """What to call the folder of a run under a mask, on the user's own dialogues if ``data`` is given."""
     name = "".join(c if c.isalnum() else "-" for c in mask)
     name = f"{data.stem}-{name}" if data else name
-    if len(name) > LONGEST_NAME:  # than file systems take; shortened, other masks might have the same
+    if len(name) > LONGEST_NAME:  # too long for file systems; merely cut, two masks might share a name
         name = f"{name[:LONGEST_NAME]}-{sha256(f'{name} {mask}'.encode())[:8]}"
     return f"{name}-seed{seed}"
 
 
 def _config(text: str) -> dict[str, object]:
-    """A saved configuration in today's names."""
+    """A saved configuration under the current names."""
     saved = read_object(text)
     for old, new in RENAMED.items():
         if new not in saved and old in saved:
@@ -212,7 +212,7 @@ def _config(text: str) -> dict[str, object]:
 
 
 def _read_about(file: Path) -> dict[str, str]:
-    """What a state says of itself."""
+    """A state's metadata."""
     with safe_open(file, "pt") as content:
         return dict(content.metadata() or {})
 
@@ -233,7 +233,7 @@ def _read_tensors(file: Path, model: nn.Module) -> dict[str, Tensor]:
                 raise ValueError(f"{name} has shape {shape}, which no run of this model has")
         if missing := [name for name in wanted if name.startswith("model.")]:
             raise ValueError(f"{missing[0]} is missing")
-        # Copies, or the optimiser would go on living in the file, which Windows then refuses to replace.
+        # Copies, or the optimiser's state would stay mapped to the file, which Windows then refuses to replace.
         return {name: content.get_tensor(name).clone() for name in content.keys()}  # noqa: SIM118
 
 

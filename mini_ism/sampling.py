@@ -1,4 +1,4 @@
-"""Picking the next token from a model's scores."""
+"""Picking the next token from a model's logits."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from mini_ism.interfaces import ChatFormat
 
 
 class Sampler:
-    """Picks a token from scores: the likeliest, or one drawn among the likeliest; never one that no answer holds.
+    """Picks a token from logits: the likeliest, or one sampled among the likeliest; never one that no answer contains.
 
     Args:
-        tokenizer: of the model, or how its conversations are written.
-        temperature: 0 = always the likeliest token, 1 = as the model believes.
-        top_k: draw among the k likeliest only.
-        top_p: draw among the fewest tokens that hold this share of the probability (1904.09751).
-        seed: for the same tokens again.
+        tokenizer: the model's tokenizer or chat format.
+        temperature: 0 = always the likeliest token, 1 = the model's own probabilities.
+        top_k: sample among the k likeliest only.
+        top_p: sample among the fewest tokens that hold this share of the probability (1904.09751).
+        seed: makes the tokens reproducible.
 
     Raises:
-        TypeError: an option is no number, or no whole number where one is needed.
-        ValueError: an option is out of its range or not finite.
+        TypeError: an option is not a number, or not a whole number where one is needed.
+        ValueError: an option is out of range or not finite.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Sampler:
             self.generator.manual_seed(whole_number("seed", seed, -(2**63), 2**64 - 1))
 
     def pick(self, logits: Tensor) -> int:
-        """A token, given the scores ``[V]`` of all; a ``ValueError`` if they are not finite."""
+        """A token, given logits ``[V]``; raises ``ValueError`` if they are not finite."""
         scores = logits[: self.vocab_size] + self._forbidden
         best = int(scores.argmax())
         if not math.isfinite(scores[best]):  # NaN counts as the largest
@@ -72,7 +72,7 @@ LONGEST_PERIOD, COPIES = 8, 4  # tokens; 999 is a number, and Lulu a name
 
 
 def loop_start(tokens: Sequence[int]) -> int | None:
-    """Where the second copy begins, if the tokens end in copies of the same few; ``None`` if they do not.
+    """Where the second copy begins, if the tokens end in repeats of the same few; ``None`` if they do not.
 
     A small model that does not know how to go on may write "Mararararara" until no room is left.
     """

@@ -1,8 +1,8 @@
 """What each token of a dialogue *is*: the segment it belongs to, and whether that segment asks or answers.
 
-A dialogue is a row of segments, one a message: ``system | user | assistant | user | ...``. System and user messages are
-*queries*, which the model only reads; assistant messages are *answers*, which it also writes. Masks are rules over
-this.
+A dialogue is a sequence of segments, one per message: ``system | user | assistant | user | ...``. System and user
+messages are *queries*, which the model only reads; assistant messages are *answers*, which it also writes. Masks are
+rules over these.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Segments:
 
     Args:
         id: integers; equal for tokens of the same segment. A segment is contiguous.
-        is_query: bool; True where the segment is read only (system and user messages).
+        is_query: bool; True where the model only reads the segment (system and user messages).
         is_system: bool; True in a system message. Default: nowhere.
         document: integers; the dialogue a token belongs to when several share a row (packing), ``PADDING`` where there
             is none. Default: one dialogue.
@@ -63,7 +63,7 @@ class Segments:
         return int(self.id.shape[-1])
 
     def __getitem__(self, positions: slice) -> Segments:
-        """The segments of a stretch of positions, as if nothing else had been said.
+        """The segments of a span of positions, as if that were the whole dialogue.
 
         ``segments[:n]`` is the dialogue's first n tokens.
         """
@@ -72,7 +72,7 @@ class Segments:
         return self._map(lambda field: field[..., positions])
 
     def row(self, index: int) -> Segments:
-        """One dialogue (or packed row) of a batch: ``[B, T]`` -> ``[T]``; a ``ValueError`` if this is no batch."""
+        """One dialogue (or packed row) of a batch: ``[B, T]`` -> ``[T]``; raises ``ValueError`` if it is no batch."""
         if self.id.ndim < 2:
             raise ValueError(f"segments of shape {tuple(self.id.shape)} are those of one dialogue, not of a batch")
         return self._map(lambda field: field[index])
@@ -89,7 +89,7 @@ class Segments:
         given = {name: field for name in FIELDS if (field := getattr(self, name)) is not None}
         return Segments(**{name: change(field) for name, field in given.items()})
 
-    # What rules ask for beyond the fields; each is [..., T] and is computed when first touched.
+    # Derived from the fields, for rules to use; each is [..., T] and is computed on first access.
 
     @cached_property
     def system(self) -> Tensor:
@@ -98,7 +98,7 @@ class Segments:
 
     @cached_property
     def position(self) -> Tensor:
-        """A token's place in its own dialogue, from 0."""
+        """A token's position in its own dialogue, from 0."""
         here = torch.arange(len(self), device=self.id.device).expand(self.id.shape)
         return here if self.document is None else here - _run_start(self.document, here)
 
@@ -114,7 +114,7 @@ class Segments:
     def last_query_end(self) -> Tensor:
         """One past the last query token of a token's dialogue; 0 without a query.
 
-        A prefix mask reads all that lies before it both ways.
+        A prefix mask reads everything before it both ways.
         """
         here = torch.arange(len(self), device=self.id.device).expand(self.id.shape)
         end = torch.where(self.is_query, here + 1, torch.zeros_like(here))
@@ -128,14 +128,14 @@ class Segments:
 
 
 def check_segments(value: object) -> None:
-    """Raise a ``TypeError`` that says what to give if a value is no :class:`Segments`."""
+    """Raise a ``TypeError`` that says what to pass if a value is not a :class:`Segments`."""
     if not isinstance(value, Segments):
         hint = "; give its .segments" if isinstance(getattr(value, "segments", None), Segments) else ""
         raise TypeError(f"expected the Segments of a dialogue, got {type(value).__name__}{hint}")
 
 
 def _run_start(key: Tensor, here: Tensor) -> Tensor:
-    """Where the run of equal keys starts that each position lies in: ``[..., T]``, ``[..., T]`` -> ``[..., T]``."""
+    """The start of the run of equal keys that each position lies in: ``[..., T]``, ``[..., T]`` -> ``[..., T]``."""
     starts = torch.ones_like(key, dtype=torch.bool)
     starts[..., 1:] = key[..., 1:] != key[..., :-1]
     return torch.where(starts, here, torch.zeros_like(here)).cummax(-1).values

@@ -1,4 +1,4 @@
-"""Where a training run's dialogues, tokenizer and first weights come from."""
+"""Where a training run's dialogues, tokenizer and initial weights come from."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from mini_ism.model import GPT
 from mini_ism.tokenizer import load_tokenizer, tokenizer_hash
 
 CORPUS_OPTIONS = ("skills", "weights", "coined", "corpus", "easy")
-"""The options of a training that say which dialogues the generated corpus gives."""
+"""The training options that decide which dialogues the generated corpus gives."""
 
 
 class _Recipe(Protocol):
-    """What a source asks of a :class:`~mini_ism.training.TrainingConfig`."""
+    """What a source needs from a :class:`~mini_ism.training.TrainingConfig`."""
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
@@ -54,14 +54,14 @@ class Source:
     """What a training run is given; by default the generated corpus, the package's tokenizer, and random weights.
 
     Args:
-        dialogues: of one's own, to train on instead of the corpus.
-        validation: of one's own, to be scored on. A run with dialogues of its own has no other scores.
+        dialogues: your own, to train on instead of the corpus.
+        validation: your own, to score on. A run on your own dialogues has no other scores.
         tokenizer: the run's; it is saved with the model.
-        model: to go on from. It brings its shape with it, and the tokenizer must be its own.
+        model: one to continue from. It brings its own shape, and the tokenizer must be its own.
 
     Raises:
-        ValueError: there is a dialogue without an answer to learn, or the tokenizer has another number of tokens than
-            the model.
+        ValueError: a dialogue has no answer to learn, or the tokenizer's number of tokens is not
+            the model's.
     """
 
     dialogues: Sequence[Dialogue] = ()
@@ -82,13 +82,13 @@ class Source:
 
     @property
     def _own(self) -> dict[str, Sequence[Dialogue]]:
-        """The dialogues that are no part of the corpus, by what they are for."""
+        """The dialogues that are not from the corpus, by their purpose."""
         given = {"data": self.dialogues, "validation": self.validation}
         return {name: dialogues for name, dialogues in given.items() if dialogues}
 
     @property
     def facts(self) -> dict[str, str]:
-        """What is not the default, in a form that is kept with the run and tells whether it has changed since."""
+        """What is not the default, in a form that is kept with the run and shows whether it has changed since."""
         facts = {
             name: f"{len(dialogues)} dialogues, sha256 {sha256(to_jsonl(dialogues))[:16]}"
             for name, dialogues in self._own.items()
@@ -101,14 +101,14 @@ class Source:
         return facts
 
     def new_model(self, config: _Recipe, mask: str) -> GPT:
-        """The model as the run begins; made by the default generator where it is not one to go on from.
+        """The model as the run begins; initialised by PyTorch's default generator unless there is one to continue from.
 
         Args:
             config: the run's :class:`~mini_ism.training.TrainingConfig`.
             mask: the rule that it will be trained with, for the record.
 
         Raises:
-            ValueError: the configuration says something that has no meaning with this source; a dialogue is too long
+            ValueError: the configuration sets something that has no effect with this source; a dialogue is too long
                 for the model.
         """
         unused = list(CORPUS_OPTIONS if self.dialogues else ()) + (["preset"] if self.model is not None else [])
@@ -132,10 +132,10 @@ class Source:
         return draw_own(self.dialogues, config.seed, step * config.dialogues, config.dialogues)
 
     def sample(self, config: _Recipe) -> list[Dialogue]:
-        """Dialogues to try a rule on, since it depends on them what the rule shows to whom.
+        """Dialogues to try a rule on, since who may see whom depends on them.
 
-        Of one's own they are the longest of each shape: of roles, and of answers to learn. The corpus's are all of
-        several turns, so that one step's will do.
+        Of your own dialogues, these are the longest of each shape: of roles, and of answers to learn. The corpus's all
+        have several turns, so one step's are enough.
         """
         if not self.dialogues:
             return config.draw(config.steps - 1)
@@ -156,10 +156,10 @@ class Source:
 
         Args:
             config: the run's :class:`~mini_ism.training.TrainingConfig`.
-            share: takes the process's dialogues out of the step's.
-            parts: that are computed one after the other.
+            share: picks the process's dialogues from the step's.
+            parts: how many are computed one after another.
             expand: see :func:`~mini_ism.batching.make_batch`.
-            step: which.
+            step: its number.
         """
         mine = share(self.draw(config, step))
         return [make_batch(mine[part::parts], self.tokenizer, expand=expand) for part in range(parts)]
@@ -167,9 +167,9 @@ class Source:
     def scored(self, config: _Recipe) -> list[Dialogue]:
         """What the run is scored on, at most ``validation_size`` dialogues of each kind, the same for every seed.
 
-        A run on dialogues of one's own is scored on those that came for it. One on the whole corpus is scored on the
-        frozen split's first ones, and on some that ask for skills of one's own. One on some skills is scored on as
-        many that are drawn about them: the frozen ones may hardly ask for them.
+        A run on your own dialogues is scored on your own validation dialogues. A run on the whole corpus is scored on
+        the frozen split's first dialogues, and on some about skills of your own. A run on some skills is scored on as
+        many dialogues drawn for them, since the frozen split may hardly cover them.
         """
         count, version = config.validation_size, config.corpus
         names, weights = config.skill_names, config.skill_weights

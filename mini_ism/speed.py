@@ -1,4 +1,4 @@
-"""Two ways to train the same model faster, on machines where they pay: bfloat16 and compiled blocks."""
+"""Two ways to train the same model faster, on machines where they pay off: bfloat16 and compiled blocks."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[obj
 
 
 def compile_blocks(blocks: Iterable[nn.Module], device: torch.device) -> None:
-    """Let ``torch.compile`` write code for a model's blocks, in place; they share it, for any batch and length.
+    """Compile a model's blocks with ``torch.compile``, in place; they share the code, for any batch and length.
 
-    The blocks alone: the forward around them looks at its inputs' values, which no compiled code does.
+    Only the blocks: the forward pass around them branches on its inputs' values, which compiled code cannot do.
 
     Raises:
-        ValueError: nothing can be compiled here.
+        ValueError: ``torch.compile`` does not work here.
     """
     # Attention stays as it is: compiled, it expects its first step's length in every later backward (PyTorch 2.13 on a
     # CPU, 2.11 on an H100).

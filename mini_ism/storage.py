@@ -1,6 +1,6 @@
-"""How a model's weights lie in a file: in float32, in float16, or in eight bits.
+"""How a model's weights are stored in a file: in float32, in float16, or in eight bits.
 
-Eight bits are whole numbers from -127 to 127, and a float32 scale for each row of a matrix, which maps the row's
+Eight-bit weights are integers from -127 to 127, with a float32 scale for each row of a matrix, which maps the row's
 largest value to 127 (absmax, row-wise: 2208.07339, section 2). Vectors, such as the gains of norms, stay float32.
 """
 
@@ -14,11 +14,11 @@ from torch import Tensor
 from mini_ism.files import not_finite
 
 BITS = (32, 16, 8)
-"""The bits of a stored weight that there are to choose from."""
+"""The supported numbers of bits per stored weight."""
 SCALE = ".scale"
 LARGEST = 127
 FLOATS = ({"F32"}, {"F16"})
-"""What a file without scales holds throughout."""
+"""The dtypes that a file without scales may have throughout."""
 
 
 def stored(weights: Mapping[str, Tensor], bits: int) -> dict[str, Tensor]:
@@ -29,7 +29,7 @@ def stored(weights: Mapping[str, Tensor], bits: int) -> dict[str, Tensor]:
         bits: see :data:`BITS`.
 
     Raises:
-        ValueError: there is no such storage; a weight is not finite, or too large for float16.
+        ValueError: ``bits`` is not supported; a weight is not finite, or too large for float16.
     """
     if bits not in BITS:
         raise ValueError(f"bits is one of {', '.join(map(str, BITS))}, got {bits!r}")
@@ -55,7 +55,7 @@ def _in_eight(name: str, weight: Tensor) -> list[tuple[str, Tensor]]:
 
 
 def restored(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights that a file holds, in float32 or, stored so, in float16."""
+    """The weights that a file holds, in float32, or in float16 if stored that way."""
     return {
         name: value.float() * found[name + SCALE][:, None] if value.dtype == torch.int8 else value
         for name, value in found.items()
@@ -70,7 +70,7 @@ def stored_shapes(found: Mapping[str, tuple[str, tuple[int, ...]]]) -> dict[str,
         found: safetensors' name of the dtype, and the shape, of each tensor.
 
     Raises:
-        ValueError: the dtypes are none of the three storages, or a scale is missing, too many or of another shape.
+        ValueError: the dtypes are none of the three storages, or a scale is missing, one too many, or of another shape.
     """
     shapes = {name: shape for name, (_, shape) in found.items()}
     scales = {name: shape for name, shape in shapes.items() if name.endswith(SCALE)}

@@ -1,4 +1,4 @@
-"""JSON as the standard has it: no NaN, no infinity, no key given twice; only a line feed ends a line."""
+"""JSON as the standard defines it: no NaN, no infinity, no duplicate keys; only a line feed ends a line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ def to_json(value: object, *, indent: int | None = None) -> str:
     """A value as JSON.
 
     Raises:
-        ValueError: it holds a number that is not finite, which JSON has no word for, or itself.
+        ValueError: it holds a number that is not finite, which JSON cannot express, or itself.
         TypeError: it holds something that JSON cannot hold.
     """
     try:
@@ -22,10 +22,10 @@ def to_json(value: object, *, indent: int | None = None) -> str:
 
 
 def from_json(text: str | bytes) -> object:
-    """The value that JSON spells.
+    """The value of a JSON text.
 
     Raises:
-        ValueError: it is not JSON, not UTF-8, or nested more deeply than can be read; or an object has a key twice.
+        ValueError: it is not JSON, not UTF-8, or nested more deeply than can be read; or an object has a duplicate key.
     """
 
     def refuse(name: str) -> NoReturn:
@@ -45,10 +45,10 @@ def from_json(text: str | bytes) -> object:
 
 
 def read_object(text: str | bytes) -> dict[str, object]:
-    """The JSON object that a text spells, as a dict.
+    """The JSON object in a text, as a dict.
 
     Raises:
-        ValueError: see :func:`from_json`; or it is no object.
+        ValueError: see :func:`from_json`; or it is not an object.
     """
     found = from_json(text)
     if not isinstance(found, dict):
@@ -59,7 +59,7 @@ def read_object(text: str | bytes) -> dict[str, object]:
 def json_lines(content: bytes) -> list[str]:
     """The lines of a file of JSON lines, which only a line feed ends.
 
-    ``str.splitlines`` would also cut at U+2028 and others, which may stand inside a text.
+    ``str.splitlines`` would also split at U+2028 and others, which may occur inside a string.
 
     Raises:
         ValueError: it is not UTF-8.

@@ -1,17 +1,17 @@
-"""Text that somebody else wrote, as a terminal may show it."""
+"""Text from elsewhere, made safe to show in a terminal."""
 
 from __future__ import annotations
 
 import unicodedata
 
 STEERING = {"Cc", "Cs", "Zl", "Zp"}
-"""Categories of characters that move, colour or command a terminal, or that it cannot write at all."""
+"""Categories of characters that control a terminal, or that it cannot write at all."""
 TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
-"""Kinds of characters that turn the direction of reading, by which a text can look like another one."""
+"""Kinds of characters that change the direction of reading, which can make a text look like another one."""
 
 
 def visible(text: str) -> str:
-    r"""A text with the characters that would steer a terminal as escapes: ``"\x1b[2J"`` is written out, not obeyed.
+    r"""A text with the characters that would control a terminal escaped: ``"\x1b[2J"`` is written out, not obeyed.
 
     Line feeds and tabs stay.
     """

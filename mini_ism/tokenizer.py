@@ -26,7 +26,7 @@ def load_tokenizer(path: str | Path | None = None) -> tiktoken.Encoding:
     token stays text.
 
     Args:
-        path: a `.tiktoken` file, with its description (`.json`) beside it.
+        path: a `.tiktoken` file, with its description (`.json`) next to it.
 
     Raises:
         FileNotFoundError: one of the two files is missing.
@@ -38,7 +38,7 @@ def load_tokenizer(path: str | Path | None = None) -> tiktoken.Encoding:
 
 
 def build_tokenizer(ranks: bytes, where: str, remedy: str = "Train it again.") -> tiktoken.Encoding:
-    """The tokenizer that a rank file's content makes; `where` and `remedy` are for the errors.
+    """The tokenizer that a rank file's content defines; `where` and `remedy` are for the errors.
 
     Raises:
         ValueError: it is not a rank file's content.
@@ -49,10 +49,10 @@ def build_tokenizer(ranks: bytes, where: str, remedy: str = "Train it again.") -
 
 
 def tokenizer_ranks(tokenizer: tiktoken.Encoding) -> bytes:
-    """The content of the rank file that makes a tokenizer.
+    """The content of the rank file that defines a tokenizer.
 
     Raises:
-        ValueError: no rank file of this package makes it: it splits text otherwise, or has other special tokens.
+        ValueError: no rank file of this package defines it: it splits text differently, or has other special tokens.
     """
     count = tokenizer.n_vocab - len(SPECIALS)
     specials = {special: count + index for index, special in enumerate(SPECIALS)}
@@ -64,5 +64,5 @@ def tokenizer_ranks(tokenizer: tiktoken.Encoding) -> bytes:
 
 
 def tokenizer_hash(tokenizer: tiktoken.Encoding | None = None) -> str:
-    """The SHA-256 of a tokenizer's rank file, by default the package's: a checkpoint knows its tokenizer by it."""
+    """The SHA-256 of a tokenizer's rank file, by default the package's: a checkpoint identifies its tokenizer by it."""
     return sha256(read_ranks(default_path()) if tokenizer is None else tokenizer_ranks(tokenizer))

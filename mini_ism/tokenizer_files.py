@@ -1,4 +1,4 @@
-"""A tokenizer's two files: its ranks (``.tiktoken``), and beside them what they are (``.json``)."""
+"""A tokenizer's two files: its ranks (``.tiktoken``) and their description (``.json``)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from mini_ism.strict_json import from_json, to_json
 SPECIALS = ("<|system|>", "<|user|>", "<|assistant|>", "<|end|>", "<|pad|>")
 NAME = "mini-ism"
 
-# GPT-2's split (contractions, words with their leading space, marks, white space), except that digits come one by one,
-# so that no number is a token of its own.
+# GPT-2's split (contractions, words with their leading space, punctuation, whitespace), except that digits are split
+# one by one, so that no longer number is a single token.
 PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 
 
@@ -31,7 +31,7 @@ def to_ranks(tokens: Sequence[bytes]) -> bytes:
 
 
 def describe(ranks: bytes) -> dict[str, object]:
-    """The description that goes beside a rank file of this content."""
+    """The description that goes with a rank file of this content."""
     size = len(ranks.splitlines())
     return {
         "name": NAME,
@@ -58,7 +58,7 @@ def write_tokenizer(path: Path, ranks: bytes) -> list[Path]:
         Both files.
 
     Raises:
-        ValueError: the file would have another ending.
+        ValueError: the file does not end in ``.tiktoken``.
         OSError: see :func:`~mini_ism.files.write_atomically`.
     """
     check_name(path)
@@ -68,10 +68,10 @@ def write_tokenizer(path: Path, ranks: bytes) -> list[Path]:
 
 
 def check_name(path: Path) -> None:
-    """Refuse a rank file with another ending than ``.tiktoken``, whose description might take its very name.
+    """Refuse a rank file that does not end in ``.tiktoken``: its description might get the same name.
 
     Raises:
-        ValueError: it has another ending.
+        ValueError: it does not.
     """
     if path.suffix != ".tiktoken":
         raise ValueError(f"a tokenizer's file ends in .tiktoken, but {path} does not; write {path}.tiktoken")
@@ -109,7 +109,7 @@ def parse_ranks(content: bytes, where: str, remedy: str) -> dict[bytes, int]:
         remedy: what to do about it.
 
     Raises:
-        ValueError: it is not that; the message names the line.
+        ValueError: the content is not of that form; the message names the line.
     """
     ranks: dict[bytes, int] = {}
     for number, line in enumerate(content.splitlines()):
@@ -125,7 +125,7 @@ def parse_ranks(content: bytes, where: str, remedy: str) -> dict[bytes, int]:
 
 
 def remedy(path: Path) -> str:
-    """What to do about a file of a tokenizer that is not as it should be."""
+    """What to do about a tokenizer file that is missing or damaged."""
     if path.parent != default_path().parent:
         return f"Copy {path.name} again, or train it again with `python -m mini_ism tokenizer train`."
     return (

@@ -35,7 +35,7 @@ class Event:
 
     @property
     def positions(self) -> int:
-        """How many positions it is about."""
+        """How many positions it covers."""
         return self.stop - self.start
 
 
@@ -72,7 +72,7 @@ class TurnCost:
 
 
 def turn_costs(trace: Iterable[Event]) -> list[TurnCost]:
-    """A trace summed up by turn. What-if turns under the same number (``truncate``, then ``send`` again) add up."""
+    """A trace summed by turn. What-if turns under the same number (``truncate``, then ``send`` again) add up."""
     check_kind("the trace", trace, Iterable, "a session has it as session.trace")
     turns: dict[int, list[Event]] = {}
     for event in trace:

@@ -1,8 +1,8 @@
-"""Whether a rule may be trained with: what a model learns in one pass must be what it will do, a token at a time.
+"""Whether a rule can be used in training: what a model learns in one pass must be what it later does token by token.
 
 Answers are learned with all their tokens in view of the rule (teacher forcing), and several dialogues share a row. So a
-rule must hide each target from whatever predicts it, say the same of an answer that is being written as of the whole
-one, and say the same of a dialogue in a packed row as of the dialogue alone.
+rule must hide each target from whatever predicts it, give the same mask for an answer that is being written as for the
+whole one, and give the same mask for a dialogue in a packed row as for the dialogue alone.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from mini_ism.reuse import borders
 from mini_ism.rule_reads import Reads
 
 SAMPLE = 4
-"""Sequences that are looked at closely; for leaks, all are."""
+"""How many sequences get every check; for leaks, all are checked."""
 
 
 class NotTrainableError(ValueError):
-    """A rule cannot be trained with; the message says at which position, and what to write instead."""
+    """A rule cannot be used in training; the message says at which position, and what to write instead."""
 
 
 def check_trainable(mask: Mask, dialogues: Sequence[Dialogue], tokenizer: tiktoken.Encoding, *, expand: bool) -> None:
@@ -38,8 +38,8 @@ def check_trainable(mask: Mask, dialogues: Sequence[Dialogue], tokenizer: tiktok
         expand: as for :func:`~mini_ism.batching.training_sequences`.
 
     Raises:
-        NotTrainableError: a target is seen where it is predicted, or the rule says something else of a dialogue that
-            is being written, or that is packed, than of the whole dialogue alone.
+        NotTrainableError: a target is seen where it is predicted, or the rule gives another mask for a dialogue
+            that is being written, or that is packed, than for the whole dialogue alone.
         TypeError, ValueError: see :meth:`Mask.dense`; there is no dialogue with an answer.
     """
     sequences = [sequence for sequence, _ in training_sequences(dialogues, tokenizer, expand=expand)]
@@ -53,11 +53,11 @@ def check_trainable(mask: Mask, dialogues: Sequence[Dialogue], tokenizer: tiktok
 
 
 def _check_hidden(mask: Mask, sequence: EncodedDialogue, tokenizer: tiktoken.Encoding) -> None:
-    """No position hears, through however many layers, of the target that it predicts or of anything after it."""
+    """No position sees, through any number of layers, the target that it predicts or anything after it."""
     dense, targets = mask.dense(sequence.segments), sequence.loss_mask.nonzero()[:, 0]  # (T, T), (N)
-    if bool(borders(dense)[targets].all()):  # nobody before a target sees it, which is the rule
+    if bool(borders(dense)[targets].all()):  # the usual case: no position before a target sees it
         return
-    hears = dense | torch.eye(len(dense), dtype=torch.bool)  # through one layer, and the stream itself
+    hears = dense | torch.eye(len(dense), dtype=torch.bool)  # through one layer, and the residual stream
     while not torch.equal(further := (hears.float() @ hears.float()) > 0, hears):  # (T, T): twice as many layers
         hears = further
     for target in targets.tolist():
@@ -73,10 +73,10 @@ def _check_hidden(mask: Mask, sequence: EncodedDialogue, tokenizer: tiktoken.Enc
 
 
 def _check_written(mask: Mask, sequence: EncodedDialogue, tokenizer: tiktoken.Encoding) -> None:
-    """When a token is written, the rule says of all before it what it says of them in the end."""
+    """When a token is written, the rule gives all tokens before it the mask that they have in the end."""
     segments = sequence.segments
     fields = Reads(mask).fields(segments)
-    if fields is not None and "end" not in fields:  # such a rule cannot
+    if fields is not None and "end" not in fields:  # such a rule cannot change
         return
     dense = mask.dense(segments)  # (T, T)
     for target in sequence.loss_mask.nonzero()[:, 0].tolist():
@@ -85,7 +85,7 @@ def _check_written(mask: Mask, sequence: EncodedDialogue, tokenizer: tiktoken.En
 
 
 def _check_packed(mask: Mask, sequences: Sequence[EncodedDialogue], tokenizer: tiktoken.Encoding) -> None:
-    """In a row with others, and with padding, the rule says of a dialogue what it says of it alone."""
+    """In a row with others, and with padding, the rule gives a dialogue the same mask as alone."""
     longer = sum(map(len, sequences)) + 1  # padding, too
     row = mask.dense(pack(sequences, tokenizer, longer).segments)[0]  # (T, T)
     start = 0
@@ -97,7 +97,7 @@ def _check_packed(mask: Mask, sequences: Sequence[EncodedDialogue], tokenizer: t
 
 
 def _refuse(mask: Mask, sequence: EncodedDialogue, tokenizer: tiktoken.Encoding, differs: Tensor, where: str) -> None:
-    """Raise an error if the rule says something else of a pair there than of the same pair in the whole dialogue."""
+    """Raise an error if the rule decides a pair differently there than in the whole dialogue."""
     if bool(differs.any()):
         q, kv = (_spelled(sequence, place, tokenizer) for place in differs.nonzero()[0].tolist())
         raise NotTrainableError(

@@ -48,16 +48,16 @@ EASY_DRAWS = 3
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """All that decides a run: the same configuration on the same machine gives the same weights.
+    """Everything that determines a run: the same configuration on the same machine gives the same weights.
 
-    Of the control skills queue is learned last and recall fails last, hence the default weights. To say again a name
-    that it never saw, a model must copy piece by piece, hence as many made-up words as known ones, twice the frozen
-    splits' share. The easy steps teach what all else stands on, cheaply; without them the plateau before recall is
-    several times longer.
+    Of the control skills, queue is learned last and recall fails last, hence the default weights. To repeat a name that
+    it has never seen, a model must copy it piece by piece, hence as many made-up words as known ones, twice the frozen
+    splits' share. The easy steps cheaply teach what everything else builds on; without them the plateau before recall
+    is several times longer.
 
     Raises:
-        TypeError: a value is of another type than its default; a whole number, or NumPy's, may stand for a float.
-        ValueError: a value is out of its range or not finite, or a skill is unknown.
+        TypeError: a value is not of its default's type; a whole number or a NumPy number is accepted for a float.
+        ValueError: a value is out of range or not finite, or a skill is unknown.
     """
 
     mask: str = option("ism", "the rule to train with, by name or expression")
@@ -86,7 +86,7 @@ class TrainingConfig:
     validate: int = option(500, "steps between two scores by skill; the last step is always scored", **COUNT)
     validation_size: int = option(200, "how many validation dialogues a score is taken on, at most", **COUNT)
     save: int = option(250, "steps between two saves to resume from", **COUNT)
-    # A setting, since it decides the numbers; how many processes there are, or compiling, only rounds them otherwise.
+    # A setting, since it changes the numbers; the number of processes and compiling only change how they are rounded.
     precision: str = option("float32", 'what matrix products and attention are computed in: "float32", or "bf16"')
 
     def __post_init__(self) -> None:
@@ -143,13 +143,13 @@ class TrainingConfig:
 
 
 def loss_on_answers(model: nn.Module, batch: EncodedDialogue, mask: Tensor, targets: float | None = None) -> Tensor:
-    """Mean cross-entropy of the targets, a scalar; logits are computed for them only. A ``ValueError`` if it has none.
+    """Mean cross-entropy of the targets, a scalar; logits are computed only for them. ``ValueError`` if there are none.
 
     Args:
-        model: to be trained, a :class:`GPT` or what a team calls in its place.
+        model: the one to train, a :class:`GPT` or a team's wrapper around it.
         batch: rows ``[B, T]``.
         mask: BoolTensor ``[B, T, T]``, True = may attend.
-        targets: of how many target tokens this batch's are a part, where a step is computed in several; default, all.
+        targets: how many targets to average over, where a step is computed in several batches; default, this batch's.
     """
     model.train()
     predicts = batch.loss_mask.roll(-1, dims=1)  # position t - 1 predicts target t; no row starts with one
@@ -161,7 +161,7 @@ def loss_on_answers(model: nn.Module, batch: EncodedDialogue, mask: Tensor, targ
 
 
 def make_optimizer(model: GPT, config: TrainingConfig) -> torch.optim.Optimizer:
-    """AdamW, with weight decay on matrices only; fused, which takes a fifth of the time on a CPU, too."""
+    """AdamW, with weight decay on matrices only; fused, which takes a fifth of the time even on a CPU."""
     matrices = {"params": [p for p in model.parameters() if p.ndim >= 2], "weight_decay": config.weight_decay}
     others = {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0}
     return torch.optim.AdamW([matrices, others], lr=config.lr, betas=(0.9, 0.98), fused=True)
@@ -176,15 +176,15 @@ def training_step(
     clip: float,
     accumulate: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Tensor:
-    """One step of training; every training in this project takes its steps here.
+    """One optimiser step; every training run in this project takes its steps here.
 
     Args:
-        models: what is trained; usually one.
+        models: the models being trained; usually one.
         optimizer: of their parameters.
-        losses: forwards that end in a scalar each; their sum is the loss. Several keep less in memory at once.
+        losses: forward passes that return a scalar each; their sum is the loss. Using several saves memory.
         lr: the step's learning rate, or one for each of the optimiser's groups.
         clip: largest norm of a model's gradient (1211.5063); 0 = no clipping.
-        accumulate: makes a block for every forward and backward but the last.
+        accumulate: makes a context manager for every forward and backward pass but the last.
 
     Returns:
         The loss before the step, detached, on the CPU.
@@ -206,26 +206,26 @@ def training_step(
 
 
 class Run:
-    """A training run in a folder: its model, its optimiser, how far it is, and what it measured.
+    """A training run in a folder: its model, its optimiser, its progress and its measurements.
 
-    The folder holds what :mod:`mini_ism.run_files` keeps to resume from, and in the end the model for
+    The folder holds what :mod:`mini_ism.run_files` keeps to resume from and, once training has ended, the model for
     :func:`~mini_ism.checkpoints.load_model`.
 
     Args:
         config: what to train.
-        folder: where; a run found there goes on where it stopped.
+        folder: where the run is kept; one that is found there resumes where it stopped.
         device: where to compute.
-        bits: in which each of the final weights is stored, 32, 16 or 8.
-        compiled: let ``torch.compile`` write code for the model's blocks.
+        bits: per stored weight of the final model, 32, 16 or 8.
+        compiled: compile the model's blocks with ``torch.compile``.
         team: the processes that train it together; each step's dialogues are divided among them.
-        source: dialogues, a tokenizer or first weights of one's own.
-        workers: processes that lay out the next steps' batches meanwhile; they change no number.
+        source: your own dialogues, tokenizer or initial weights.
+        workers: processes that prepare the next steps' batches in the background; they do not change the results.
 
     Raises:
         CheckpointError: the folder holds a run with another configuration, or a damaged one.
         NotTrainableError: see :func:`~mini_ism.trainable.check_trainable`.
-        ValueError: an unknown mask, preset or device; nothing can be compiled; a step has fewer dialogues than there
-            are processes, or these do not see the same folder; config and source do not go together.
+        ValueError: an unknown mask, preset or device; compiling does not work here; a step has fewer dialogues than
+            there are processes, or these do not see the same folder; config and source do not fit together.
     """
 
     def __init__(
@@ -274,7 +274,7 @@ class Run:
         c, p = self.config, self.progress
         with self.files.held(), self.team.interrupts() as stop:
             try:
-                if self._score():  # which an interruption has left out
+                if self._score():  # if an interruption has left it out
                     report(self.metrics[-1])
                 ahead = prepared_ahead(self.batches, range(p.step, c.steps), self.workers)
                 while p.step < c.steps:
@@ -293,7 +293,7 @@ class Run:
         return self.model.eval()
 
     def _score(self) -> bool:
-        """Measure how many answers are right, if that is due and has not been done; whether it was."""
+        """Measure how many answers are right, if that is due and not done yet; returns whether it was."""
         c, p = self.config, self.progress
         due = p.step > 0 and (p.step % c.validate == 0 or p.step == c.steps)
         if not due or "exact" in self.metrics[-1]:
@@ -310,7 +310,7 @@ class Run:
         targets, tokens = team.sum(sum(int(b.loss_mask.sum()) for b in batches), sum(b.token_count for b in batches))
 
         def loss(batch: EncodedDialogue) -> Tensor:
-            # Divided by a process's mean share of the targets, as the team takes the mean of its processes' gradients.
+            # Divided by a process's mean share of the targets, since the team averages its processes' gradients.
             with autocast(c.precision, self.device):
                 return loss_on_answers(self.called, batch, self.mask.dense(batch.segments), targets / team.size)
 
@@ -327,7 +327,7 @@ class Run:
 
     @property
     def about(self) -> dict[str, object]:
-        """What made the model: the configuration, how far it came, and on what."""
+        """How the model was made: the configuration, the progress and the environment."""
         return {
             **self.facts,
             **asdict(self.progress),
@@ -338,11 +338,11 @@ class Run:
         }
 
     def validate(self) -> dict[str, Score]:
-        """Exact match by skill on the source's validation dialogues; nothing, if it has none."""
+        """Exact match by skill on the source's validation dialogues; empty if it has none."""
         dialogues = self.source.scored(self.config)
         return evaluate(self.model, self.tokenizer, dialogues, self.mask, team=self.team) if dialogues else {}
 
     def save(self) -> None:
-        """Write all that the run needs to go on as if it had never stopped."""
+        """Save everything the run needs to resume as if it had never stopped."""
         about = {"config": self.facts, "progress": asdict(self.progress)}
         self.files.save(self.model, self.optimizer, **about, metrics=self.metrics)

@@ -1,4 +1,4 @@
-"""What was said in a conversation, as one value that is replaced whole."""
+"""What has been said in a conversation, as one value that is replaced as a whole."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from mini_ism.segments import Segments
 
 @dataclass(frozen=True)
 class Transcript:
-    """All that was said, as one value.
+    """Everything that has been said, as one value.
 
     Args:
         messages: role and text of each.
         ends: one past each message's last token.
-        written: tokens of an answer that is still open, ``None`` if there is none. They count in the last ``ends``.
-        reply: the latest.
+        written: how many tokens a still open answer has, ``None`` if there is none. The last of ``ends`` includes them.
+        reply: the latest one.
     """
 
     messages: tuple[tuple[str, str], ...] = ()
@@ -40,18 +40,18 @@ class Transcript:
 
 
 class Conversation:
-    """A transcript, and the tokens and segments of what it counts.
+    """A transcript, and the tokens and segments of its messages.
 
     Tensors are written only past the transcript's end, and ``said`` is replaced by one assignment, so that an
     interrupt at any line leaves either the old state or the new one.
 
     Args:
         style: how messages become tokens.
-        capacity: tokens that there is room for.
+        capacity: how many tokens there is room for.
 
     Attributes:
         said: the transcript.
-        tokens, segment, is_query, is_system: ``[capacity]``; what lies past the transcript's end is meaningless.
+        tokens, segment, is_query, is_system: ``[capacity]``; entries past the transcript's end are meaningless.
     """
 
     def __init__(self, style: ChatFormat, capacity: int) -> None:
@@ -64,7 +64,7 @@ class Conversation:
         return Segments(self.segment[:stop], self.is_query[:stop], self.is_system[:stop])
 
     def _write(self, start: int, tokens: Sequence[int], message: int, role: str) -> int:
-        """Put tokens past the end of what is said; they count once the transcript says so."""
+        """Write tokens past the transcript's end; they count once the transcript includes them."""
         stop = start + len(tokens)
         if stop <= len(self.tokens):
             self.tokens[start:stop] = torch.tensor(tokens, dtype=torch.long, device="cpu")
@@ -74,31 +74,31 @@ class Conversation:
         return stop
 
     def with_message(self, role: str, text: str) -> Transcript:
-        """The transcript with a message more."""
+        """The transcript with one more message."""
         said = self.said
         tokens = self.style.encode_message(role, text, said.messages)
         stop = self._write(said.length, tokens, len(said.messages), role)
         return replace(said, messages=(*said.messages, (role, text)), ends=(*said.ends, stop))
 
     def open_answer(self, said: Transcript) -> None:
-        """Go on to a transcript with an answer of which nothing is written yet."""
+        """Move on to a transcript, and open an answer of which nothing is written yet."""
         start, number = said.length, len(said.messages)
         self.segment[start:], self.is_query[start:], self.is_system[start:] = number, False, False
         self.said = Transcript((*said.messages, ("assistant", "")), (*said.ends, start), 0, said.reply)
 
     def add_token(self, token: int) -> None:
-        """The open answer is a token longer; its segment is written already, as far as there is room."""
+        """Add a token to the open answer; its segment is written already, as far as there is room."""
         said = self.said
         assert said.written is not None
         self.tokens[said.length] = token
         self.said = Transcript(said.messages, (*said.ends[:-1], said.length + 1), said.written + 1, said.reply)
 
     def close(self, reply: Reply) -> None:
-        """The open answer is finished; a stop string at its end is taken back."""
+        """Finish the open answer; a stop string at its end is removed."""
         said = self.said
         start, end = said.ends[-2], self.style.end_ids[0]
         tokens = [*reply.tokens.tolist(), end]
-        if reply.stopped == "stop":  # spelled anew without the stop string, which may begin inside a token
+        if reply.stopped == "stop":  # encoded again without the stop string, which may begin inside a token
             before = said.messages[:-1]
             spelled = self.style.encode_message("assistant", reply.text, before) if reply.text else [end]
             tokens = spelled if start + len(spelled) <= len(self.tokens) else tokens
@@ -107,7 +107,7 @@ class Conversation:
         self.said = Transcript(messages, (*said.ends[:-1], stop), None, reply)
 
     def clone(self) -> Conversation:
-        """An independent copy, for a what-if."""
+        """An independent copy, for what-if experiments."""
         twin = copy.copy(self)
         for name in ("tokens", "segment", "is_query", "is_system"):
             setattr(twin, name, getattr(self, name).clone())

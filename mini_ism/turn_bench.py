@@ -22,11 +22,11 @@ TEXT = "The key is in the box. The lamp is in the jar. The cup is in the oven. W
 
 
 def bench_turns(preset: str, *, rounds: int = 5, answer: int = 16, device: str = "cpu") -> str:
-    """Chat eight turns under each mask, round by round, with a model of random weights.
+    """Chat eight turns under each mask, round by round, with a randomly initialised model.
 
     Args:
         preset: the model's size; see :meth:`GPTConfig.preset`.
-        rounds: conversations per mask, after one that only warms up. The masks take turns, so that a slow moment hits
+        rounds: conversations per mask, after one for warm-up only. The masks take turns, so that a slow moment hits
             them all.
         answer: tokens of an answer, at most.
         device: see :func:`~mini_ism.devices.get_device`.
@@ -36,7 +36,7 @@ def bench_turns(preset: str, *, rounds: int = 5, answer: int = 16, device: str =
         wait for the last turn's first token: median, lowest and highest of the rounds.
 
     Raises:
-        ValueError: no such preset or device; no round; eight answers of this length do not fit the context.
+        ValueError: no such preset or device; ``rounds`` below 1; eight answers of this length do not fit the context.
     """
     tokenizer = load_tokenizer()
     turn: list[Message] = [{"role": "user", "content": TEXT}, {"role": "assistant", "content": ""}]

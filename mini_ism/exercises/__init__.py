@@ -1,7 +1,7 @@
 """The course's exercises: a check for each, which says what is wrong with an answer, not just that it is.
 
-In a notebook: ``check("causal-rule", my_rule)``. One file a notebook; each judge compares the answer with a slow,
-obvious reference.
+In a notebook: ``check("causal-rule", my_rule)``. There is one file per notebook; each judge compares the
+answer with a slow, obvious reference.
 """
 
 from mini_ism.exercises.checking import check

@@ -1,4 +1,4 @@
-"""Exercises of 05_attention_maps: numbers that sum up what a head does."""
+"""Exercises of 05_attention_maps: numbers that summarise what a head does."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mini_ism.masks import get_mask
 
 
 def sample_weights(rule: str, number: int = 0, heads: tuple[int, ...] = ()) -> tuple[Tensor, Tensor]:
-    """Weights ``[*heads, T, T]`` of heads that look at random, and the mask ``[T, T]`` that they keep to."""
+    """Weights ``[*heads, T, T]`` of heads that attend at random, and the mask ``[T, T]`` that they obey."""
     allowed = get_mask(rule).dense(sample_dialogues()[number].segments)
     generator = torch.Generator().manual_seed(number)
     scores = 2 * torch.randn(*heads, *allowed.shape, generator=generator)
@@ -22,7 +22,7 @@ def sample_weights(rule: str, number: int = 0, heads: tuple[int, ...] = ()) -> t
 
 
 def slow_look_ahead(weights: Tensor, allowed: Tensor) -> float:
-    """The share that lies ahead, added up cell by cell, averaged over the rows that may look ahead."""
+    """The share of attention on later tokens, summed cell by cell, averaged over the rows that may look ahead."""
     shares = []
     for i in range(len(weights)):
         if any(bool(allowed[i, j]) for j in range(i + 1, len(weights))):
@@ -98,7 +98,7 @@ def head_entropy(answer: Any) -> Verdict:
 
 
 def slow_moved(before: Tensor, after: Tensor) -> float:
-    """The mean over the rows of what had to be taken from one token to be given to another."""
+    """The mean over the rows of the weight that had to move from one token to another."""
     taken = 0.0
     for old, new in zip(before.tolist(), after.tolist(), strict=True):
         taken += sum(max(a - b, 0.0) for a, b in zip(old, new, strict=True))
@@ -120,7 +120,7 @@ def attention_moved(answer: Any) -> Verdict:
     ]  # fmt: skip
     for what, before, after in cases:
         target, found = slow_moved(before, after), as_number(answer(before, after))
-        if not math.isclose(found, target, abs_tol=1e-5):  # unlike a difference, false of NaN
+        if not math.isclose(found, target, abs_tol=1e-5):  # unlike a comparison of the difference, False for NaN
             hint = ""
             if abs(found - 2 * target) < 1e-5:
                 hint = " What one token loses another gains; you counted both."
@@ -133,7 +133,7 @@ def attention_moved(answer: Any) -> Verdict:
 
 
 def slow_copying(weights: Tensor, tokens: list[int]) -> float:
-    """What one head ``[T, T]`` puts on copies of the token that comes next, averaged over where there are any."""
+    """The weight one head ``[T, T]`` puts on copies of the next token, averaged over the positions that have any."""
     shares = []
     for i in range(len(tokens) - 1):
         copies = [j for j in range(i + 1) if tokens[j] == tokens[i + 1]]
@@ -143,7 +143,7 @@ def slow_copying(weights: Tensor, tokens: list[int]) -> float:
 
 
 def _sample_copier(number: int) -> tuple[Tensor, Tensor, tuple[int, int]]:
-    """Random heads on random tokens, among them one that copies, and one that looks for its own token."""
+    """Random heads on random tokens, among them one that copies, and one that attends to copies of its own token."""
     generator = torch.Generator().manual_seed(number)
     layers, heads, total = 2 + number, 3, 14
     tokens = torch.randint(5, (total,), generator=generator)

@@ -63,7 +63,7 @@ Reasons = dict[int, str]
 
 
 def _ways(encoded: EncodedDialogue) -> dict[str, list[int]]:
-    """A few ways to cut a dialogue into chunks."""
+    """Several ways to cut a dialogue into chunks."""
     total, ids = len(encoded), encoded.segments.id
     messages = [int((ids < n).sum()) for n in range(int(ids[-1]) + 1)] + [total]
     return {
@@ -75,7 +75,7 @@ def _ways(encoded: EncodedDialogue) -> dict[str, list[int]]:
 
 
 def _broken(rows: Rows, cuts: Sequence[int], tokens: Sequence[Place]) -> Reasons:
-    """Why each position that comes out wrong does so: it missed something, or it listened to one that is wrong."""
+    """Why each wrong position is wrong: it missed something, or it attended to a position that is wrong."""
     reasons: Reasons = {}
     ends = {i: stop for start, stop in pairwise(cuts) for i in range(start, stop)}
     for i, stop in ends.items():
@@ -95,7 +95,7 @@ def _broken(rows: Rows, cuts: Sequence[int], tokens: Sequence[Place]) -> Reasons
 
 @torch.inference_mode()
 def _seen_broken(encoded: EncodedDialogue) -> str:
-    """What becomes of a small model's scores when an ISM dialogue is read token by token."""
+    """How a small model's logits change when an ISM dialogue is read token by token."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = GPT(GPTConfig(load_tokenizer().n_vocab, layers=2, heads=2, width=16, mask="ism")).eval()
@@ -146,7 +146,7 @@ def safe_cuts(answer: Callable[[Tensor], Any]) -> Verdict:
 
 
 def reader_across(rows: Rows, n: int) -> tuple[int, int] | None:
-    """Somebody before position n who looks at n or beyond, and at whom."""
+    """A position before n that attends to n or beyond, and the one it attends to; ``None`` if there is none."""
     return next(((i, j) for i in range(n) for j in range(n, len(rows)) if rows[i][j]), None)
 
 
@@ -175,7 +175,7 @@ def reusable(answer: Callable[[Tensor, Tensor], Any]) -> Verdict:
 
 
 def _reusable(before: Rows, after: Rows) -> int:
-    """The longest prefix whose rows did not change and see nothing outside it, by trying them all."""
+    """Length of the longest prefix whose rows did not change and see nothing outside it, by trying them all."""
     return next(n for n in range(min(len(before), len(after)), -1, -1) if _objection(before, after, n) is None)
 
 
@@ -184,7 +184,7 @@ def _sees(rows: Rows, i: int) -> list[int]:
 
 
 def _objection(before: Rows, after: Rows, n: int) -> str | None:
-    """Why the first n positions may not be kept, if there is a reason."""
+    """Why the first n positions may not be kept; ``None`` if they may."""
     for i in range(n):
         if _sees(before, i) != _sees(after, i):
             return f"position {i} saw {_sees(before, i)} and now sees {_sees(after, i)}"
@@ -201,7 +201,7 @@ def _why(before: Rows, after: Rows, n: int, target: int) -> str:
 
 
 def _pairs() -> list[tuple[str, Rows, Rows]]:
-    """Masks before and after: a turn is added, a turn is taken back, small traps, and chance."""
+    """Masks before and after: a turn is added, a turn is taken back, small tricky cases, and random ones."""
     pairs: list[tuple[str, Rows, Rows]] = []
     for encoded in sample_dialogues(4):
         ids = encoded.segments.id
@@ -256,7 +256,7 @@ def _hint(what: str, n: int) -> str:
 
 
 def _two_turns(query: int, reply: int) -> tuple[Segments, Segments]:
-    """A question and its answer; and the same with a long next question."""
+    """A question and its answer, and the same followed by a long question."""
     ids = torch.tensor([0] * query + [1] * reply + [2] * 60)
     whole = Segments(ids, ids != 1)
     return whole[: query + reply], whole

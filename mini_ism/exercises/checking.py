@@ -1,4 +1,4 @@
-"""``check``, which no bad answer can break, and the slips that it names whatever the task is."""
+"""``check``, which no bad answer can break, and the slips that it detects in any exercise."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class _AnswerRaised(Exception):
 
 
 def check(name: str, answer: Any) -> Verdict:
-    """Judge an answer. Nothing that is wrong with the answer makes this raise.
+    """Judge an answer. However wrong the answer is, this does not raise.
 
     Args:
-        name: the exercise's.
+        name: the exercise's name.
         answer: usually a function, or a value. ``...``, or a function that returns it, counts as not done yet.
 
     Raises:
@@ -49,12 +49,12 @@ def check(name: str, answer: Any) -> Verdict:
         return wrong(f"{title} {slip}")
     except _AnswerRaised as raised:
         return wrong(f"{title} raised {_described(raised.__cause__, answer)}")
-    except Exception as error:  # the judge stumbled over what the answer is or returned
+    except Exception as error:  # the judge could not handle what the answer is or returned
         return wrong(f"{title} does not fit the task: {_described(error, answer)}")
 
 
 def _unfinished(value: Any) -> bool:
-    """Whether a value is, or holds, a ``...``."""
+    """Whether a value is, or contains, a ``...``."""
     if isinstance(value, Mapping):
         return any(map(_unfinished, value.values()))
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
@@ -63,10 +63,10 @@ def _unfinished(value: Any) -> bool:
 
 
 def _guard(answer: Any) -> Any:
-    """A function that tells an unfinished or failing answer from a judge that fails; other values as they are.
+    """A wrapper that tells an unfinished or failing answer from a failing judge; other values are returned unchanged.
 
-    What goes wrong in any exercise is told here once: arguments that do not fit, an argument that comes back changed,
-    a ``return`` that is missing.
+    Slips that can occur in any exercise are handled here: arguments that do not fit, a modified argument, a missing
+    ``return``.
     """
     if not (inspect.isroutine(answer) or isinstance(answer, functools.partial)):
         return answer
@@ -77,7 +77,7 @@ def _guard(answer: Any) -> Any:
         try:
             result = answer(*values, **named)
         except Exception as error:
-            # `kv <= ...` is an answer that was begun
+            # `kv <= ...` is an answer that has been started
             if isinstance(error, TypeError) and "ellipsis" in str(error):
                 raise _NotDone from None
             raise _AnswerRaised from error
@@ -95,7 +95,7 @@ def _guard(answer: Any) -> Any:
 
 
 def _check_arguments(answer: Any, values: Sequence[Any], named: Mapping[str, Any]) -> None:
-    """Refuse a function that cannot be called with these values; a mask's rule is told the difference to others."""
+    """Refuse a function that cannot be called with these values; a rule with FlexAttention's arguments gets a hint."""
     try:
         signature = inspect.signature(answer)
     except ValueError:  # some built-in functions have none
@@ -109,7 +109,7 @@ def _check_arguments(answer: Any, values: Sequence[Any], named: Mapping[str, Any
 
 
 def _argument(answer: Any, number: int) -> str:
-    """How an argument is called in the answer's own words."""
+    """The name that the answer gives an argument."""
     try:
         return f"`{list(inspect.signature(answer).parameters)[number]}`"
     except (ValueError, IndexError):  # it has no signature, or collects its arguments
@@ -117,7 +117,7 @@ def _argument(answer: Any, number: int) -> str:
 
 
 def _copied(value: Any) -> Any:
-    """A copy of what an answer could change by accident: tensors and lists, and what lies in lists."""
+    """A copy of what an answer could modify by accident: tensors, and lists with their items."""
     if isinstance(value, Tensor):
         return value.detach().clone()
     return [_copied(each) for each in value] if isinstance(value, list) else value

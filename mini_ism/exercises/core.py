@@ -1,4 +1,4 @@
-"""What all exercises share: a verdict that shows itself, and a registry."""
+"""What all exercises share: a verdict that can display itself, and a registry."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ STYLES: dict[State, tuple[str, str, str]] = {
     "wrong": ("✗", "Not yet right", colour("discarded")),
     "todo": ("…", "Not done yet", FAINT),
 }
-"""Sign, words and colour of each state; no state is told by its colour alone."""
+"""Sign, words and colour of each state; no state relies on colour alone."""
 
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """What a check thinks of an answer. It shows itself at the end of a notebook's cell.
+    """The result of a check. A notebook displays it below the cell that ends with it.
 
     Args:
         state: ``"right"``, ``"wrong"`` or ``"todo"``.
         message: what is wrong and where, or what is worth noticing now that it is right.
         yours: a picture of the answer, if there is one.
         target: a picture of what it should have been.
-        titles: what stands above the two pictures.
+        titles: the headings of the two pictures.
     """
 
     state: State
@@ -104,7 +104,7 @@ def wrong(message: str, *, yours: Shown = None, target: Shown = None) -> Verdict
 
 
 class Slip(Exception):
-    """Something is wrong with an answer, whatever the task is; the message goes on where "your answer ..." ends."""
+    """Something is wrong with an answer, whatever the task; the message continues "your answer ..."."""
 
 
 # -- the registry ----------------------------------------------------------------------------------
@@ -118,7 +118,7 @@ class Exercise:
         name: what ``check`` knows it by.
         difficulty: 1 to 3.
         task: what to do, in a sentence.
-        notebook: where it is set.
+        notebook: the notebook it belongs to.
         judge: takes an answer, gives a verdict.
     """
 
@@ -161,7 +161,7 @@ def exercise(name: str, *, difficulty: int) -> Callable[[Judge], Judge]:
 
 
 def _chapters() -> Iterable[str]:
-    """The chapters that are there, in the order of the course, imported one after the other."""
+    """The chapters that exist, in course order, imported one after the other."""
     for chapter in CHAPTERS:
         module = f"{__package__}.{chapter}"
         if find_spec(module) is not None:
@@ -170,7 +170,7 @@ def _chapters() -> Iterable[str]:
 
 
 def find(name: str) -> Exercise:
-    """An exercise by its name; chapters are imported until it is there.
+    """An exercise by its name; chapters are imported until it is found.
 
     Raises:
         ValueError: there is no such exercise.

@@ -1,4 +1,4 @@
-"""Exercises of notebook 03: what is learned of a dialogue, and how dialogues share a row."""
+"""Exercises of notebook 03: which tokens of a dialogue are learned, and how dialogues share a row."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _grid(rows: list[list[bool]], document: list[int], name: str) -> Picture:
 
 
 def compare_flags(found: Any, target: Sequence[bool], encoded: EncodedDialogue, why: Callable[[int], str]) -> Verdict:
-    """Judge one yes or no a token; ``why`` is the reason for what the target says of a position."""
+    """Judge one yes or no per token; ``why`` gives the reason for the target's value at a position."""
     try:
         flags = torch.as_tensor(found)
     except (TypeError, ValueError, RuntimeError):
@@ -89,7 +89,7 @@ def targets_by_hand(answer: Callable[[list[str]], Any]) -> Verdict:
 
 
 def hide_next(q: torch.Tensor, kv: torch.Tensor, s: Segments) -> torch.Tensor:
-    """ISM with one more ban, which looks as if it made a loss on queries honest: nobody sees the next token."""
+    """ISM, except that no token sees the next one: seemingly enough to make a loss on queries honest."""
     return get_mask("ism").dense(s)[q, kv] & (kv != q + 1)
 
 
@@ -123,7 +123,7 @@ Rows = list[list[int]]
 
 
 def _heard(rows: Rows, position: int, layers: int) -> set[int]:
-    """The positions whose text has reached a position after so many layers: each layer passes on what it sees."""
+    """The positions whose text has reached a position after ``layers`` layers: each layer passes on what it sees."""
     if layers == 0:
         return {position}
     return _heard(rows, position, layers - 1).union(*(_heard(rows, seen, layers - 1) for seen in rows[position]))
@@ -172,7 +172,7 @@ def triplet_expansion(answer: Callable[[list[Message]], Any]) -> Verdict:
 
 
 def _is_sample(sample: Any) -> bool:
-    """Whether it is a list of messages."""
+    """Whether ``sample`` is a list of messages."""
     return isinstance(sample, list) and all(isinstance(m, dict) and {"role", "content"} <= m.keys() for m in sample)
 
 
@@ -274,7 +274,7 @@ def _hand(seed: int) -> tuple[Random, World]:
 
 
 def _asked(turns: list[Turn], size: int) -> tuple[Verdict | None, float]:
-    """What is wrong with a skill's turns, and how far into the facts its last answer was told."""
+    """What is wrong with a skill's turns, and the index of the fact that the last answer comes from."""
     question = turns[-1]
     if not question.user.strip().endswith("?"):
         return wrong(f"the last turn should ask: end it with a question mark, not {question.user[-20:]!r}."), 0

@@ -19,7 +19,7 @@ from mini_ism.views.mask_map import mask_map
 from mini_ism.views.picture import Picture
 
 Layer = Callable[[Tensor], Tensor]
-"""What a leak test looks into: ``[T, C]`` -> ``[T, C]``."""
+"""What a leak test examines: ``[T, C]`` -> ``[T, C]``."""
 
 
 def _random(*shape: int, seed: int = 0) -> Tensor:
@@ -31,7 +31,7 @@ def _mask(rule: str, number: int = 0) -> Tensor:
 
 
 def _grid(matrix: Tensor, title: str) -> Picture:
-    """A matrix ``[T, T]`` of who hears whom, with numbers for names."""
+    """A matrix ``[T, T]`` of who hears whom, with positions as labels."""
     total = len(matrix)
     numbers = TokenizedDialogue([str(position) for position in range(total)], ["user"] * total, [0] * total)
     return mask_map(matrix, numbers, title=title, size=240)
@@ -41,7 +41,7 @@ def _grid(matrix: Tensor, title: str) -> Picture:
 
 
 def slow_masked_softmax(scores: Tensor, allowed: Tensor) -> Tensor:
-    """Row by row: exponentials of what is allowed, divided by their sum."""
+    """Row by row: exponentials of the allowed scores, divided by their sum."""
     weights = torch.zeros_like(scores)
     for i in range(len(scores)):
         seen = [j for j in range(scores.shape[1]) if bool(allowed[i, j])]
@@ -74,7 +74,7 @@ def masked_softmax(answer: Any) -> Verdict:
 
 
 def _beyond(answer: Any, allowed: Tensor) -> str | None:
-    """What a stand-in for minus infinity does to the lowest scores there are; ``None`` if there is no such stand-in."""
+    """What a finite stand-in for minus infinity does to very low scores; ``None`` if the answer uses no such thing."""
     lowest = torch.full(allowed.shape, torch.finfo(torch.float32).min)
     found = torch.as_tensor(answer(lowest, allowed.clone()))
     if bool((found[~allowed] == 0).all()) and torch.allclose(found.sum(-1), torch.ones(len(allowed))):
@@ -109,7 +109,7 @@ def _why_not_weights(found: Any, allowed: Tensor, target: Tensor) -> str:
 
 
 def slow_rotary(x: Tensor, positions: Tensor, inv_freq: Tensor) -> Tensor:
-    """Pair by pair: channel c and channel c + D/2 are the two coordinates of a point that is turned."""
+    """Pair by pair: channels c and c + D/2 are the two coordinates of a point that is rotated."""
     turned, half = torch.zeros_like(x), x.shape[1] // 2
     for t in range(len(x)):
         for c in range(half):
@@ -184,7 +184,7 @@ def slow_leaks(layer: Layer, x: Tensor) -> Tensor:
 
 
 def _layers() -> list[tuple[str, Layer]]:
-    """Layers that hear along a mask, each with a trap."""
+    """Layers that mix tokens under a mask, each with a pitfall."""
 
     def mixing(allowed: Tensor, after: Callable[[Tensor], Tensor]) -> Layer:
         weights = torch.randn(allowed.shape, generator=torch.Generator().manual_seed(1)).masked_fill(
@@ -240,7 +240,7 @@ def leak_test(answer: Any) -> Verdict:
 
 
 def slow_shift(x: Tensor, allowed: Tensor) -> Tensor:
-    """Each token plus half of the one before it, where the mask lets it see that one."""
+    """Each token plus half of the previous one, where the mask lets it see that one."""
     mixed = x.clone()
     for i in range(1, len(x)):
         if bool(allowed[i, i - 1]):

@@ -1,4 +1,4 @@
-"""Judging that several chapters need: masks against a rule in words, numbers against numbers."""
+"""Judging shared by several chapters: masks against a reference rule, numbers against numbers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from mini_ism.views.picture import Picture
 
 @dataclass(frozen=True)
 class Place:
-    """All that a rule may ask about one token of a dialogue.
+    """Everything that a rule may ask about one token of a dialogue.
 
     Args:
         at: its position.
@@ -50,7 +50,7 @@ class Place:
 
 
 Sees = Callable[[Sequence[Place], int, int], bool]
-"""``sees(dialogue, i, j)``: may position i look at position j? The obvious reference, for one pair."""
+"""``sees(dialogue, i, j)``: may position i attend to position j? The obvious reference, for one pair."""
 Why = Callable[[Sequence[Place], int, int], str]
 """``why(dialogue, i, j)``: the reason, as the end of a sentence: "which lies ahead, and both are in an answer"."""
 
@@ -84,7 +84,7 @@ def places(encoded: EncodedDialogue) -> list[Place]:
 
 
 def map_of(encoded: EncodedDialogue, dense: Any, title: str, row: int | None = None) -> Picture:
-    """A mask ``[T, T]`` over a dialogue, small enough to stand beside another."""
+    """A mask ``[T, T]`` over a dialogue, small enough to fit beside another."""
     return mask_map(dense, tokenized(encoded, load_tokenizer()), title=title, row=row, size=300)
 
 
@@ -92,8 +92,8 @@ def as_mask(answer: Any) -> Mask:
     """A mask in any form that an answer may have: a function ``rule(q, kv, s)``, a mask, or text as in a Rule box.
 
     Raises:
-        TypeError: it is neither, or a function of other arguments.
-        ValueError: the text cannot be read.
+        TypeError: it is none of these, or a function of other arguments.
+        ValueError: the text cannot be parsed.
     """
     if isinstance(answer, str | Mask):
         return get_mask(answer)
@@ -115,7 +115,7 @@ def compare_rule(
         sees: the reference, for one pair of positions.
         why: the reason for what the reference says.
         praise: what to say of a right answer.
-        dialogues: to try it on, default :func:`sample_dialogues`.
+        dialogues: the dialogues to try it on; default, :func:`sample_dialogues`.
     """
     try:
         rule = as_mask(answer)
@@ -155,7 +155,7 @@ def compare_rule(
 
 
 def as_number(found: Any) -> float:
-    """What an answer returned, as the one number that it should be.
+    """The single number that an answer should have returned.
 
     Raises:
         Slip: it is something else.
@@ -174,9 +174,9 @@ def difference(
     Args:
         found: the answer's.
         expected: the reference's.
-        what: how the message calls it.
-        atol: how far they may be apart; see :func:`torch.allclose`.
-        rtol: the same, relative to the reference; counts (a reference of whole numbers) have to be exact.
+        what: what the message calls it.
+        atol: the absolute tolerance; see :func:`torch.allclose`.
+        rtol: the tolerance relative to the reference; counts (a reference of whole numbers) must be exact.
 
     Returns:
         A sentence that names the first place where they differ, with both values.

@@ -1,4 +1,4 @@
-"""Exercises of notebook 01: the three rules, their limits, and what a cache keeps under a rule of your own."""
+"""Exercises of notebook 01: the three rules, their limits, and what a cache keeps under your own rule."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def ism_rule(answer: Any) -> Verdict:
 
 
 def _steps(encoded: EncodedDialogue, f: Sequence[int], title: str, row: int | None = None) -> Picture:
-    """The mask in which each row sees all from 0 to f(j)."""
+    """The mask in which each row sees everything from 0 to f(j)."""
     total = len(encoded)
     return map_of(encoded, [[i <= int(f[j]) for i in range(total)] for j in range(total)], title, row)
 
@@ -170,7 +170,7 @@ HALVES: tuple[Message, ...] = (
     {"role": "assistant", "content": "In the oven."},
     {"role": "user", "content": "Where is Ada?"},
 )
-"""Two turns, and the third question."""
+"""Two turns and a third question."""
 LEAST, MOST = 0.4, 0.6
 
 

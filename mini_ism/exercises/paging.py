@@ -78,7 +78,7 @@ def _why(rows: Rows, end: int, count: int, wanted: int, tokens: Sequence[Place])
 
 @torch.inference_mode()
 def _seen_corrupted() -> str:
-    """What becomes of a small ISM model's scores when hashes cover a block's tokens and those before it only."""
+    """How a small ISM model's logits change when hashes cover only a block's tokens and those before it."""
     tokenizer = load_tokenizer()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -20,7 +20,7 @@ COUNTS = ((7, 10), (0, 10), (20, 20), (50, 100), (485, 500), (1, 1))
 
 
 def _slow_wilson(hits: int, total: int) -> tuple[float, float]:
-    """Every share p for which so many hits would not surprise, searched for by halving."""
+    """The range of shares p for which so many hits would not be surprising, found by bisection."""
 
     def fits(p: float) -> bool:
         return abs(hits / total - p) <= Z * math.sqrt(p * (1 - p) / total)

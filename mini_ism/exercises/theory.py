@@ -21,7 +21,7 @@ W = torch.tensor([1.2, 0.9], dtype=torch.float64)
 
 
 def _prompts(count: int = 4, width: int = 3, sizes: tuple[int, ...] = (2, 3, 1)) -> tuple[Task, Tensor]:
-    """Random prompts, and who sees whom in them under ISM."""
+    """Random prompts, and the mask over their examples under ISM."""
     return draw_tasks(count, examples=sum(sizes), width=width), get_mask("ism").dense(example_segments(sizes))
 
 
@@ -45,7 +45,7 @@ def _slow_step(a: Tensor, x: Tensor, y: Tensor, visible: Tensor, eta: float) -> 
 
 
 def _step_in_order(a: Tensor, x: Tensor, y: Tensor, visible: Tensor, eta: float) -> Tensor:
-    """One layer as a loop that overwrites what it still has to read."""
+    """One layer as a loop that overwrites values it has yet to read."""
     a = a.clone()
     for j in range(len(y)):
         a[j] = _slow_step(a, x, y, visible, eta)[j]
@@ -101,7 +101,7 @@ def lsa_step(answer: Any) -> Verdict:
 
 
 def _walk(name: str, step: Any) -> Figure | None:
-    """The weights after 120 layers of a step under ISM, two segments of two; nothing if the step gives no such a."""
+    """The weights after 120 layers of a step under ISM, two segments of two; ``None`` if a step gives no valid a."""
     visible = get_mask("ism").dense(example_segments([2, 2]))
     a = torch.zeros(4, dtype=torch.float64)
     ways = [X.T @ a]
@@ -165,7 +165,7 @@ def _rest_slip(found: Any, x: Tensor, y: Tensor) -> str:
 
 
 def _sums(name: str, a: Any) -> Figure | None:
-    """The weights after each example has added its part, in the plane."""
+    """The weights after each example has added its contribution, in the plane."""
     values = torch.as_tensor(a)
     if values.shape != (4,) or not bool(values.isfinite().all()):
         return None

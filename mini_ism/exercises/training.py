@@ -43,7 +43,7 @@ def who_predicts(answer: Callable[[Any], Any]) -> Verdict:
 
 
 def _mean_surprise(logits: torch.Tensor, tokens: torch.Tensor, positions: Sequence[int], shift: int = 1) -> float:
-    """Mean of -log p over target positions, by loops; scores for target t stand at t - shift."""
+    """Mean of -log p over target positions, in loops; the scores for target t are at t - shift."""
     total = 0.0
     for t in positions:
         scores = logits[t - shift].tolist()
@@ -76,7 +76,7 @@ def answer_loss(answer: Callable[..., Any]) -> Verdict:
                 everything: "that is the mean over all tokens; queries are read, not written, so they must not count",
                 _mean_surprise(logits, tokens, targets, shift=0): "that compares each token with the scores at its "
                 "own place; the scores at t - 1 predict token t",
-                # Both cut by one, but the mask as it was: position t - 1 is asked where t - 1 itself is a target.
+                # Both shifted by one, but not the mask: position t - 1 is counted where t - 1 itself is a target.
                 _mean_surprise(logits, tokens, [t + 1 for t in targets if t + 1 < T]): "the mask must move with the "
                 "targets: it says which tokens t count, and their scores stand at t - 1",
             }
@@ -87,7 +87,7 @@ def answer_loss(answer: Callable[..., Any]) -> Verdict:
     return right("scores at t - 1 against token t, answers only, averaged over targets.")
 
 
-LETTERS = 20  # that a word of a message may have
+LETTERS = 20  # that a word in a message may have
 FACT = re.compile(r"The (\w+) is in the (\w+)\. Where is the (\w+)\?")
 
 

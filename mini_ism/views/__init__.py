@@ -1,6 +1,6 @@
-"""Pictures from a :class:`TokenizedDialogue` and plain arrays: SVG for the page, matplotlib figures for paper, tables.
+"""Pictures from a :class:`TokenizedDialogue` and plain arrays: SVG for the page, matplotlib figures for print, tables.
 
-No widget in here. What needs matplotlib is loaded when it is first asked for: an SVG or a table need not wait for it.
+No widgets here. Modules that need matplotlib are loaded on first use, so that an SVG or a table need not wait for it.
 """
 
 from importlib import import_module

@@ -15,32 +15,32 @@ from matplotlib.colors import Normalize
 from PIL import Image
 
 WEIGHTS, DIFFERENCES = "cividis", "RdBu_r"
-"""matplotlib's names of the maps; both can be told apart by the colour-blind."""
+"""matplotlib's names for the colour maps; both are safe for colour-blind readers."""
 TICKS = {False: (0.0, 0.1, 0.5, 1.0), True: (-1.0, -0.25, 0.0, 0.25, 1.0)}
-"""Where a scale is labelled, without and with negative numbers."""
+"""The values labelled on a scale, without and with negative numbers."""
 
 
 class RootScale(Normalize):
-    """Weights 0..1, or differences -1..1 if ``signed``, to 0..1 by the square root of their size."""
+    """Maps weights 0..1, or differences -1..1 if ``signed``, to 0..1 by the square root of their magnitude."""
 
     def __init__(self, signed: bool) -> None:
         super().__init__(-1.0 if signed else 0.0, 1.0)
         self.signed = signed
 
     def __call__(self, value: Any, clip: bool | None = None) -> Any:
-        """Where each value stands on the scale."""
+        """The place of each value on the scale, 0..1."""
         values = np.ma.asarray(value)
         roots = np.sign(values) * np.sqrt(np.abs(values))
         return (roots + 1) / 2 if self.signed else np.clip(roots, 0, 1)
 
     def inverse(self, value: Any) -> Any:
-        """The value at a place of the scale."""
+        """The value at a given place on the scale."""
         roots = np.asarray(value) * 2 - 1 if self.signed else np.asarray(value)
         return np.sign(roots) * roots**2
 
 
 def percent(share: float, signed: bool) -> str:
-    """A weight, ``35%``, or a difference, ``+35%``, in words."""
+    """A weight as text, ``35%``, or a difference, ``+35%``."""
     return f"{share:+.0%}".replace("-", "−") if signed and share else f"{share:.0%}"
 
 
@@ -60,7 +60,7 @@ def data_link(pixels: np.ndarray) -> str:
 
 
 def image(pixels: np.ndarray, x: float, y: float, width: float, height: float) -> str:
-    """Pixels as an SVG image, each a sharp box."""
+    """Pixels as an SVG image, each a sharp-edged square."""
     return (
         f'<image x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" preserveAspectRatio="none" '
         f'style="image-rendering:pixelated" href="{data_link(pixels)}"/>'
@@ -68,9 +68,9 @@ def image(pixels: np.ndarray, x: float, y: float, width: float, height: float) -
 
 
 def thumbnail(values: np.ndarray, most: int) -> np.ndarray:
-    """A smaller matrix, at most ``most`` a side; each cell is the value of greatest size in the block it stands for.
+    """A smaller matrix, at most ``most`` a side; each cell is the value of largest magnitude in its block.
 
-    Not the mean, so that a thin line of attention is not averaged away.
+    Not the mean, which would average a thin line of attention away.
     """
     block = -(-max(values.shape) // most)
     if block == 1:

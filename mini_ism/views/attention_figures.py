@@ -1,4 +1,4 @@
-"""Attention for paper: matplotlib figures with their text alternatives."""
+"""Attention for print: matplotlib figures with their text alternatives."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from mini_ism.views.styles import BARS, LIGHT
 SIDE = 3.4  # of a map, in inches
 WIDE = 8.65  # of a figure that stands alone: 830 pixels at 96 an inch
 ROW = 0.142  # height of a wide map's row, in inches
-LOW = 2.0  # least height of a wide map, beside which its axis and its colours can be named
-MARKED = 0.2  # a change of so much attention carries a sign
+LOW = 2.0  # least height of a wide map, so that its axis and colour bar can be labelled
+MARKED = 0.2  # changes of at least this much attention carry a sign
 
 Attention = tuple[Any, Any]
-"""One head's weights ``[T, T]``, and the mask, bool ``[T, T]``, under which they came about."""
+"""One head's weights ``[T, T]``, and the mask, bool ``[T, T]``, under which they were computed."""
 
 
 @own_style
@@ -39,7 +39,7 @@ def attention_figure(
     """One head's attention, or several side by side, over one dialogue, inside the outline of each one's mask.
 
     Args:
-        maps: weights and the mask they came about under, or several such pairs with a title each.
+        maps: weights and the mask they were computed under, or several such pairs with a title each.
         dialogue: its tokens, from :func:`~mini_ism.views.dialogue_view.tokenized`.
         row: a position to point out.
     """
@@ -65,10 +65,10 @@ def difference_figure(
     titles: tuple[str, str],
     row: int | None = None,
 ) -> Figure:
-    """The same head under two masks, and what the swap moved.
+    """The same head under two masks, and the attention that the swap moved.
 
     Args:
-        own: weights and the mask they came about under.
+        own: weights and the mask they were computed under.
         swapped: the same under the other mask.
         dialogue: its tokens.
         titles: of the two.
@@ -107,15 +107,15 @@ def swap_figure(
 ) -> Figure:
     """Where a swapped mask moves a head's attention: one wide map, and under it the row that moves most, twice.
 
-    Cells that change by ``MARKED`` or more carry a plus or a minus, so that colour is not all that tells them apart.
-    The solid outline is the own mask's, the dashed one the other's.
+    Cells that change by ``MARKED`` or more carry a plus or a minus, so that the reader need not rely on colour.
+    The solid outline is the model's own mask, the dashed one the other mask.
 
     Args:
-        own: weights and the mask they came about under.
+        own: weights and the mask they were computed under.
         swapped: the same under the other mask.
         dialogue: its tokens.
         titles: of the two.
-        heading: a line above.
+        heading: the line above the picture.
     """
     before, after = (np.asarray(weights, dtype=np.float64) for weights, _ in (own, swapped))
     change = after - before
@@ -164,7 +164,7 @@ def swap_figure(
 
 @own_style
 def heads_figure(weights: Any, allowed: Any, captions: Sequence[Sequence[str]], *, title: str) -> Figure:
-    """All heads of a model, small: a row for each layer, a column for each head.
+    """All heads of a model as small maps: a row for each layer, a column for each head.
 
     Args:
         weights: ``[layers, H, T, T]``.
@@ -196,9 +196,9 @@ def head_bars_figure(
     """A number for each head of one model or several, as bars.
 
     Args:
-        shares: a name each, with numbers ``[layers, H]``.
-        ylabel: what the numbers are.
-        even: a yardstick by name, drawn as a line across that model's bars; 0 = none.
+        shares: for each name, numbers ``[layers, H]``.
+        ylabel: what the numbers mean.
+        even: a baseline by name, drawn as a line across that model's bars; 0 = none.
         percent: write the numbers as shares.
     """
     figure = Figure(figsize=(8.4, 3.4), layout="constrained")
@@ -278,7 +278,7 @@ def _draw(axes: Axes, weights: Any, allowed: Any, *, signed: bool) -> np.ndarray
 
 
 def _outline(axes: Axes, seen: np.ndarray, *, dashed: bool = False) -> None:
-    lines = np.asarray(outline_lines(seen), dtype=float).reshape(-1, 2, 2) - 0.5  # a cell's middle is its position
+    lines = np.asarray(outline_lines(seen), dtype=float).reshape(-1, 2, 2) - 0.5  # cells are centred on their positions
     axes.add_collection(
         LineCollection(list(lines), colors="black", linewidths=0.8, linestyles="--" if dashed else "-", zorder=3)
     )

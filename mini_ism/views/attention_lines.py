@@ -1,4 +1,4 @@
-"""Attention as lines, bertviz's idea: from one token to all that it reads, the thicker the more it reads of it."""
+"""Attention as lines, as in bertviz: from one token to all it attends to, thicker for larger weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mini_ism.views.dialogue_view import TokenizedDialogue
 from mini_ism.views.picture import Picture
 from mini_ism.views.svg import AHEAD, BACK, FAINT, INK, escape
 
-COLUMN, SPAN = 130, 240  # width of a column of tokens, and of the room between the two
+COLUMN, SPAN = 130, 240  # width of a column of tokens, and of the space between the two
 TOP, BOTTOM = 26, 30
 THICKEST = 9.0
 
@@ -28,7 +28,7 @@ def attention_lines(
     title: str = "Attention",
     signed: bool = False,
 ) -> Picture:
-    """What one token reads, as lines from it, on the left, to the tokens on the right.
+    """One token's attention, as lines from it, on the left, to the tokens on the right.
 
     Args:
         weights: row ``row`` of a head's attention, ``[T]``; or of the difference of two.
@@ -36,7 +36,7 @@ def attention_lines(
         dialogue: its tokens.
         row: the position that reads.
         title: begins the text alternative.
-        signed: the weights are differences: what is read less has a dashed line.
+        signed: the weights are differences; a token that is read less gets a dashed line.
 
     Raises:
         ValueError: the lengths differ, or ``row`` is not a position.
@@ -96,7 +96,7 @@ def _column(
     *,
     left: bool,
 ) -> str:
-    """The tokens below each other, each to be chosen; a note stands beside the token, hidden ones are faint."""
+    """A column of tokens, each selectable, with a note beside it; hidden tokens are faint."""
     shown, size = fit_labels(len(dialogue), cell, row)
     x, anchor, edge = (COLUMN - 10, "end", 0) if left else (COLUMN + SPAN + 10, "start", COLUMN + SPAN)
     parts = []

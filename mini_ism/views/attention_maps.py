@@ -1,4 +1,4 @@
-"""Attention for the page: one head's weights as a map, all heads as thumbnails, one row in its three stages."""
+"""Attention as SVG: one head's weights as a map, all heads as thumbnails, one row in its three stages."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from mini_ism.views.svg import AHEAD, BACK, FAINT, HIDDEN, INK, PAPER, escape
 
 LEGEND = 82  # room below
 SCALE = 240  # width of the colour scale
-THUMB, BETWEEN, CAPTION = 68, 14, 32  # a thumbnail's side, the space beside it, the room for its caption
+THUMB, BETWEEN, CAPTION = 68, 14, 32  # a thumbnail's side, the space beside it, and room for its caption
 LEFT, RIGHT, TOP = 92, 16, 8
 STAGE, GAP = 56, 22  # a stage's height, and the space below it
 LABELS = 92  # room for the tokens below
@@ -50,19 +50,19 @@ def attention_map(
     row: int | None = None,
     size: int | None = None,
 ) -> Picture:
-    """One head's attention, with the tokens along both sides. Hovering over a row says where it looks.
+    """One head's attention, with the tokens along both sides. Hovering over a row says where it attends.
 
-    The line is the mask's outline, wherever it runs; cells that the mask hides carry no colour at all.
+    The line is the mask's outline; cells that the mask hides carry no colour at all.
 
     Args:
         weights: ``[T, T]``, rows sum to 1; with ``swapped`` the difference of two such matrices.
-        allowed: bool ``[T, T]``, the mask under which the weights came about.
+        allowed: bool ``[T, T]``, the mask under which the weights were computed.
         dialogue: its tokens, from :func:`~mini_ism.views.dialogue_view.tokenized`.
         title: begins the text alternative.
         swapped: the other mask ``[T, T]``, if ``weights`` are those under it minus those under ``allowed``; its outline
             is dashed.
         row: a position to point out.
-        size: of the map itself, in pixels, at most; default, what gives each token a label, within limits.
+        size: of the map itself, in pixels, at most; default, large enough to label each token, within limits.
 
     Raises:
         ValueError: the shapes do not fit, or ``row`` is not a position.
@@ -100,7 +100,7 @@ def attention_map(
 
 
 def _phrases(values: np.ndarray, seen: np.ndarray, signed: bool) -> tuple[np.ndarray, list[str]]:
-    """What a tooltip says about each cell: the number of a phrase ``[T, T]``, and the phrases."""
+    """What the tooltips say: the index of each cell's phrase ``[T, T]``, and the phrases."""
     shares = np.rint(np.clip(values, -1, 1) * 100).astype(int)
     keys = np.where(seen, 4 * (shares + 100) + 2 + np.triu(np.ones_like(shares), 1), 0)
     found, codes = np.unique(keys, return_inverse=True)
@@ -114,7 +114,7 @@ def _phrases(values: np.ndarray, seen: np.ndarray, signed: bool) -> tuple[np.nda
 
 
 def _frame(row: int, cell: float, side: float) -> str:
-    """A frame round the selected row; like the outline it is ink on paper, to be seen on any colour in any theme."""
+    """A frame round the selected row; two-toned, like the outline, so that it is visible on any colour in any theme."""
     height = max(cell, 3)
     box = f'x="-2" y="{(row + 0.5) * cell - height / 2 - 2:g}" width="{side + 4:g}" height="{height + 4:g}" fill="none"'
     return "".join(
@@ -156,7 +156,7 @@ def attention_heads(
         weights: ``[layers, H, T, T]``.
         allowed: bool ``[T, T]``, the mask.
         captions: a line under each thumbnail, ``[layers][H]``.
-        title: begins the text alternative, which gives the captions, too.
+        title: begins the text alternative, which also gives the captions.
         chosen: layer and head to frame, from 0.
         signed: the weights are differences.
 
@@ -211,7 +211,7 @@ def attention_row(
     *,
     width: int = 620,
 ) -> Picture:
-    """How one token's attention comes about: a bar for each token it may or may not read.
+    """How one token's attention is computed: a bar for each token it may or may not read.
 
     Args:
         scores: ``[T]``, query times key, any sign.
@@ -267,7 +267,7 @@ def attention_row(
 
 
 def _hatch() -> str:
-    """What stands where the mask hides a token: told by a pattern, not by colour alone."""
+    """The pattern that marks hidden tokens, so that they are not told by colour alone."""
     return (
         '<defs><pattern id="mi-masked" width="6" height="6" patternUnits="userSpaceOnUse">'
         f'<rect width="6" height="6" fill="{HIDDEN}"/><path d="M0 6L6 0" stroke="{FAINT}" stroke-width=".8"/>'
@@ -295,7 +295,7 @@ def _bars(values: np.ndarray, seen: np.ndarray, row: int, cell: float, *, signed
 
 
 def _tokens(dialogue: TokenizedDialogue, row: int, cell: float) -> str:
-    """The tokens below the bars, not all where there is no room, and always the one that reads."""
+    """The tokens below the bars: as many as there is room for, and always the one that reads."""
     shown, size = fit_labels(len(dialogue), cell, row)
     return "".join(
         f'<text transform="translate({(i + 0.5) * cell:g} 0) rotate(-90)" text-anchor="end" '
@@ -306,7 +306,7 @@ def _tokens(dialogue: TokenizedDialogue, row: int, cell: float) -> str:
 
 
 def _choices(tips: Sequence[str], row: int, cell: float, height: float) -> str:
-    """A transparent box over each token's bars and label: says what they show, and can be chosen."""
+    """A transparent, selectable box over each token's bars and label, with a tooltip that says what they show."""
     return "".join(
         f'<rect data-pick="token" data-token="{i}"{svg.current(i == row)} x="{i * cell:g}" '
         f'width="{cell:g}" height="{height:g}" fill-opacity="0"><title>{escape(tip)}</title></rect>'

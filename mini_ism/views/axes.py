@@ -1,4 +1,4 @@
-"""What stands along the sides of a picture of tokens, and where its lines run: worked out once, for SVG and for paper.
+"""The labels along the sides of a picture of tokens, and where its lines run: computed once, for SVG and for print.
 
 The functions at the end write it as SVG; :mod:`mini_ism.views.figures` writes it on matplotlib's axes.
 """
@@ -17,28 +17,28 @@ from mini_ism.views.svg import INK, PAPER, escape
 GUTTER = 92  # room for the labels, left and above
 STRIP = 6  # thickness of the bars that show the roles
 FONT_SIZE = 12.0  # of a label in pixels, where there is room
-SMALLEST = 0.75  # a label shrinks to so much of its size before any is left out
+SMALLEST = 0.75  # labels shrink to this fraction of their size before any are left out
 LINE = 0.96  # least distance between two labels, in font sizes
 LONGEST_LABEL = 12
-MAP, WIDEST_MAP = 420, 640  # side of a map in pixels: as a rule, and so that each of its rows has a label
+MAP, WIDEST_MAP = 420, 640  # side of a map in pixels: by default, and at most, to give each row a label
 
 
-# -- layout, for SVG and for paper -----------------------------------------------------------------
+# -- layout, for SVG and for print -----------------------------------------------------------------
 
 
 def check_position(row: int | None, total: int) -> None:
-    """Raise ValueError if a row to point out is none of so many positions."""
+    """Raise ValueError if the row to point out is not one of ``total`` positions."""
     if row is not None and not 0 <= row < total:
         raise ValueError(f"row {row} is not a position: they run from 0 to {total - 1}")
 
 
 def cell_side(size: float, total: int, least: float = 1.0) -> float:
-    """The side of a cell in pixels, so that ``total`` of them take about ``size``: neither tiny nor huge."""
+    """The side of a cell in pixels, so that ``total`` of them fill about ``size``, within limits."""
     return round(max(min(size / max(total, 1), 22.0), least), 2)
 
 
 def map_size(total: int) -> int:
-    """The side of a map of so many positions in pixels, larger if that gives each of them a label."""
+    """The side, in pixels, of a map of ``total`` positions; larger than usual if that gives each of them a label."""
     return max(MAP, min(math.ceil(total * FONT_SIZE * SMALLEST * LINE), WIDEST_MAP))
 
 
@@ -48,8 +48,8 @@ def fit_labels(total: int, cell: float, row: int | None, font: float = FONT_SIZE
     Args:
         total: how many positions there are.
         cell: the distance between two, in the unit of ``font``.
-        row: the selected one, which always has a label; those that would touch it have none.
-        font: the size where there is room.
+        row: the selected one, which always has a label; labels that would touch it are dropped.
+        font: the font size where there is room.
     """
     step = max(math.ceil(font * SMALLEST * LINE / cell), 1)
     size = round(min(font, step * cell / LINE), 2)
@@ -60,18 +60,18 @@ def fit_labels(total: int, cell: float, row: int | None, font: float = FONT_SIZE
 
 
 def short_label(label: str) -> str:
-    """A label that fits beside a map."""
+    """A label, shortened to fit beside a map."""
     return label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 1] + "…"
 
 
 def reach(allowed: np.ndarray) -> np.ndarray:
-    """f(j) + 1 of each row of a mask ``[T, T]``, or 0 where the row has no f, since there are holes: ints ``[T]``."""
+    """f(j) + 1 for each row of a mask ``[T, T]``, or 0 where the row has holes and so no f: ints ``[T]``."""
     first_hidden = np.argmin(np.pad(allowed, ((0, 0), (0, 1))), axis=1)
     return np.where(first_hidden == allowed.sum(axis=1), first_hidden, 0)
 
 
 Line = tuple[tuple[int, int], tuple[int, int]]
-"""From (x, y) to (x, y), in cells from the upper left corner."""
+"""From (x, y) to (x, y), counted in cells from the upper left corner."""
 
 
 def outline_lines(allowed: np.ndarray) -> list[Line]:
@@ -118,7 +118,7 @@ def side_labels(dialogue: TokenizedDialogue, cell: float, row: int | None) -> st
 
 
 def emphasis(selected: bool) -> str:
-    """What makes the selected token's label stand out, as attributes."""
+    """The attributes that make the selected token's label stand out."""
     return ' font-weight="700" text-decoration="underline"' if selected else ""
 
 

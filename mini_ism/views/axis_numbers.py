@@ -1,4 +1,4 @@
-"""The numbers along an axis: which ones, and how they are written."""
+"""The tick values along an axis, and how they are written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A prefix cache that two conversations share: whose blocks the second one finds, under each of several masks."""
+"""A prefix cache that two conversations share: which blocks the second one reuses, under each of several masks."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from mini_ism.views.svg import INK
 from mini_ism.views.timeline import State
 
 HEAD = 24  # room for a conversation's name
-NAME = 24  # room for a lane's, above it
+NAME = 24  # room for a lane's name, above it
 MEANING: dict[State, str] = {"reused": "found in the shared cache", "computed": "computed"}
 
 
 def block_lanes(
     first: TokenizedDialogue, second: TokenizedDialogue, reused: Mapping[str, int], block_size: int
 ) -> Picture:
-    """Two conversations, one after the other: what the second one finds of the first one's blocks.
+    """Two conversations, one after the other: which of the first one's blocks the second one can reuse.
 
-    A frame is a block. Tokens without one do not fill a block, and are not kept.
+    A frame is a block. Tokens outside any frame do not fill a block, and are not cached.
 
     Args:
-        first: the conversation that came first, all of which was computed, whatever the mask.
+        first: the conversation that came first, all of which was computed under every mask.
         second: the other one.
-        reused: of each mask, how many positions of the second conversation were found.
+        reused: for each mask, how many positions of the second conversation were found in the cache.
         block_size: tokens per block.
 
     Raises:
-        ValueError: more was found than the second conversation has.
+        ValueError: more positions were found than the second conversation has.
     """
     if (most := max(reused.values(), default=0)) > len(second):
         raise ValueError(f"{most} positions cannot be found of a conversation that has {len(second)}")
@@ -60,13 +60,13 @@ def block_lanes(
 
 
 def _head(title: str, dialogue: TokenizedDialogue, cell: float, top: float) -> str:
-    """A conversation's name, and its tokens above where its lanes begin."""
+    """A conversation's name and its tokens, above its lanes."""
     name = svg.text(title, SIDE, top - TOP - 6, size=14, more=' font-weight="600"')
     return f'{name}<g transform="translate({SIDE} {top:g})">{token_axis(dialogue, cell)}</g>'
 
 
 def _lane(count: int, reused: int, block_size: int, cell: float, top: float, scope: str) -> str:
-    """A conversation's positions, those found first, and a frame round each full block."""
+    """A conversation's positions, the reused ones first, and a frame round each full block."""
     spans: list[tuple[State, int, int]] = [("reused", 0, reused), ("computed", reused, count)]
     boxes = "".join(cell_box(state, start, stop, cell, scope) for state, start, stop in spans if start < stop)
     frames = "".join(

@@ -1,8 +1,8 @@
 """The cache film as one animated SVG: it plays wherever a picture is shown, without a kernel and without a script.
 
-The same frames and cells as the cache player's (:mod:`mini_ism.views.cache_strip`). What a turn reads fills up token by
-token, each taking equally long, so that a lane with more to read is seen to need longer. The motion is SMIL, which
-browsers run inside an ``<img>``, too; whoever cannot play it, or would rather not see things move, gets the end.
+The same frames and cells as the cache player's (:mod:`mini_ism.views.cache_strip`). The tokens
+that a turn reads appear one by one at a steady pace, so that a lane with more to read visibly takes longer. The motion
+is SMIL, which browsers run inside an ``<img>``, too; without SMIL, or with reduced motion, the end is shown as a still.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from mini_ism.views.svg import FAINT, INK, escape
 from mini_ism.views.timeline import Frame, Lane, State
 
 TOKEN = 0.07  # seconds for each token that is read
-HOLD = {"start": 1.5, "keep": 2.5, "read": 0.7, "write": 0.4}  # seconds that a frame stays, when all of it is there
-BREATH = 1.0  # at the end of a turn
-END = 5.0  # for the still at the end
+HOLD = {"start": 1.5, "keep": 2.5, "read": 0.7, "write": 0.4}  # seconds that a frame stays once it is complete
+BREATH = 1.0  # pause at the end of a turn
+END = 5.0  # for the still frame at the end
 LEFT, RIGHT = 78, 140  # room for a lane's name and for its counter
 GAP = 20  # below a lane
 HEAD = 52  # room for the words above
 DIGITS = 26  # height of a number in a counter
-FADED = 0.25  # a token that nobody has said yet
+FADED = 0.25  # opacity of a token that has not been said yet
 
 STYLE = (
     "<style>.mi-still{display:none}"
@@ -45,27 +45,27 @@ STYLE = (
 
 
 Changes = Sequence[tuple[float, object]]
-"""(second, value from then on), in order; the first value holds from the beginning."""
+"""(second, value from then on), in order; the first value applies from the beginning."""
 
 
 @dataclass(frozen=True)
 class Loop:
-    """A picture's clock, which moves things inside an SVG (SMIL): ``seconds`` long, then it begins anew.
+    """The clock of an SVG animation (SMIL), which loops after ``seconds``.
 
-    Each method returns an element to stand inside the element that it moves. Give that element its last value, which is
-    what is seen where nothing can be played.
+    Each method returns an element to place inside the element that it animates. Give that element its final value,
+    which is what readers see where animations do not play.
     """
 
     seconds: float
 
     def steps(self, attribute: str, changes: Changes) -> str:
-        """Let an attribute jump from value to value; nothing where it has only one."""
+        """Let an attribute jump from value to value; ``""`` if it never changes."""
         if len(changes) < 2:
             return ""
         return f'<animate attributeName="{attribute}" {self._timing(changes)} calcMode="discrete"/>'
 
     def shifts(self, changes: Changes) -> str:
-        """The same for a shift, ``"x y"``."""
+        """The same for a translation, ``"x y"``."""
         if len(changes) < 2:
             return ""
         return (
@@ -81,7 +81,7 @@ class Loop:
         return self.steps("visibility", changes[1:] if start <= 0 else changes)
 
     def fade_in(self, at: float, faded: float, seconds: float = 0.4) -> str:
-        """Bring something out, from a faint look to a full one."""
+        """Fade something in, from ``faded`` to full opacity."""
         changes: Changes = [(0.0, faded), (at, faded), (min(at + seconds, self.seconds), 1), (self.seconds, 1)]
         return f'<animate attributeName="opacity" {self._timing(changes)}/>'
 
@@ -93,7 +93,7 @@ class Loop:
 
 @dataclass(frozen=True)
 class Shot:
-    """A frame of the film, and the seconds at which it begins and ends."""
+    """A frame of the film, and when it begins and ends, in seconds."""
 
     frame: Frame
     start: float
@@ -124,12 +124,12 @@ def shots(film: Sequence[Frame]) -> list[Shot]:
 
 
 def cache_animation(film: Sequence[Frame], dialogue: TokenizedDialogue, *, width: int = 830) -> Picture:
-    """A whole film (:func:`~mini_ism.views.timeline.frames`) as one picture that plays by itself, over and over.
+    """A whole film (:func:`~mini_ism.views.timeline.frames`) as one picture that plays in a loop.
 
     Args:
         film: the frames, the first with nothing read yet.
         dialogue: its tokens.
-        width: in pixels. At 830, the width of a README, a dialogue may have 56 tokens before labels touch.
+        width: in pixels. At 830, the width of a README, labels do not touch up to 56 tokens.
 
     Raises:
         ValueError: there is nothing to show, or the dialogue has more or fewer tokens than the film has positions.
@@ -147,7 +147,7 @@ def cache_animation(film: Sequence[Frame], dialogue: TokenizedDialogue, *, width
     scope = scope_of(f"film {cell:g} {alt}")
     most = max(lane.computed for lane in end.lanes.values()) or 1
     top = HEAD + TOP + 10
-    window = f"mi-window-{scope}"  # through which a counter shows one number
+    window = f"mi-window-{scope}"  # the clip path through which a counter shows one number
     names, moving, still = [], [_words(cut, loop)], [_last_words(end)]
     for number, (name, lane) in enumerate(end.lanes.items()):
         place = f'<g transform="translate({LEFT} {top + number * (LANE + GAP)})">'
@@ -181,12 +181,12 @@ def cache_animation(film: Sequence[Frame], dialogue: TokenizedDialogue, *, width
 
 
 def _cells(part: Part, cell: float, scope: str, loop: Loop) -> str:
-    """Boxes upon boxes: each stretch that changes is painted over what was there, and grows cell by cell."""
+    """Layered boxes: each run of cells that changes is painted over what was there, and grows cell by cell."""
     total = len(part[-1][1].states)
     boxes = [cell_box("waiting", 0, total, cell, scope)]
     for shot, lane in part:
         touched = sorted(lane.touched)
-        states: list[tuple[State, int]] = [(lane.states[p], p - n) for n, p in enumerate(touched)]  # neighbours agree
+        states: list[tuple[State, int]] = [(lane.states[p], p - n) for n, p in enumerate(touched)]  # equal if adjacent
         for first, last in svg.stretches(states):
             start, count = touched[first], last - first
             growing: dict[float, float] = {0.0: 0.0}
@@ -197,7 +197,7 @@ def _cells(part: Part, cell: float, scope: str, loop: Loop) -> str:
 
 
 def _outlines(part: Part, cell: float, loop: Loop) -> str:
-    """What changes in a shot stands out as long as the shot lasts."""
+    """Outlines round what changes in a shot, for as long as the shot lasts."""
     return "".join(
         f'<g visibility="hidden">{touched_outline(sorted(lane.touched), cell)}{loop.between(shot.start, shot.stop)}</g>'
         for shot, lane in part
@@ -206,7 +206,7 @@ def _outlines(part: Part, cell: float, loop: Loop) -> str:
 
 
 def _counts(part: Part) -> Changes:
-    """How many tokens a lane has computed by when."""
+    """How many tokens a lane has computed, over time."""
     counts, so_far = [(0.0, 0)], 0
     for shot, lane in part:
         counts += [(shot.moment(n), so_far + n + 1) for n in range(lane.computed - so_far)]
@@ -215,7 +215,7 @@ def _counts(part: Part) -> Changes:
 
 
 def _counter(counts: Changes, most: int, left: float, loop: Loop, window: str) -> str:
-    """A number that goes up, as in an odometer: a column of numbers behind a window; and a bar."""
+    """A counter like an odometer, a column of numbers behind a window, and a bar."""
     wide = RIGHT - 36
     column = "".join(
         f'<text x="44" y="{n * DIGITS + 19}" text-anchor="end" font-size="20" font-weight="700">{count}</text>'
@@ -233,11 +233,11 @@ def _counter(counts: Changes, most: int, left: float, loop: Loop, window: str) -
     )
 
 
-# -- what is said about it -------------------------------------------------------------------------
+# -- labels and captions ---------------------------------------------------------------------------
 
 
 def _tokens(cut: Sequence[Shot], dialogue: TokenizedDialogue, cell: float, loop: Loop) -> str:
-    """The dialogue: a question's tokens come when it arrives, an answer's when they are written."""
+    """The dialogue: a question's tokens appear when it arrives, an answer's as they are written."""
     appears: dict[int, float] = {}  # by position
     arrives: dict[int, float] = {}  # by turn
     for shot in cut:
@@ -258,7 +258,7 @@ def _lines(first: str, second: str) -> str:
 
 
 def _words(cut: Sequence[Shot], loop: Loop) -> str:
-    """The headline of each shot, and what each lane does in it; at the end the sum."""
+    """The headline of each shot, and what each lane does in it; the totals at the end."""
     stretches = svg.stretches([shot.frame.headline for shot in cut])
     texts = []
     for first, last in stretches:

@@ -1,4 +1,4 @@
-"""The cache film's time line: a box for each step, to be clicked on or dragged over, like the bar under a video."""
+"""The cache film's timeline: a box for each step, to click on or drag over, like the bar under a video."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from mini_ism.views.svg import FAINT, FONT, INK, PAPER, STYLE, escape
 from mini_ism.views.timeline import Frame
 
 INKS = {"start": PAPER, "keep": svg.colour("reused"), "read": svg.colour("computed"), "write": svg.colour("decoded")}
-"""The colour of each action, as of the cells that it makes."""
+"""The colour of each action: that of the cells it produces."""
 
 
 def cache_scrubber(film: Sequence[Frame], now: int) -> Picture:
-    """All steps of a film in a line as wide as the page, turn by turn, the current one marked.
+    """All steps of a film in a line as wide as the page, grouped by turn, with the current one marked.
 
     On a :class:`~mini_ism.widgets.surface.Surface` each box can be chosen: ``{"pick": "step", "step": 3}``.
 
@@ -54,7 +54,7 @@ def _box(frame: Frame, step: int, current: bool) -> str:
 
 
 def first_read(film: Sequence[Frame]) -> list[int]:
-    """For each position ``[T]`` the first step at which a lane has it in its cache."""
+    """For each position ``[T]``, the first step at which some lane has it in its cache."""
     total = len(next(iter(film[-1].lanes.values())).states)
     return [
         next(

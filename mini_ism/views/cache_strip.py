@@ -14,13 +14,13 @@ from mini_ism.views.picture import Picture
 from mini_ism.views.svg import FAINT, INK, escape
 from mini_ism.views.timeline import Frame, State
 
-SIDE = 12  # room on the left and on the right
+SIDE = 12  # margin on the left and on the right
 TOP = 92  # room for the tokens above the lanes
 LANE, GAP = 34, 30  # a lane's height, and the space above it, for its name and its counter
 BAR = 150  # width of a full counter
-NARROWEST = 520  # so that a legend has room
+NARROWEST = 520  # least width, to leave room for a legend
 STEP = 10.5  # least distance between two labels
-CLICKABLE = 4  # narrower cells cannot be hit
+CLICKABLE = 4  # narrower cells are too small to click
 
 
 def cache_strip(
@@ -36,18 +36,18 @@ def cache_strip(
     """One step of a film (:func:`~mini_ism.views.timeline.frames`) as a picture.
 
     States differ in colour and in pattern: kept cells carry a tick, freshly read ones are hatched, written ones carry a
-    dot, thrown-away ones are crossed out, wrongly kept ones carry an exclamation mark. What changed in this step has a
-    dark outline.
+    dot, discarded ones are crossed out, stale ones carry an exclamation mark. What changed in this step has a dark
+    outline.
 
     Args:
         frame: the step.
-        dialogue: its tokens; if there are fewer of them than positions, the rest has no name.
-        most: the largest count of computed tokens in the film, so that bars can be compared between steps.
+        dialogue: its tokens; if there are fewer of them than positions, the rest have no label.
+        most: the largest count of computed tokens in the film, so that bars are comparable across steps.
         width: in pixels, at most.
-        explained: the states that the legend below explains; default, those of the step. None of them, no legend.
+        explained: the states that the legend below explains; default, those of the step. If empty, no legend.
         scope: a name that no other picture on the page has; default, one made from what it shows.
-        steps: the step of the film to go to where a position is chosen, for each; none, and nothing can be
-            chosen (as where cells are too narrow to be hit).
+        steps: for each position, the step of the film to jump to when it is chosen; if empty, nothing can be chosen
+            (nor where cells are too narrow to click).
     """
     total = max(len(lane.states) for lane in frame.lanes.values())
     cell = cell_side(width - 2 * SIDE, total, least=2)
@@ -78,7 +78,7 @@ def cache_strip(
 
 
 def _columns(frame: Frame, dialogue: TokenizedDialogue, steps: Sequence[int], cell: float, below: float) -> str:
-    """A box over each position in all lanes, to be chosen; it says what the position is in each."""
+    """A selectable box over each position in all lanes, with a tooltip that gives its state in each."""
     boxes = []
     for position, step in enumerate(steps if cell >= CLICKABLE else ()):
         known = ((name, lane.states) for name, lane in frame.lanes.items() if position < len(lane.states))
@@ -123,7 +123,7 @@ def cell_lines(count: int, cell: float) -> str:
 
 def touched_outline(positions: Sequence[int], cell: float) -> str:
     """An outline round what changed in this step."""
-    stretches = svg.stretches([position - n for n, position in enumerate(positions)])  # neighbours agree
+    stretches = svg.stretches([position - n for n, position in enumerate(positions)])  # equal if adjacent
     return "".join(
         f'<rect class="mi-touched" x="{positions[start] * cell - 1:g}" y="-3" width="{(stop - start) * cell + 2:g}" '
         f'height="{LANE + 6}" fill="none" stroke="{INK}" stroke-width="2.5" rx="2"/>'
@@ -141,7 +141,7 @@ def _counter(computed: int, most: int, left: float) -> str:
 
 
 def token_axis(dialogue: TokenizedDialogue, cell: float) -> str:
-    """The tokens above the lanes (not all, where there is no room) and a bar in the colour of each role."""
+    """The tokens above the lanes (as many as there is room for) and a bar in the colour of each role."""
     step = 1 if cell >= STEP else math.ceil(STEP / cell)
     texts = "".join(token_label(dialogue, position, cell) for position in range(0, len(dialogue), step))
     return texts + role_bars(dialogue.roles, cell)

@@ -1,4 +1,4 @@
-"""How the states of a cached position look: a colour and a pattern each, so that none is told by its colour alone."""
+"""How the states of a cached position look: a colour and a pattern each, so that none relies on colour alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STATES: dict[State, str] = {
     "discarded": "thrown away",
     "stale": "kept, but no longer right",
 }
-"""What the legend says of each state."""
+"""What the legend says about each state."""
 HATCHES: dict[State, str] = {
     "waiting": "",
     "reused": "",
@@ -26,13 +26,13 @@ HATCHES: dict[State, str] = {
     "discarded": "xx",
     "stale": "oo",
 }
-"""The same on paper: matplotlib's name of each state's hatch."""
+"""The same in print: matplotlib's name for each state's hatch."""
 HATCH = "#5c3d00"
 WARNING = "#3d3800"
 
 
 def shown_styles(*frames: Frame) -> dict[State, str]:
-    """The states that the legend of such frames explains: stale only where somebody trusts a cache blindly."""
+    """The states that the legend of these frames explains; ``"stale"`` only if some lane has stale positions."""
     blind = any("stale" in lane.states for frame in frames for lane in frame.lanes.values())
     return {state: text for state, text in STATES.items() if blind or state != "stale"}
 
@@ -43,10 +43,10 @@ def fill(state: State) -> str:
 
 
 def scope_of(text: str) -> str:
-    """A name for a picture's patterns that other pictures on the page do not use, made from what it shows.
+    """A name for a picture's patterns, derived from what it shows, so that no other picture on the page uses it.
 
-    Pictures on one page share their names, and the first to define one wins: if that picture is scrolled out of sight
-    and not drawn, nor is what it defines.
+    All pictures on a page share one namespace, and the first definition wins: if that picture is scrolled out of sight
+    and not rendered, its patterns are missing everywhere.
     """
     return sha256(text.encode()).hexdigest()[:8]
 
@@ -74,7 +74,7 @@ def swatch(state: State, side: float = 20) -> str:
 
 
 def _drawn(state: State, wide: float, high: float) -> str:
-    """What is drawn on a cell, in its middle."""
+    """The sign drawn in the middle of a cell."""
     x, y = wide / 2, high / 2
     arm = min(wide * 0.32, high * 0.32, 5)
     match state:
@@ -98,7 +98,7 @@ def _line(path: str, stroke: str, weight: float = 1.5) -> str:
 
 
 def legend(shown: Mapping[State, str], width: float) -> tuple[str, float]:
-    """Swatches with their meaning, in as many lines as they need, and the height of it all."""
+    """Swatches with their meanings, wrapped to ``width``, and the total height."""
     x, y, parts = 12.0, 0.0, []
     for state, text in shown.items():
         needs = 48 + 6.6 * len(text)
@@ -113,7 +113,7 @@ def legend(shown: Mapping[State, str], width: float) -> tuple[str, float]:
 
 
 def wrapping_legend(shown: Mapping[State, str]) -> str:
-    """The same as HTML, in as many lines as the page makes of it."""
+    """The same as HTML, wrapped by the page."""
     entries = "".join(
         f'<span style="display:inline-flex;align-items:center;gap:7px;margin-right:16px">'
         f'<svg width="20" height="20" aria-hidden="true">{swatch(state)}</svg>{text}</span>'

@@ -1,4 +1,4 @@
-"""A chat under several masks on paper: what was said in each lane, and what each turn cost."""
+"""A chat under several masks, for print: what was said in each lane, and what each turn cost."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from mini_ism.trace import TurnCost
 from mini_ism.views.figures import Figure, draw_turn_costs, own_style
 from mini_ism.views.styles import LIGHT
 
-COLUMN = 30  # letters in a line
-LATEST = 6  # messages that are shown; the picture of a long chat ends with its end
+COLUMN = 30  # characters per line
+LATEST = 6  # messages that are shown: the last ones of a long chat
 LINE, GAP = 0.2, 0.1  # height of a line of text, and of the room above a message, in inches
 
 
@@ -22,7 +22,7 @@ def chat_figure(lanes: Mapping[str, tuple[Sequence[Message], Sequence[TurnCost]]
     """The latest messages of a few conversations side by side, and below them the tokens computed in each turn.
 
     Args:
-        lanes: a name, its messages and its turns each, from ``ChatSession.messages`` and
+        lanes: for each name, its messages and its turns, from ``ChatSession.messages`` and
             :func:`~mini_ism.trace.turn_costs`.
     """
     said = {name: _lines(messages[-LATEST:]) for name, (messages, _) in lanes.items()}
@@ -37,11 +37,11 @@ def chat_figure(lanes: Mapping[str, tuple[Sequence[Message], Sequence[TurnCost]]
 
 
 Placed = tuple[float, str, str]
-"""How far below the top a message begins, in inches; its role; its text, in lines."""
+"""A message's distance from the top, in inches; its role; its text, line by line."""
 
 
 def _lines(messages: Sequence[Message]) -> tuple[list[Placed], float]:
-    """The messages, each broken into lines and put below the one before it, and how high they are together."""
+    """The messages, each wrapped and placed below the one before it, and their total height."""
     placed, y = [], GAP
     for message in messages:
         lines = textwrap.wrap(message["content"], COLUMN) or [""]

@@ -11,7 +11,7 @@ from mini_ism.views.axis_numbers import short
 from mini_ism.views.svg import escape
 
 MOST = 60
-"""So many places of a panel can be told apart by a mouse; more are thinned out."""
+"""The most places of a panel that a mouse can tell apart; more are thinned out."""
 
 
 def curve_tips(
@@ -25,9 +25,9 @@ def curve_tips(
     """A transparent bar over each place where something was measured, with every run's latest value as its tooltip.
 
     Args:
-        lines: points (x, y) by the run's name, x rising.
-        form: how a value is written, for ``str.format``.
-        across: what x counts.
+        lines: points (x, y) by the run's name, in order of x.
+        form: the format of a value, for ``str.format``.
+        across: what x measures.
         x_end: where the axis ends; it begins at 0.
         size: width and height of the panel in pixels.
     """

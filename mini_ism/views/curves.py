@@ -1,4 +1,4 @@
-"""Training curves: loss and exact match of runs side by side, as SVG for the page and as a figure for paper."""
+"""Training curves: loss and exact match of runs side by side, as SVG for the page and as a figure for print."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from mini_ism.views.styles import RUN_STYLES, line_width, marker_size, plot_styl
 from mini_ism.views.svg import FAINT, INK, PAPER, escape
 
 Metrics = Mapping[str, Sequence[Mapping[str, Any]]]
-"""Lines of metrics by the run's name; a line is what :meth:`mini_ism.training.Run.train` reports after a step, or sums
-up the steps since the line before (:func:`mini_ism.checkpoints.load_metrics`)."""
+"""Lines of metrics by the run's name; a line is what :meth:`mini_ism.training.Run.train` reports after a step, or it
+summarises the steps since the previous line (:func:`mini_ism.checkpoints.load_metrics`)."""
 
 AGAINST = {"step": "steps", "tokens": "tokens computed", "seen": "dialogues seen", "seconds": "seconds of training"}
-"""What may run along the horizontal axis, by the metrics' own name for it."""
+"""The choices for the horizontal axis, by their name in the metrics."""
 
 Series = tuple[Sequence[tuple[float, float]], Sequence[tuple[float, float, float]], int]
 """Points (x, y) of a line, its whiskers (x, low, high), and which of :data:`RUN_STYLES` it has."""
 
 SMOOTH = 10
-"""Steps of whose losses the drawn line is the mean; one step's loss depends on its few dialogues."""
+"""How many steps the loss is averaged over; a single step's loss depends on its few dialogues."""
 
-MOST_POINTS, MOST_SCORES = 240, 40  # of a line; more cannot be seen, and each is sent to the page anew
+MOST_POINTS, MOST_SCORES = 240, 40  # of a line; more would not be visible, and all are sent at each redraw
 LEFT, TOP, WIDE, HIGH, BETWEEN = 52, 62, 330, 190, 76  # pixels of the SVG's panels
 
 
@@ -44,9 +44,9 @@ class Curve:
     Args:
         name: the run's.
         loss: points (x, mean loss of the last ``SMOOTH`` steps).
-        exact: points (x, answers that were exactly right).
+        exact: points (x, score of the answers that were exactly right).
         last: the loss of the last step, NaN before the first.
-        steps: how many there were.
+        steps: how many steps were trained.
         style: which of :data:`~mini_ism.views.styles.RUN_STYLES` it has.
     """
 
@@ -58,7 +58,7 @@ class Curve:
     style: int
 
     def describe(self) -> str:
-        """How far the run is, in words."""
+        """The run's progress, in words."""
         if not self.steps:
             return f"{self.name} has not begun"
         progress = f"{self.name} after {self.steps} {'step' if self.steps == 1 else 'steps'}: loss {self.last:.2f}"
@@ -69,7 +69,7 @@ class Curve:
 
 
 def curves(metrics: Metrics, against: str = "step", skills: Sequence[str] | None = CONTROL_SKILLS) -> list[Curve]:
-    """What there is to draw of some runs.
+    """The curves of some runs.
 
     Args:
         metrics: of each run, by its name.
@@ -91,7 +91,7 @@ def curves(metrics: Metrics, against: str = "step", skills: Sequence[str] | None
 def _curve(name: str, lines: list[Mapping[str, Any]], against: str, wanted: set[str] | None, style: int) -> Curve:
     losses, steps = [float(line["loss"]) for line in lines], [int(line["step"]) for line in lines]
     kept = _thinned(len(lines), MOST_POINTS)
-    since = [bisect_right(steps, steps[n] - SMOOTH, hi=n) for n in kept]  # a line may sum up many steps
+    since = [bisect_right(steps, steps[n] - SMOOTH, hi=n) for n in kept]  # a line may cover many steps
     points = [(float(lines[n][against]), _mean(losses[first : n + 1])) for first, n in zip(since, kept, strict=True)]
     exact = []
     for line in lines:
@@ -109,7 +109,7 @@ def _curve(name: str, lines: list[Mapping[str, Any]], against: str, wanted: set[
 
 
 def _thinned(count: int, most: int) -> list[int]:
-    """Indices of about so many of ``count`` things at most, evenly apart, the first and the last among them."""
+    """Evenly spaced indices of ``count`` things, about ``most`` of them, including the first and the last."""
     return sorted({*range(0, count, max(1, math.ceil(count / most))), *range(count)[-1:]})
 
 
@@ -137,7 +137,7 @@ def _ranges(drawn: Sequence[Curve]) -> tuple[float, float]:
     return x or 1.0, max(loss, 1e-3)
 
 
-# -- for paper -------------------------------------------------------------------------------------
+# -- for print -------------------------------------------------------------------------------------
 
 
 @own_style
@@ -145,10 +145,10 @@ def curve_figure(metrics: Metrics, *, against: str = "step", skills: Sequence[st
     """Loss, and exact match on some skills, of runs side by side.
 
     The loss is the mean of ``SMOOTH`` steps. Whiskers are Wilson's 95% intervals over the answers scored; they say
-    nothing about how another seed would have fared.
+    nothing about how another seed would do.
 
     Args:
-        metrics: lines of a :class:`~mini_ism.training.Run`'s ``metrics`` by a name of the run.
+        metrics: lines of a :class:`~mini_ism.training.Run`'s ``metrics``, by the run's name.
         against: what runs along the axis: ``"step"``, ``"tokens"``, ``"seen"`` or ``"seconds"``.
         skills: whose answers are counted, the control skills by default; ``None`` = all.
 
@@ -181,7 +181,7 @@ def draw_exact(axes: Axes, drawn: Sequence[Curve]) -> None:
         style: dict[str, Any] = {**plot_style(curve.style)}
         x, share = _columns([(x, score.share) for x, score in curve.exact])
         low, high = _columns([score.interval for _, score in curve.exact])
-        if x:  # no lines have no size, which no layout can bear
+        if x:  # an empty collection has no extent, and layout would fail
             axes.vlines(x, low, high, color=style["color"], linewidth=1, alpha=0.5)
         style |= {"linewidth": line_width(number), "markersize": marker_size(number)}
         axes.plot(x, share, **style, clip_on=not x, label=curve.name)
@@ -196,14 +196,14 @@ def progress_figure(
     *,
     against: Sequence[str] = ("tokens", "seen"),
 ) -> Figure:
-    """Exact match of runs side by side: a row for each group of skills, a column for each way to count their effort.
+    """Exact match of runs side by side: a row for each group of skills, a column for each measure of effort.
 
-    Whiskers are Wilson's 95% intervals over the answers scored; they say nothing about how another seed would have
-    fared.
+    Whiskers are Wilson's 95% intervals over the answers scored; they say nothing about how another seed
+    would do.
 
     Args:
         metrics: of each run, by its name, from :func:`~mini_ism.checkpoints.load_metrics`.
-        groups: skills by a title; default, the control skills, and all others that were scored.
+        groups: skills by title; default, the control skills, and all others that were scored.
         against: what runs along the axes, of ``"step"``, ``"tokens"``, ``"seen"`` and ``"seconds"``.
 
     Raises:
@@ -290,7 +290,7 @@ def _legend(drawn: Sequence[Curve]) -> str:
 def _panel(
     title: str, below: str, lines: Sequence[Series], x_end: float, y_end: float, marks: Sequence[float], *, marked: bool
 ) -> str:
-    """One pair of axes with its lines; ``marks`` are the values written on the vertical axis."""
+    """One pair of axes with its lines; ``marks`` are the tick labels of the vertical axis."""
 
     def at(x: float, y: float) -> str:
         return f"{WIDE * x / x_end:.1f} {HIGH * (1 - y / y_end):.1f}"

@@ -1,4 +1,4 @@
-"""What a mask or a head does at one token, in words: for status lines, tooltips and text alternatives."""
+"""One token under a mask or in a head, in words: for status lines, tooltips and text alternatives."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from mini_ism.replies import Stopped
 from mini_ism.views.dialogue_view import TokenizedDialogue
 
 NAMED = 3
-"""So many tokens are named in a sentence."""
+"""How many tokens a sentence names at most."""
 WORTH_NAMING = 0.005
-"""A share (or a difference) below this would be rounded to nothing."""
+"""Shares (or differences) below this would round to zero."""
 
 WHY_IT_STOPPED: dict[Stopped, str] = {
     "loop": "stopped: it was repeating itself",
@@ -21,11 +21,11 @@ WHY_IT_STOPPED: dict[Stopped, str] = {
     "context": "stopped: there is no room left in the model's context",
     "interrupted": "stopped half-way",
 }
-"""What is said beside an answer that the model has not ended itself."""
+"""The note beside an answer that the model did not end itself."""
 
 
 def ranges(positions: Sequence[int]) -> str:
-    """Rising positions as ranges, both ends included: ``[0, 1, 2, 5]`` -> ``"0..2, 5"``; none -> ``"nothing"``."""
+    """Ascending positions as ranges, both ends included: ``[0, 1, 2, 5]`` -> ``"0..2, 5"``; none -> ``"nothing"``."""
     parts: list[list[int]] = []
     for position in positions:
         if parts and position == parts[-1][1] + 1:
@@ -37,7 +37,7 @@ def ranges(positions: Sequence[int]) -> str:
 
 
 def describe_row(seen: Sequence[bool] | Any, dialogue: TokenizedDialogue, row: int) -> str:
-    """What one position may look at: ``Bob (7) sees 0..12 (13 of 20)``.
+    """What one position may attend to: ``Bob (7) sees 0..12 (13 of 20)``.
 
     Args:
         seen: row ``row`` of a mask, ``[T]``.
@@ -49,7 +49,7 @@ def describe_row(seen: Sequence[bool] | Any, dialogue: TokenizedDialogue, row: i
 
 
 def describe_attention(weights: Sequence[float] | Any, dialogue: TokenizedDialogue, row: int) -> str:
-    """Where one row looks: ``Ada (4) looks at name (2) 41 %, is (3) 20 %; 12 % of it lies ahead``.
+    """Where one row attends: ``Ada (4) looks at name (2) 41 %, is (3) 20 %; 12 % of it lies ahead``.
 
     Args:
         weights: row ``row`` of a head's attention, ``[T]``.
@@ -77,7 +77,7 @@ def describe_difference(differences: Sequence[float] | Any, dialogue: TokenizedD
 
 
 def _named(shares: np.ndarray, dialogue: TokenizedDialogue, form: str) -> str:
-    """The tokens with the largest shares, each with its own."""
+    """The tokens with the largest shares, each with its share."""
     largest = np.argsort(-np.abs(shares), kind="stable")[:NAMED]
     named = [f"{dialogue.name(int(i))} {form.format(shares[i])}" for i in largest if abs(shares[i]) >= WORTH_NAMING]
     return ", ".join(named).replace("-", "−") if "+" in form else ", ".join(named)

@@ -1,4 +1,4 @@
-"""A dialogue as pictures name it, token by token, and the view that writes it out in the colours of its roles."""
+"""A dialogue's tokens as pictures label them, and a view of its text in the colours of its roles."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mini_ism.views.styles import ANSI, EITHER
 
 @dataclass(frozen=True)
 class TokenizedDialogue:
-    """What stands along the sides of a picture of a dialogue. :func:`tokenized` makes one from an encoded dialogue.
+    """The labels along the sides of a picture of a dialogue; :func:`tokenized` makes them from an encoded dialogue.
 
     Args:
         labels: what to call each position, ``[T]``.
@@ -25,7 +25,7 @@ class TokenizedDialogue:
         ids: the segment of each position, ``[T]``; pictures draw a line where it changes.
 
     Raises:
-        ValueError: the lengths differ, or there is a role that is none of the four.
+        ValueError: the lengths differ, or a role is not one of these four.
     """
 
     labels: Sequence[str]
@@ -47,15 +47,15 @@ class TokenizedDialogue:
         return len(self.labels)
 
     def name(self, position: int) -> str:
-        """A token in a sentence: ``Ada (4)``."""
+        """A token's name in a sentence: ``Ada (4)``."""
         return f"{self.labels[position]} ({position})"
 
 
 def tokenized(encoded: EncodedDialogue, tokenizer: TextDecoder) -> TokenizedDialogue:
-    """One encoded dialogue, ``[T]`` or a batch ``[1, T]`` of one row, as pictures take it.
+    """One encoded dialogue, ``[T]`` or a batch ``[1, T]`` of one row, in the form that pictures take.
 
-    A label has no space before it, markers stand in angle quotes, and nothing is invisible. Where several dialogues
-    share a row, the segments of each have ids of their own.
+    Labels have no leading space, markers are in angle quotes, and invisible characters are made visible.
+    Where several dialogues share a row, segment ids are unique across them.
 
     Raises:
         ValueError: it is a batch of several rows.
@@ -70,7 +70,7 @@ def tokenized(encoded: EncodedDialogue, tokenizer: TextDecoder) -> TokenizedDial
 
 
 def token_roles(segments: Segments) -> list[str]:
-    """``"system"``, ``"user"`` or ``"assistant"`` for each position ``[T]``; ``"padding"`` where nobody speaks."""
+    """``"system"``, ``"user"`` or ``"assistant"`` for each position ``[T]``; ``"padding"`` where there is none."""
     nobody = segments.id == PADDING
     if segments.document is not None:
         nobody = nobody | (segments.document == PADDING)
@@ -86,7 +86,7 @@ def _texts(encoded: EncodedDialogue, tokenizer: TextDecoder) -> list[str]:
 
 
 def token_label(text: str) -> str:
-    """What to call a token: without the space before it, a marker in angle quotes, and nothing invisible."""
+    """A token's label: without its leading space, markers in angle quotes, invisible characters made visible."""
     text = re.sub(r"^<\|(\w+)\|>$", r"‹\1›", text.strip(" ")) or "␣"
     return "".join(letter if letter.isprintable() else "↵" if letter == "\n" else "�" for letter in text)
 
@@ -98,7 +98,7 @@ def token_label(text: str) -> str:
 class DialogueView:
     """A dialogue's tokens in the colours of their roles: text in a terminal, HTML in a notebook; targets underlined.
 
-    Control characters in a text reach no terminal; they are shown as escapes.
+    Control characters in the text never reach the terminal; they are shown as escapes.
 
     Args:
         pieces: (text, role, is a target) of each token.
@@ -115,7 +115,7 @@ class DialogueView:
         return visible("".join(text for text, _, _ in self.pieces))
 
     def _repr_html_(self) -> str:
-        # Plain colours, not CSS variables: JupyterLab strips those from outputs that it does not trust.
+        # Plain colours, not CSS variables: JupyterLab strips those from untrusted outputs.
         spans = (
             f'<span title="{role}" style="border-bottom:{2 if target else 0}px solid {EITHER[role]};'
             f'background:{EITHER[role]}40;padding:1px 2px;margin-right:1px;border-radius:2px">{escape(text)}</span>'

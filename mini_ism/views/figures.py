@@ -1,4 +1,4 @@
-"""The pictures for paper: matplotlib figures that carry their text alternative and do not depend on a page's theme."""
+"""The pictures for print: matplotlib figures that carry their text alternative and do not depend on a page's theme."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from mini_ism.views.svg import stretches
 from mini_ism.views.timeline import Frame, State
 
 MOST_CELLS = 150
-"""Tokens whose cells are drawn one by one; more are too narrow to be told apart, and take seconds to draw."""
+"""Most tokens whose cells are drawn one by one; more would be too narrow to tell apart, and take seconds to draw."""
 
 LEGEND_COLUMNS = 5
-"""Entries of a legend that fit beside each other below a film's picture."""
+"""How many legend entries fit side by side below a film's picture."""
 
 LABEL_POINTS = 9.0
 """Font size of a token beside a picture, where there is room."""
 
 
 own_style = style.context(["default", {"text.parse_math": False}])
-"""What draws a figure wears it as a decorator: matplotlib's own style, whatever the reader's notebook has set.
+"""Decorates whatever draws a figure: matplotlib's default style, regardless of what the reader's notebook has set.
 
-Colours here are chosen for white paper and sizes for these pictures. No label is TeX, nor mathematics: a token, a mask
-or a model of the reader's may be called ``$``.
+Colours here are chosen for a white background and sizes for these pictures. Labels are never parsed as TeX or
+mathematics: a token, or a reader's mask or model, may be called ``$``.
 """
 
 
@@ -51,14 +51,14 @@ class Figure(MatplotlibFigure):
 
     @own_style
     def draw(self, renderer: RendererBase) -> None:
-        """Draw it; ticks are only made now."""
-        # A layout that places equal-sided cells leaves too little room for titles until it has been made once.
+        """Draw it; ticks are only created at this point."""
+        # With equal-sided cells, the layout leaves too little room for titles until it has been computed once.
         if (layout := self.get_layout_engine()) is not None:
             layout.execute(self)
         super().draw(renderer)
 
     def savefig(self, fname: Any, **options: Any) -> None:
-        """Save it, as matplotlib does; on its own paper, unless ``options`` say another."""
+        """Save it, as matplotlib does; with its own background colour, unless ``options`` set another."""
         with rc_context({"savefig.facecolor": "auto"}):
             super().savefig(fname, **options)
 
@@ -67,7 +67,7 @@ class Figure(MatplotlibFigure):
 
 
 def png_bytes(figure: MatplotlibFigure, dpi: int = 110) -> bytes:
-    """A figure as a PNG file, the same bytes for the same figure; opaque, so that no room goes to transparency."""
+    """A figure as a PNG file, the same bytes for the same figure; opaque, so that no bytes go to an alpha channel."""
     drawn, file = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=dpi, facecolor="white", pil_kwargs={"compress_level": 0})
     Image.open(drawn).convert("RGB").save(file, "PNG", dpi=(dpi, dpi))
@@ -86,11 +86,11 @@ def mask_figure(
     """One mask or several, side by side, over one dialogue.
 
     Args:
-        masks: a title and a bool matrix ``[T, T]`` each, or one matrix.
+        masks: a bool matrix ``[T, T]`` for each title, or one matrix.
         dialogue: its tokens, from :func:`~mini_ism.views.dialogue_view.tokenized`.
         row: a position to point out.
-        staircase: draw how far each row reaches, if it sees all before that.
-        width: of the figure, in inches; default, what its maps need to be read with ease.
+        staircase: draw how far each row reaches, if it sees everything before that.
+        width: of the figure, in inches; default, wide enough for its maps to be legible.
 
     Raises:
         ValueError: a matrix does not fit the dialogue, or ``row`` is not a position.
@@ -151,8 +151,8 @@ def label_axes(axes: Axes, dialogue: TokenizedDialogue, row: int | None, *, cell
         axes: holds the picture already.
         dialogue: its tokens.
         row: a position to frame.
-        cell: the side of a cell in points, which says how many labels there is room for.
-        rows: name the rows, too; the second of two pictures side by side need not.
+        cell: the side of a cell in points, which limits how many labels fit.
+        rows: label the rows, too; the second of two pictures side by side need not.
     """
     total = len(dialogue)
     check_position(row, total)
@@ -178,16 +178,16 @@ def colour_labels(texts: Sequence[Text], dialogue: TokenizedDialogue, positions:
 
 
 def hide_frame(axes: Axes) -> None:
-    """Leave only the lines on the left and below."""
+    """Leave only the left and bottom axis lines."""
     axes.spines[["top", "right"]].set_visible(False)
 
 
 def label_rows(axes: Axes, names: Sequence[str]) -> None:
-    """Name the rows of a picture whose rows stand below each other, with a line between any two.
+    """Label the rows of a picture, with a line between adjacent rows.
 
     Args:
-        axes: the nth row, from 0, lies at the height n.
-        names: from above.
+        axes: the nth row, from 0, is at height n.
+        names: from top to bottom.
     """
     for y in range(len(names) - 1):
         axes.axhline(y + 0.5, color="#e5e5e5", linewidth=0.8, zorder=0)
@@ -202,7 +202,7 @@ def turn_cost_figure(lanes: Mapping[str, Sequence[TurnCost]]) -> Figure:
     """Tokens computed in each turn, a bar for each mask.
 
     Args:
-        lanes: a name and its turns each, from :func:`~mini_ism.trace.turn_costs`.
+        lanes: for each name its turns, from :func:`~mini_ism.trace.turn_costs`.
     """
     figure = Figure(figsize=(6.6, 3.2), layout="constrained")
     figure.alt = draw_turn_costs(figure.add_subplot(), lanes)
@@ -246,7 +246,7 @@ def cache_figure(frame: Frame, dialogue: TokenizedDialogue) -> Figure:
 
     Args:
         frame: the step, from :func:`~mini_ism.views.timeline.frames`.
-        dialogue: its tokens; if there are fewer of them than positions, the rest has no name.
+        dialogue: its tokens; if there are fewer of them than positions, the rest have no label.
     """
     total = max(len(lane.states) for lane in frame.lanes.values())
     handles = [Patch(label=text, **_style(state)) for state, text in shown_styles(frame).items()]

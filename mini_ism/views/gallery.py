@@ -14,7 +14,7 @@ COLUMNS = 5
 
 @own_style
 def gallery_figure(exhibits: Sequence[Exhibit] = GALLERY) -> Figure:
-    """The masks side by side, each on the gallery's dialogue; white lines part its messages."""
+    """The masks side by side, each on the gallery's dialogue; white lines separate its messages."""
     rows = math.ceil(len(exhibits) / COLUMNS)
     figure = Figure(figsize=(1.75 * COLUMNS, 2.05 * rows + 0.5), layout="constrained")
     facts = []
@@ -32,6 +32,6 @@ def gallery_figure(exhibits: Sequence[Exhibit] = GALLERY) -> Figure:
 
 
 def gallery_table(exhibits: Sequence[Exhibit] = GALLERY) -> Table:
-    """Each mask's rule, what it lets a cache keep when a question comes, and where it lives."""
+    """Each mask's rule, what it lets a cache keep when a question arrives, and where it is defined."""
     rows = [(each.name, each.rule, "{} of {}".format(*each.kept), each.lives) for each in exhibits]
     return Table(("mask", "rule", "the cache keeps", "where it lives"), rows, frozenset({0, 1, 3}))

@@ -1,4 +1,4 @@
-"""What a page needs to answer for each cell of a matrix without asking Python: names, phrases, and runs of cells."""
+"""What a page needs for a tooltip on each cell of a matrix, without asking Python: names, phrases, runs of cells."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mini_ism.views.svg import escape
 
 
 def run_lengths(codes: np.ndarray) -> list[int]:
-    """Whole numbers ``[N]`` as runs of equal ones, flat: ``[5, 5, 5, 2]`` -> ``[5, 3, 2, 1]``."""
+    """Run-length encoding of whole numbers ``[N]``, flat: ``[5, 5, 5, 2]`` -> ``[5, 3, 2, 1]``."""
     if not len(codes):
         return []
     starts = np.flatnonzero(np.diff(codes, prepend=codes[0] - 1))
@@ -30,10 +30,10 @@ def grid_data(
 
     Args:
         names: of the rows, and of the columns, ``[T]``.
-        codes: which phrase each cell has, whole numbers ``[T, T]``.
-        phrases: what a tooltip says; ``{row}`` and ``{column}`` stand for the names.
+        codes: the index of each cell's phrase, whole numbers ``[T, T]``.
+        phrases: the texts of the tooltips; ``{row}`` and ``{column}`` stand for the names.
         cell: side of a cell in the picture's pixels.
-        row: the chosen row, where the keyboard begins.
+        row: the chosen row, where keyboard navigation begins.
     """
     data = {
         "cell": cell,

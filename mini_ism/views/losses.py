@@ -11,12 +11,12 @@ from mini_ism.views.styles import line_width, plot_style, run_styles
 
 @own_style
 def loss_figure(losses: Mapping[str, Sequence[float]], *, start: float | None = None, called: str = "start") -> Figure:
-    """A line for each run; what falls is learned.
+    """A line for each run.
 
     Args:
         losses: of each step, by the run's name.
-        start: a loss to compare with, as a dashed line; default, none.
-        called: what the dashed line is.
+        start: a reference loss, drawn as a dashed line; default, none.
+        called: the label of the dashed line.
     """
     figure = Figure(figsize=(6.4, 3), layout="constrained")
     axes = figure.subplots()

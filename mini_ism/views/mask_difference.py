@@ -20,7 +20,7 @@ LEGEND = 34
 def mask_difference(
     declared: Any, measured: Any, dialogue: TokenizedDialogue, *, title: str = "Mask", size: int = 260
 ) -> Picture:
-    """Three maps: who should be read by whom, who is, and the difference: seen but hidden, or hidden but seen.
+    """Three maps: who may read whom, who does, and the difference: read though hidden, or unread though visible.
 
     Args:
         declared: bool ``[T, T]``, True = the row's token reads the column's.
@@ -66,7 +66,7 @@ def mask_difference(
 
 
 def _differences(leaks: np.ndarray, misses: np.ndarray, cell: float) -> str:
-    """Filled where something leaks, outlined where something is missing: told apart without colour, too."""
+    """Filled where something leaks, outlined where something is missing: distinguishable without colour."""
     edge = min(2.0, cell / 4)
     return (
         f'<path class="mi-leak" d="{svg.boxes(leaks, cell)}" fill="{AHEAD}"/>'

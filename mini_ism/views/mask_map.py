@@ -32,14 +32,14 @@ from mini_ism.views.svg import AHEAD, BACK, FAINT, FONT, HIDDEN, INK, PAPER, STY
 
 LEGEND = 58  # room below
 PHRASES = ("{row} does not see {column}: hidden", "{row} reads {column}: back", "{row} reads {column}: ahead")
-"""What is said about a cell."""
-FINE = 9  # cells of so many pixels get lines between them
+"""The phrases for a cell."""
+FINE = 9  # cells of at least this many pixels get lines between them
 KINDS = {
     "back": f"border-bottom:3px solid {BACK}",
     "ahead": f"border-bottom:3px double {AHEAD};background:color-mix(in srgb,{AHEAD} 16%,transparent)",
     "hidden": f"color:{FAINT};border-bottom:3px solid transparent;opacity:.65",
 }
-"""In the strip, a token that is read and lies behind (the reader itself, too), one that lies ahead, a hidden one."""
+"""Classes in the strip: a token that is read and lies behind (or is the reader), one that lies ahead, a hidden one."""
 
 
 def mask_map(
@@ -53,15 +53,15 @@ def mask_map(
 ) -> Picture:
     """A mask's matrix with the tokens written along both sides. Hovering over a row says what it sees.
 
-    On a :class:`~mini_ism.widgets.surface.Surface` the row and the column under the mouse light up.
+    On a :class:`~mini_ism.widgets.surface.Surface` the row and the column under the mouse are highlighted.
 
     Args:
-        matrix: bool ``[T, T]``, True = the row's token may look at the column's (a tensor, an array or lists).
+        matrix: bool ``[T, T]``, True = the row's token may attend to the column's (a tensor, an array or lists).
         dialogue: its tokens, from :func:`~mini_ism.views.dialogue_view.tokenized`.
         title: begins the text alternative.
         row: a position to point out.
-        staircase: draw how far each row reaches, the f(j) of 2408.00539, if it sees all before that.
-        size: of the map itself, in pixels, at most; default, what gives each token a label, within limits.
+        staircase: draw how far each row reaches, the f(j) of 2408.00539, if it sees everything before that.
+        size: of the map itself, in pixels, at most; default, large enough to label each token, within limits.
 
     Raises:
         ValueError: the matrix does not fit the dialogue, or ``row`` is not a position.
@@ -147,7 +147,7 @@ def _legend(roles: Sequence[str], side: float, staircase: bool) -> str:
 
 
 def row_strip(seen: Sequence[bool] | Any, dialogue: TokenizedDialogue, row: int) -> Picture:
-    """The tokens in a line, each underlined that position ``row`` may look at. The reader stands in a frame.
+    """The tokens in a line; those that position ``row`` may attend to are underlined, and the reader is framed.
 
     Args:
         seen: row ``row`` of a mask, ``[T]``.
@@ -179,7 +179,7 @@ def row_strip(seen: Sequence[bool] | Any, dialogue: TokenizedDialogue, row: int)
 
 
 def example_grid(mask: Mask) -> Picture:
-    """A mask on a small dialogue, as it shows itself in a notebook: system prompt, query, answer, query, answer."""
+    """A mask on a small dialogue, as a notebook displays it: system prompt, query, answer, query, answer."""
     lengths = (3, 5, 4, 5, 4)
     ids = torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths))  # (T)
     segments = Segments(id=ids, is_query=(ids == 0) | (ids % 2 == 1), is_system=ids == 0)

@@ -15,7 +15,7 @@ WIDTH, LABEL, NUMBER = 300, 96, 46
 ROW, BAR = 20, 12
 LONGEST_LABEL = 12
 CONTEXT = 24
-"""So many letters of what stands before a token are quoted in the heading of its bars."""
+"""How many characters of the text before a token the heading of its bars quotes."""
 
 
 def next_word_bars(answer: Odds, chosen: int, odds: Odds, picked: int) -> Picture:
@@ -24,10 +24,10 @@ def next_word_bars(answer: Odds, chosen: int, odds: Odds, picked: int) -> Pictur
     On a :class:`~mini_ism.widgets.surface.Surface`, a token can be picked: ``{"pick": "token", "token": 2}``.
 
     Args:
-        answer: the answer's tokens so far; with them, its end, if it has ended. A label that goes on with a word begins
-            with a hyphen.
-        chosen: which of them the bars are about.
-        odds: the likeliest tokens there, likeliest first; what they leave of 1 is summed up in a last bar.
+        answer: the answer's tokens so far, including its end marker if it has ended. A label that continues a word
+            begins with a hyphen.
+        chosen: the token that the bars are about.
+        odds: the likeliest tokens there, likeliest first; the remaining probability is summed up in a last bar.
         picked: which of ``odds`` was written.
     """
     before = " ".join(label for label, _ in answer[:chosen]).replace(" -", "")
@@ -76,7 +76,7 @@ def _bar(number: int, label: str, share: float, picked: bool) -> str:
 
 
 def _percent(share: float, digits: int = 0) -> str:
-    """A share in per cent; one that is not quite nothing, or not quite all, is not called so."""
+    """A share in per cent, never rounded to 0% or 100% unless it is exactly that."""
     least = 10 ** -(digits + 2)
     if 0 < share < least / 2:
         return f"< {least:.{digits}%}"

@@ -12,28 +12,28 @@ from mini_ism.views.svg import STYLE, captioned
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 PAPERS = {False: ("#ffffff", "#333333", "#616161"), True: ("#111111", "#e0e0e0", "#b0b0b0")}
-"""Paper, ink and faint ink of a light and of a dark picture."""
+"""Background, text and faint text colours of a light and of a dark picture."""
 VARIABLE = re.compile(r"var\(--([\w-]+),([^()]*)\)")
 """A CSS variable and its default."""
 
 
 class Picture(str):
-    """A picture as text (an SVG element, or HTML that is words), with the sentence that says what it shows.
+    """A picture as text (an SVG element, or HTML made of words), with a sentence that says what it shows.
 
-    In a widget it follows the page's theme. As a notebook's output it is what :func:`bundle` makes of it.
+    In a widget it follows the page's theme. As a notebook's output it takes the form that :func:`bundle` gives it.
     """
 
     alt: str
     caption: str
 
     def __new__(cls, html: str, alt: str, caption: str = "") -> Picture:
-        """The string itself is the SVG or HTML; the caption stands under it in a notebook's output."""
+        """The string itself is the SVG or HTML; the caption appears below it in a notebook's output."""
         picture = super().__new__(cls, html)
         picture.alt, picture.caption = alt, caption
         return picture
 
     def still(self) -> str:
-        """The picture as HTML that shows wherever a notebook does (:func:`bundle` says why)."""
+        """The picture as HTML that displays wherever a notebook does (:func:`bundle` says why)."""
         shown = image(self, self.alt) if self.startswith("<svg") else str(self)
         return settled(captioned(shown, self.caption) if self.caption else shown)
 
@@ -41,19 +41,19 @@ class Picture(str):
         return bundle(self.alt, self.still())
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        printer.text(self.alt)  # or IPython would print it as the string that it also is
+        printer.text(self.alt)  # otherwise IPython would print the string itself
 
 
 Bundle = tuple[dict[str, Any], dict[str, Any]]
-"""An output's forms by MIME type, and what is said of them: Jupyter's data and metadata."""
+"""Jupyter's data and metadata of one output: its representations by MIME type, and facts about them."""
 
 
 def bundle(alt: str, shown: bytes | str, model_id: str | None = None) -> Bundle:
     """One output in all its forms: a sentence, a still picture, and the live widget where there is a kernel.
 
-    A notebook that somebody else ran is not trusted: JupyterLab and GitHub take scripts, styles, CSS variables and
-    inline SVG out of its outputs, and leave the words that stood in them. What stays is a PNG, an ``<img>`` that holds
-    its data itself, and plain HTML; so nothing else goes in here, whether the notebook is trusted or not.
+    A notebook that somebody else ran is not trusted: JupyterLab and GitHub strip scripts, styles, CSS variables and
+    inline SVG from its outputs, and leave the text that was inside them. What survives is a PNG, an ``<img>`` with a
+    data URL, and plain HTML; so an output holds nothing else, whether the notebook is trusted or not.
 
     Args:
         alt: what it shows, in a sentence.
@@ -64,7 +64,7 @@ def bundle(alt: str, shown: bytes | str, model_id: str | None = None) -> Bundle:
     metadata: dict[str, Any] = {}
     if isinstance(shown, bytes):
         data["image/png"] = b64encode(shown).decode("ascii")
-        metadata["image/png"] = {"alt": alt}  # nbconvert reads it to those who cannot see the picture
+        metadata["image/png"] = {"alt": alt}  # nbconvert makes it the image's alt text
     else:
         data["text/html"] = settled(shown)
     if model_id is not None:
@@ -73,14 +73,14 @@ def bundle(alt: str, shown: bytes | str, model_id: str | None = None) -> Bundle:
 
 
 def image(picture: bytes | str, alt: str) -> str:
-    """A PNG file or an SVG element as an HTML image that needs no file beside it, on paper of its own."""
+    """A PNG file or an SVG element as an HTML image that needs no separate file, on its own background."""
     kind, data = ("png", picture) if isinstance(picture, bytes) else ("svg+xml", standalone(picture).encode())
     source = f"data:image/{kind};base64,{b64encode(data).decode('ascii')}"
     return f'<img alt="{escape(alt)}" src="{source}" style="max-width:100%">'
 
 
 def settled(html: str) -> str:
-    """HTML without style sheets and CSS variables: letters in the page's own colour, accents in one for any page."""
+    """HTML without style sheets and CSS variables: text in the page's colour, accents in colours that suit any page."""
     values = {f"mi-{name}": value for name, value in EITHER.items()}
     values |= {"jp-layout-color1": "transparent", "jp-ui-font-color1": "currentColor"}
     values |= {"jp-ui-font-color2": EITHER["hidden"]}
@@ -88,7 +88,7 @@ def settled(html: str) -> str:
 
 
 def standalone(picture: str, *, dark: bool = False) -> str:
-    """An SVG picture that needs no page around it: every colour is spelled out, and there is paper behind it.
+    """An SVG picture that needs no page around it: every colour is spelled out, and it has a background.
 
     Write it to a file as it is: ``Path("mask.svg").write_text(standalone(picture), encoding="utf-8")``.
 

@@ -1,4 +1,4 @@
-"""Pictures of in-context regression: errors with bands, and the way that weights take through a plane."""
+"""Pictures of in-context regression: errors with bands, and the path of weights through a plane."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mini_ism.views.styles import BARS
 
 COLOURS = (*(colour for colour, _ in BARS[:4]), "#222222")
 STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
-"""Each curve's colour and line style, so that none is told by its colour alone."""
+"""Each curve's colour and line style, so that none relies on colour alone."""
 
 
 @own_style
@@ -28,12 +28,12 @@ def error_figure(
     """Errors along layers or turns: the mean of several draws, and the band in which 95% of the draws lie.
 
     Args:
-        curves: a name and an array ``[len(x), draws]`` each.
+        curves: for each name, an array ``[len(x), draws]``.
         x: the layers, turns, ...
-        x_label: what they are.
-        y_label: what the error is of.
-        ends: of some curves, where they would end up; a tick at the right margin.
-        log: logarithmic errors.
+        x_label: the label of the x axis.
+        y_label: the label of the y axis: what the error is of.
+        ends: for some curves, their limit; a tick at the right margin.
+        log: draw errors on a logarithmic axis.
 
     Raises:
         ValueError: a curve's shape does not fit ``x``.
@@ -74,16 +74,16 @@ def path_figure(
     *,
     reach: float = 1.6,
 ) -> Figure:
-    """Weights in the plane on their way, a panel for each path.
+    """The paths of weights in the plane, a panel for each.
 
     Each example is a line: the weights that explain it, ``{w: <x_j, w> = y_j}``.
 
     Args:
-        paths: a name and an array ``[steps, 2]`` each.
+        paths: for each name, an array ``[steps, 2]``.
         x: inputs ``[n, 2]``.
         y: labels ``[n]``.
-        target: the weights ``[2]`` that made the labels.
-        reach: how far the panels reach about the middle between 0 and the target.
+        target: the weights ``[2]`` that generated the labels.
+        reach: how far the panels extend around the midpoint between 0 and the target.
     """
     figure = Figure(figsize=(max(3.1 * len(paths) + 0.2, 4.2), 3.6), layout="constrained")
     lines, goal = np.asarray(x, dtype=float), np.asarray(target, dtype=float)
@@ -92,7 +92,7 @@ def path_figure(
         axes = figure.add_subplot(1, len(paths), number + 1)
         path = np.asarray(steps, dtype=float)
         for j, (direction, label) in enumerate(zip(lines, y, strict=True), start=1):
-            foot = direction * label / (direction @ direction)  # the line's nearest point to 0
+            foot = direction * label / (direction @ direction)  # the point of the line nearest to 0
             along = np.array([-direction[1], direction[0]]) / np.linalg.norm(direction)
             ends = np.stack([foot - 9 * along, foot + 9 * along])
             axes.plot(*ends.T, color="#999999", linewidth=0.9, zorder=1, label="an example" if j == 1 else None)

@@ -1,4 +1,4 @@
-"""Scores of several models with their intervals: as a table, as a picture, and against what they cost."""
+"""Scores of several models with their intervals: as a table, and as a picture."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mini_ism.views.styles import BARS
 from mini_ism.views.tables import Table
 
 MARKERS = ("o", "s", "^", "D", "v")
-"""One for each model, so that none is told by its colour alone."""
+"""One for each model, so that none relies on colour alone."""
 
 Scores = Mapping[str, Mapping[str, Score]]
 """A model's name, and its scores by skill."""
@@ -45,7 +45,7 @@ def score_figure(scores: Scores, skills: Sequence[str] | None = None) -> Figure:
 
     Args:
         scores: see :func:`score_table`.
-        skills: which, and in which order from above. Default: all by name.
+        skills: which to show, from top to bottom. Default: all, by name.
     """
     skills = list(skills or _skills(scores))
     figure = Figure(figsize=(6.8, 0.36 * len(skills) + 1.2), layout="constrained")

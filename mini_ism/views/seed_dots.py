@@ -1,4 +1,4 @@
-"""One dot a run: what each seed, or each repeat, came to, in columns side by side, with a line at the mean."""
+"""One dot per run: the result of each seed, or each repeat, in columns side by side, with a line at the mean."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mini_ism.views.figures import Figure, hide_frame, own_style
 from mini_ism.views.styles import plot_style, run_styles
 
 SPREAD = 0.3
-"""How far the dots of a column lie apart at most; a column is 1 wide."""
+"""Largest spread of a column's dots; a column is 1 wide."""
 
 
 @own_style
@@ -24,10 +24,10 @@ def seed_dots_figure(
     reference: tuple[float, str] | None = None,
     notes: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Figure:
-    """Dots in columns: where runs fall into two camps, a mean with an interval would hide it.
+    """Dots in columns: where runs fall into two clusters, a mean with an interval would hide it.
 
     Args:
-        panels: by title, from the left; in each the values of the runs by their reader's name.
+        panels: by title, from left to right; in each, the values of the runs by their reader's name.
         y_label: what is measured.
         share: it is a share: the axis goes from 0 to 1.
         reference: a value to compare with and its name, a line across all panels.

@@ -36,7 +36,7 @@ DARK = {
     "discarded": "#ff8a80",
     "stale": "#d1c21f",
 }
-"""Named colours on light and on dark pages, from Okabe and Ito's palette, which the colour-blind can tell apart,
+"""Named colours for light and for dark pages, from Okabe and Ito's palette, which is safe for colour-blind readers,
 darkened or lightened until text in them is legible. Pictures use them as CSS variables:
 :func:`mini_ism.views.svg.colour`."""
 
@@ -54,10 +54,10 @@ EITHER = {
     "discarded": "#d64a3f",
     "stale": "#8a7d00",
 }
-"""The same for lines and letters on a page of which nobody knows whether it is light or dark."""
+"""The same for lines and text on a page that may be light or dark."""
 
 ANSI = {"system": "35", "user": "34", "assistant": "32", "padding": "90"}
-"""The colour code in a terminal of each role that a token may have: of a speaker, or padding, which nobody speaks."""
+"""The terminal colour code of each role that a token may have: a speaker's, or padding."""
 
 RUN_STYLES = (
     ("back", "", "o"),
@@ -72,16 +72,16 @@ OWN_STYLE = {"causal": 0, "prefix": 1, "ism": 2}
 """Which of :data:`RUN_STYLES` a run has by its name, so that a mask looks the same in each picture."""
 
 WIDTHS = (4.0, 2.6, 1.6)
-"""Width of the first run's line, the second's, and all others': runs that coincide all stay visible."""
+"""Line width of the first run, the second, and all others: runs that coincide all stay visible."""
 
 BARS = (("#0072b2", ""), ("#d55e00", "//"), ("#009e73", ".."), ("#cc79a7", "xx"), ("#f0e442", "oo"))
 """Colour and hatch of each mask's bars."""
 
 
 def run_styles(names: Collection[str]) -> list[int]:
-    """Which of :data:`RUN_STYLES` each run has: its own by its name, or one that belongs to no other run here.
+    """Which of :data:`RUN_STYLES` each run has: its own by its name, or one that no other run here has.
 
-    Beside a mask, the styles of masks that are not here come last: nothing should look like one of them.
+    If there are masks among them, the styles of absent masks are used last: no other run should look like a mask.
     """
     owned = {OWN_STYLE[name] for name in names if name in OWN_STYLE}
     others = [number for number in range(len(RUN_STYLES)) if number not in owned]
@@ -90,7 +90,7 @@ def run_styles(names: Collection[str]) -> list[int]:
 
 
 def line_width(number: int) -> float:
-    """The width of the line that is drawn as the nth, from 0."""
+    """The width of the nth line drawn, from 0."""
     return WIDTHS[min(number, len(WIDTHS) - 1)]
 
 

@@ -1,4 +1,4 @@
-"""What all SVG pictures are made of: colours that follow the page's theme, the frame round a picture, and its cells.
+"""The building blocks of all SVG pictures: colours that follow the page's theme, the document, and its cells.
 
 Text in, text out.
 """
@@ -30,7 +30,7 @@ FONT = "font-family:var(--jp-ui-font-family,system-ui,sans-serif)"
 
 
 def escape(text: str) -> str:
-    """Any text as it may stand inside SVG: no markup, and no control character, which XML cannot hold."""
+    """Any text, made safe inside SVG: no markup, and no control characters, which XML does not allow."""
     if not text.isprintable():
         text = "".join(letter if letter.isprintable() else "�" for letter in text)
     return _escape(text)
@@ -41,7 +41,7 @@ def _variables(colours: dict[str, str]) -> str:
 
 
 def _dark(element: str) -> str:
-    """An element on a dark page, in JupyterLab's, Colab's and VS Code's ways to say so."""
+    """A selector for an element on a dark page, as JupyterLab, Colab and VS Code mark one."""
     return ",".join(
         f"{page} {element}" for page in ('[data-jp-theme-light="false"]', "html[theme=dark]", ".vscode-dark")
     )
@@ -55,7 +55,7 @@ STYLE = (
     + "".join(f".mi-{role}>.widget-label{{color:var(--mi-{role});font-weight:600}}" for role in ROLES)
     + "</style>"
 )
-"""What makes the colours follow the theme; it goes inside each picture, so that each can stand alone."""
+"""The style sheet that makes the colours follow the theme; each picture includes it, so that each can stand alone."""
 
 
 def document(body: str, alt: str, width: float, height: float, kind: str = "") -> str:
@@ -66,7 +66,7 @@ def document(body: str, alt: str, width: float, height: float, kind: str = "") -
         alt: the text alternative.
         width: in pixels.
         height: in pixels.
-        kind: a CSS class beside ``mi``.
+        kind: a CSS class in addition to ``mi``.
     """
     return (
         f'<svg class="{f"mi {kind}".strip()}" role="img" aria-label="{escape(alt)}" width="{width:g}" '
@@ -76,12 +76,12 @@ def document(body: str, alt: str, width: float, height: float, kind: str = "") -
 
 
 def text(content: str, x: float, y: float, *, size: float = 12, fill: str = INK, more: str = "") -> str:
-    """A line of text; ``more`` are further attributes."""
+    """A line of text; ``more`` holds further attributes."""
     return f'<text x="{x:g}" y="{y:g}" font-size="{size:g}" fill="{fill}"{more}>{escape(content)}</text>'
 
 
 def current(chosen: bool) -> str:
-    """The attribute of what is chosen now, among elements that can be."""
+    """The attribute that marks the current one among selectable elements."""
     return ' aria-current="true"' if chosen else ""
 
 

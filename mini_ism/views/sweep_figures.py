@@ -15,14 +15,14 @@ from mini_ism.views.figures import Figure, hide_frame, label_rows, own_style
 from mini_ism.views.styles import line_width, marker_size, plot_style, run_styles
 
 Quality = tuple[float, float, float]
-"""A mean and the two ends of its interval, which are infinite if there is none (of a single seed, say)."""
+"""A mean and the two ends of its interval, which are infinite if there is none (for a single seed, say)."""
 
 Run = Sequence[tuple[float, float]]
 """Points (x, y) of one run."""
 
-LEGEND_LETTERS = 80  # in a line of a legend, where each sign takes the room of SIGN_LETTERS
+LEGEND_LETTERS = 80  # characters per line of a legend, where each symbol takes the room of SIGN_LETTERS
 SIGN_LETTERS = 7
-MOST_TICKS = 12  # places on an axis that all get their number
+MOST_TICKS = 12  # up to so many places on an axis are all labelled
 MIDDLES: dict[str, Callable[[Iterable[float]], float]] = {"mean": statistics.fmean, "median": statistics.median}
 
 
@@ -39,13 +39,13 @@ def interval_figure(
 ) -> Figure:
     """A row for each setting, and in it a dot with an interval for each mask.
 
-    The axis begins at 0. An interval may pass beyond its end, and is drawn up to there; without ends it is not drawn.
+    The axis begins at 0. An interval that extends beyond the axis is cut off there; an infinite one is not drawn.
 
     Args:
-        groups: of each setting, from above, the means and intervals by the mask's name. A setting's name may have two
-            lines.
+        groups: for each setting, from top to bottom, the means and intervals by the mask's name. A setting's name may
+            have two lines.
         x_label: what is measured.
-        share: it is a share: the axis ends at 1, so that no gap is made to look larger.
+        share: it is a share: the axis ends at 1, so that no difference is exaggerated.
         reference: a value to compare with and its name, a line across all rows.
 
     Raises:
@@ -81,10 +81,10 @@ def interval_figure(
 def _draw_intervals(
     axes: Axes, groups: Mapping[str, Mapping[str, Quality]], styles: Mapping[str, Mapping[str, Any]]
 ) -> None:
-    """Draw each row's masks below each other, a mask at the same place in each row."""
+    """Draw each row's masks one below another, each mask at the same place in every row."""
     step = 0.75 / len(styles)
     for number, (name, style) in enumerate(styles.items()):
-        axes.plot([], [], **style, label=name)  # what the legend shows, be the mask in one row or in all
+        axes.plot([], [], **style, label=name)  # for the legend, whether the mask is in one row or in all
         for y, group in enumerate(groups.values()):
             if name in group:
                 mean, low, high = group[name]
@@ -95,7 +95,7 @@ def _draw_intervals(
 
 
 def _end(groups: Mapping[str, Mapping[str, Quality]], reference: tuple[float, str] | None) -> float:
-    """Where an axis ends: beyond all intervals, save where one is so long that the means would have no room."""
+    """Where an axis ends: beyond all intervals, unless one is so long that it would crowd the means."""
     found = [quality for group in groups.values() for quality in group.values()]
     means = [mean for mean, _, _ in found if math.isfinite(mean)] + ([] if reference is None else [reference[0]])
     highs = [high for _, _, high in found if math.isfinite(high)]
@@ -118,11 +118,11 @@ def seeds_figure(
     """Each run as a thin line, and the middle of a mask's runs as a thick one.
 
     Args:
-        curves: of each mask, by its name, the runs: of all seeds, or all repeats.
+        curves: for each mask, by name, its runs: one per seed, or per repeat.
         x_label: what runs along the axis.
         y_label: what is measured.
-        share: it is a share: the axis is drawn from 0 to 1, else from 0 on, so that no gap is made to look larger.
-        middle: what the thick line is, wherever all runs of the mask have been measured.
+        share: it is a share: the axis runs from 0 to 1, else from 0 up, so that no difference is exaggerated.
+        middle: how the thick line is computed, wherever all runs of the mask have been measured.
 
     Raises:
         ValueError: there is no mask, or the runs of one have no x in common.
@@ -160,7 +160,7 @@ def seeds_figure(
 
 
 def _columns(name: str, runs: Sequence[Run]) -> dict[float, list[float]]:
-    """What the runs of a mask came to, wherever all have been measured."""
+    """The values of a mask's runs at each x where all have been measured."""
     by_run = [dict(run) for run in runs]
     shared = sorted(set.intersection(*map(set, by_run))) if by_run else []
     if not shared:
@@ -177,7 +177,7 @@ def _styles(names: Collection[str], **more: Any) -> dict[str, dict[str, Any]]:
 
 
 def _layered(names: Collection[str]) -> dict[str, dict[str, Any]]:
-    """The same for masks that may lie on each other: later ones are thinner, and hollow, so that all stay visible."""
+    """The same for masks that may overlap: later ones are thinner, and hollow, so that all stay visible."""
     styles = _styles(names)
     for number, style in enumerate(styles.values()):
         style |= {"linewidth": line_width(number), "markersize": marker_size(number)}
@@ -186,14 +186,14 @@ def _layered(names: Collection[str]) -> dict[str, dict[str, Any]]:
 
 
 def _legend(figure: Figure, names: Collection[str]) -> None:
-    """The masks' signs above the picture, in two lines if one has no room for them."""
+    """The legend above the picture, in two lines if one is too short."""
     letters = sum(len(name) + SIGN_LETTERS for name in names)
     columns = len(names) if letters <= LEGEND_LETTERS else math.ceil(len(names) / 2)
     figure.legend(loc="outside upper center", ncols=columns, frameon=False, fontsize=10)
 
 
 def _with_interval(quality: Quality, share: bool) -> str:
-    """A mean with its interval, if it has one; of a share, cut off where no share can be."""
+    """A mean with its interval, if it has one; a share's interval is clipped to 0..1."""
     mean, low, high = (_number(min(max(value, 0), 1) if share else value, share) for value in quality)
     return f"{mean} ({low} to {high})" if math.isfinite(quality[2] - quality[1]) else mean
 

@@ -17,8 +17,8 @@ class Table:
     Args:
         header: the columns' names.
         rows: the cells.
-        words: the columns that hold words, which stand on the left; numbers stand on the right.
-        groups: a column; on a page there is a line above each row whose cell there differs from the one above.
+        words: the columns that hold words, which are left-aligned; numbers are right-aligned.
+        groups: a column; in HTML there is a line above each row whose cell there differs from the one above.
     """
 
     header: Sequence[str]
@@ -40,7 +40,7 @@ class Table:
     __repr__ = __str__
 
     def markdown(self) -> str:
-        """The table in Markdown: columns of words to the left, numbers to the right."""
+        """The table in Markdown: words left-aligned, numbers right-aligned."""
         sides = ["---" if column in self.words else "---:" for column in range(len(self.header))]
         escaped = ([cell.replace("|", "\\|") for cell in line] for line in (self.header, sides, *self.rows))
         return "".join(f"| {' | '.join(line)} |\n" for line in escaped)

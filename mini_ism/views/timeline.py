@@ -1,4 +1,4 @@
-"""Several conversations' traces as one film: what every position of every lane is at each step."""
+"""Several conversations' traces as one film: the state of every position of every lane at each step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BECOMES: dict[Phase, State] = {
     "discard": "discarded",
 }
 Stale = Mapping[str, Mapping[int, Collection[int]]]
-"""By lane and turn, the positions that are kept although they are no longer right (:mod:`mini_ism.blind_cache`)."""
+"""By lane and turn, the positions that are kept although they are stale (:mod:`mini_ism.blind_cache`)."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Lane:
     Args:
         states: of each position.
         touched: the positions that changed in this step.
-        computed: positions computed so far, all turns together; one that was computed twice counts twice.
+        computed: positions computed so far, over all turns; one that was computed twice counts twice.
         spent: what each turn has cost so far.
     """
 
@@ -38,7 +38,7 @@ class Lane:
 
 @dataclass(frozen=True)
 class Frame:
-    """All lanes at one step: turn, what is going on, and each lane by its name."""
+    """All lanes at one step: the turn, the action, and each lane by its name."""
 
     turn: int
     action: Literal["start", "keep", "read", "write"]
@@ -46,7 +46,7 @@ class Frame:
 
     @property
     def headline(self) -> str:
-        """What is going on, the same in each lane."""
+        """What happens in this step, the same in each lane."""
         if self.action == "start":
             return "Nothing has been read yet."
         doing = {
@@ -58,7 +58,7 @@ class Frame:
 
     @property
     def deeds(self) -> str:
-        """What each lane does about it."""
+        """What each lane does in this step."""
         return "; ".join(f"{name} {_did(lane)}" for name, lane in self.lanes.items())
 
     @property
@@ -91,13 +91,13 @@ def frames(
 ) -> list[Frame]:
     """The steps of several conversations in lockstep: what is kept, what is read, then a token at a time.
 
-    A lane with less to read or to write waits for the others. Conversations that went back (``truncate``) have no such
-    order.
+    A lane with less to read or to write waits for the others. Conversations that went back (``truncate``) cannot be
+    aligned like this.
 
     Args:
         traces: by name, from :func:`~mini_ism.cost.plan` or ``ChatSession.trace``.
-        stale: which of the reused positions of a lane should not have been.
-        at_once: how many tokens a lane reads in a step, so that more to read is more steps; ``None`` = all.
+        stale: the reused positions of a lane that should not have been reused.
+        at_once: how many tokens a lane reads per step, so that longer prefills take more steps; ``None`` = all.
 
     Returns:
         The frames, the first with nothing read yet.
@@ -130,7 +130,7 @@ def frames(
 
 
 def _play(events: Sequence[Event], states: list[State], wrong: Collection[int]) -> frozenset[int]:
-    """Let events change the states of a lane; which positions they touched."""
+    """Apply events to the states of a lane; returns the positions they touched."""
     touched: set[int] = set()
     for event in events:
         for position in range(event.start, event.stop):
@@ -145,7 +145,7 @@ Moment = tuple[int, int, int]
 
 
 def _parts(event: Event, at_once: int) -> Iterator[Event]:
-    """A prefill as if it had read so many tokens after each other; its time and FLOPs are known when it is over."""
+    """A prefill split into pieces of ``at_once`` tokens; the last piece carries its time and FLOPs."""
     for start in range(event.start, event.stop, at_once):
         stop = min(start + at_once, event.stop)
         held = event.kv_bytes * stop // event.stop
@@ -158,7 +158,7 @@ def _parts(event: Event, at_once: int) -> Iterator[Event]:
 def _script(name: str, trace: Sequence[Event], at_once: int | None) -> dict[Moment, list[Event]]:
     """The events of one trace by the moment they belong to."""
     script: dict[Moment, list[Event]] = {}
-    waiting: list[Event] = []  # thrown away before the next forward, whichever that is
+    waiting: list[Event] = []  # held for the next forward pass, whichever that is
     last: Moment = (0, 0, 0)
     for event in trace:
         if event.phase in ("reuse", "discard"):

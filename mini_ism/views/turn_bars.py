@@ -1,4 +1,4 @@
-"""What each turn cost each conversation: a bar of positions kept and computed, and beside it bytes and seconds."""
+"""The cost of each turn in each conversation: a bar of positions kept and computed, plus bytes and seconds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mini_ism.views.svg import FAINT, INK
 from mini_ism.views.timeline import Stale, State
 
 TURN, NAME, BAR = 58, 92, 320  # widths of the columns on the left
-COLUMN = 96  # of each number
+COLUMN = 96  # width of each number's column
 ROW, HIGH, CELL = 22, 14, 12
 SPACE = 8  # between turns
 HEAD = 26
@@ -32,10 +32,10 @@ def turn_bars(
     Seconds are shown only if there are any: a plan has none.
 
     Args:
-        lanes: a name and its turns each, from :func:`~mini_ism.trace.turn_costs`.
-        stale: of each lane and turn, the kept positions that were no longer right.
-        turns: leave room for so many turns, so that a film does not jump; default, those there are.
-        most: positions that a full bar stands for; default, the largest turn.
+        lanes: for each name its turns, from :func:`~mini_ism.trace.turn_costs`.
+        stale: for each lane and turn, the kept positions that were stale.
+        turns: leave room for this many turns, so that a film's height is constant; default, those there are.
+        most: how many positions a full bar represents; default, those of the largest turn.
         now: the turn to point out.
         scope: a name that no other picture on the page has; default, one made from what it shows.
     """
@@ -119,7 +119,7 @@ def _row(name: str, cost: TurnCost | None, wrong: int, top: int, most: int, time
             x += wide
     kept = f"{cost.reused} ({wrong} stale)" if wrong else str(cost.reused)
     cells = [kept, str(cost.computed), f"{cost.kv_bytes / 1e3:.1f}"]
-    if timed:  # a lane that nobody ran has no time
+    if timed:  # a plan has no times
         cells += [f"{s * 1e3:.1f}" if cost.seconds else "–" for s in (cost.first_token, cost.seconds)]
     numbers = (svg.text(cell, _right(n), top + 14, more=' text-anchor="end"') for n, cell in enumerate(cells, start=1))
     return f'{label}<g transform="translate({TURN + NAME} {top + 2})">{"".join(boxes)}</g>{"".join(numbers)}'

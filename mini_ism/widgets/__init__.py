@@ -2,7 +2,7 @@
 
 Controls are core ipywidgets, version 7.7.1 or 8, except for the chat's
 :class:`~mini_ism.widgets.message_box.MessageBox`. Pictures stand on a :class:`~mini_ism.widgets.surface.Surface`. Both
-are small anywidget front ends that lie in this package: they work in JupyterLab and Colab, offline.
+are small anywidget front ends inside this package, which work offline in JupyterLab and Colab.
 """
 
 from mini_ism.widgets.attention_explorer import AttentionExplorer

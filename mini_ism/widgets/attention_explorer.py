@@ -43,11 +43,11 @@ LABEL = {"description_width": "76px"}
 class AttentionExplorer(Panel):
     """The real attention weights of a model's heads, over the outline of the mask, on a dialogue that you can edit.
 
-    Beside the mask a model was trained with, the same weights read the dialogue under a second one, the *swapped* mask.
+    Besides the mask a model was trained with, the same weights read the dialogue under a second, *swapped* mask.
 
     Args:
-        models: a model and its tokenizer by name, or an :class:`~mini_ism.attention_stats.AttentionReader`, as
-            ``mini_ism.hf.HFAttention``; each reads under the mask it was trained with.
+        models: a model and its tokenizer by name, or an :class:`~mini_ism.attention_stats.AttentionReader` such
+            as ``mini_ism.hf.HFAttention``; each reads under the mask it was trained with.
         messages: the dialogue to begin with.
         swapped: the second mask to begin with, as text for :func:`~mini_ism.masks.get_mask`.
 
@@ -79,7 +79,7 @@ class AttentionExplorer(Panel):
             raise ValueError(self.error)
         self._open_where_the_answer_begins()
 
-    # -- what is on it --------------------------------------------------------------------------
+    # -- layout ---------------------------------------------------------------------------------
 
     def _make_controls(self, swapped: str) -> None:
         wide, narrow = w.Layout(width=WIDE), w.Layout(width=SLIDER)
@@ -93,7 +93,7 @@ class AttentionExplorer(Panel):
         self.rule = w.Text(value=swapped, description="Rule", layout=wide, style=LABEL)
         self.view = w.ToggleButtons(
             options=[("own mask", "own"), ("swapped", "swapped"), ("difference", "difference")],
-            style={"button_width": "auto"},  # ipywidgets 7 would add its padding to a width, and break the line
+            style={"button_width": "auto"},  # ipywidgets 7 would add padding to a fixed width, and wrap
         )
         self.form = w.ToggleButtons(options=["map", "lines"], style={"button_width": "auto"})
         self.layer, self.head, self.row = slider("Layer", 1), slider("Head", 1), slider("Token", 0)
@@ -129,12 +129,12 @@ class AttentionExplorer(Panel):
         ]
 
     def _pick(self) -> None:
-        """A preset was chosen: write its rule, which stays the one truth."""
+        """A preset was chosen: write its rule into the text, which stays authoritative."""
         if not self._quiet and self.preset.value != OWN:
             self.rule.value = PRESETS[self.preset.value]
 
     def _choose(self, pick: Pick) -> None:
-        """A head's thumbnail or a token was clicked: in the map a row or, where there is none, a column."""
+        """A head's thumbnail or a token was clicked; in the map, take the row or, without a row, the column."""
         layers, heads, total = self._own.weights.shape[:3]
         layer, head = picked_index(pick, "layer", below=layers), picked_index(pick, "head", below=heads)
         if layer is not None and head is not None:
@@ -144,15 +144,15 @@ class AttentionExplorer(Panel):
         self.row.value = next((token for token in tokens if token is not None), self.row.value)
 
     def _look_at(self, layer: int, head: int, row: int) -> None:
-        """Choose head and row at once, both from 0."""
+        """Select a head and a row together, all counted from 0."""
         with self._quiet:
             self.layer.value, self.head.value, self.row.value = layer + 1, head + 1, row
         self._draw()
 
     def _open_where_the_answer_begins(self) -> None:
-        """Begin with the last question's end, which predicts the answer's first token, and the head that tells most.
+        """Begin with the last question's end, which predicts the answer's first token, and the most telling head.
 
-        That is the one which reads most of a token that the answer will say, or of any token, if there is none such.
+        That is the head with the largest weight on a token that occurs in the answer or, failing that, on any token.
         """
         encoded = self._encoded()
         tokens, row = encoded.tokens, int(encoded.segments.is_query.nonzero()[-1])
@@ -164,7 +164,7 @@ class AttentionExplorer(Panel):
     # -- reading --------------------------------------------------------------------------------
 
     def _read(self) -> None:
-        """The dialogue, the model or the rule has changed: let the model read under both masks."""
+        """The dialogue, the model or the rule has changed: run the model under both masks."""
         if not self._quiet:
             self._attempt(self._read_anew, f"the rule {self.rule.value!r}")
 
@@ -206,7 +206,7 @@ class AttentionExplorer(Panel):
         return self._reader.mask
 
     def _draw(self) -> None:
-        """After a change of what is read, or of where one looks."""
+        """Redraw after a change of the dialogue, model or rule, or of the selection."""
         if self._quiet:
             return
         own, other = self._own, self._other
@@ -292,7 +292,7 @@ class AttentionExplorer(Panel):
         return f"{text} {float(probabilities[token]):.0%}"
 
     def figure(self) -> Figure:
-        """The present head under both masks, and the difference, as a still picture."""
+        """The current head under both masks, and the difference, as a still picture."""
         layer, head = self.layer.value, self.head.value
         figure = difference_figure(
             (self._own.weights[layer - 1, head - 1], self._own.allowed),

@@ -1,4 +1,4 @@
-"""The cache player: several masks read the same dialogue in lockstep; watch what each cache keeps and what it loses."""
+"""The cache player: several masks read the same dialogue in lockstep; watch what each cache keeps and discards."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ from mini_ism.widgets.panel import EXAMPLE, Panel, put
 from mini_ism.widgets.surface import Pick, Surface, picked_index
 
 MILLISECONDS = 300  # for each step
-AT_ONCE = 4  # tokens that a lane reads in a step, so that time in the film is work
+AT_ONCE = 4  # tokens that a lane reads per step, so that time in the film stands for work
 
 
 class CachePlayer(Panel):
     """A film of KV caches: a lane for each mask, a cell for each token, and what each turn has cost so far.
 
-    Each step takes equally long, and in each a lane reads up to four tokens or writes one. Click on the picture or drag
-    over it to go to a moment.
+    All steps take equally long; in each, a lane reads up to four tokens or writes one. Click on the picture or drag
+    over it to jump to a step.
 
-    Where a rule makes a cache throw something away, "break it" keeps it instead: the film shows what is stale then, and
+    Where a rule makes a cache discard something, "break it" keeps it instead: the film then shows what is stale, and
     the lane's model answers the turn's question both ways.
 
     Args:
@@ -48,9 +48,9 @@ class CachePlayer(Panel):
         tokenizer: default, the package's own.
         masks: the lanes, as text for :func:`~mini_ism.masks.get_mask`.
         sessions: real conversations by name, instead of ``messages``: their traces are played, with their times.
-        models: what to break and whose bytes to count, a model and its tokenizer by lane; default, the shipped model
-            of a lane's name, loaded when it is first asked for. Sessions bring their own.
-        broken: begin with the switch on.
+        models: the models that answer and whose bytes are counted, with their tokenizers, by lane; default, the shipped
+            model of a lane's name, loaded on first use. Sessions bring their own.
+        broken: begin with "break it" on.
 
     Raises:
         TypeError, ValueError: the dialogue or a mask is not valid; both ``messages`` and ``sessions`` were given; a
@@ -69,7 +69,7 @@ class CachePlayer(Panel):
     ) -> None:
         super().__init__("mi-cache")
         self._models = dict(models or {})
-        self._foreign: set[str] = set()  # sessions whose models write in a format of their own
+        self._foreign: set[str] = set()  # sessions whose models use another dialogue format
         if sessions is None:
             self._plan(
                 list(EXAMPLE if messages is None else messages),
@@ -84,7 +84,7 @@ class CachePlayer(Panel):
         self._make_controls(broken)
         self._redraw()
 
-    # -- what is played -------------------------------------------------------------------------
+    # -- the film -------------------------------------------------------------------------------
 
     def _plan(self, messages: list[Message], tokenizer: tiktoken.Encoding, masks: Sequence[str]) -> None:
         encoded = encode_dialogue(messages, tokenizer)
@@ -111,11 +111,11 @@ class CachePlayer(Panel):
         self.dialogue = _in_common([_tokens_of(session) for session in sessions.values()])
 
     def _counted(self, name: str) -> GPT:
-        """Whose FLOPs and bytes a lane's are."""
+        """The model that a lane's FLOPs and bytes are counted for."""
         return self._models[name][0] if name in self._models else as_model(None)
 
     def _prepare(self) -> None:
-        """Both films: as it was, and with nothing thrown away."""
+        """Both films: the real one, and one with nothing discarded."""
         blind = dict(self._traces)
         self._stale: dict[str, dict[int, tuple[int, ...]]] = {}
         for name, trace in self._traces.items():
@@ -132,7 +132,7 @@ class CachePlayer(Panel):
         self._fullest = max(cost.reused + cost.computed for lane in ends for cost in lane.spent)
         self._turns = max(cost.turn for lane in ends for cost in lane.spent)
 
-    # -- what is on it --------------------------------------------------------------------------
+    # -- layout ---------------------------------------------------------------------------------
 
     def _make_controls(self, broken: bool) -> None:
         last = max(map(len, self._films)) - 1
@@ -159,7 +159,7 @@ class CachePlayer(Panel):
         self.back.on_click(lambda _: self._move(-1))
         self.forward.on_click(lambda _: self._move(1))
         bar = w.HBox([self.player, self.back, self.forward, self.step], layout=w.Layout(flex_flow="row wrap"))
-        self.box.children = [  # what changes its height stands below what the mouse may be dragged over
+        self.box.children = [  # parts that change their height come below those the mouse can be dragged over
             self._style,
             self.picture,
             self.legend,
@@ -182,7 +182,7 @@ class CachePlayer(Panel):
 
     @property
     def film(self) -> list[Frame]:
-        """The frames that are played: as it was, or with nothing thrown away."""
+        """The frames that are played: the real ones, or those with nothing discarded."""
         return self._films[bool(self.breaker.value)]
 
     @property
@@ -224,7 +224,7 @@ class CachePlayer(Panel):
         put(self.bars, legible(drawn))
 
     def _proof(self, name: str, turn: int) -> StaleTurn | None:
-        """A turn's question answered both ways; ``None``, with a message in place, where no model can."""
+        """A turn's question answered both ways; ``None``, with an error shown in place, if no model can do so."""
         if name not in self._proofs:
             mask, _, messages = self._sources[name]
 
@@ -254,14 +254,14 @@ class CachePlayer(Panel):
 
 
 def _tokens_of(session: ChatSession) -> TokenizedDialogue:
-    """What a session has read and written, token by token, in whatever format its model wants."""
+    """What a session has read and written, token by token, in its model's own format."""
     tokens = session.tokens
     encoded = EncodedDialogue(tokens, session.segments, torch.zeros_like(tokens, dtype=torch.bool))
     return tokenized(encoded, session.style.tokenizer)
 
 
 def _in_common(dialogues: Sequence[TokenizedDialogue]) -> TokenizedDialogue:
-    """The longest dialogue; answers may differ, and a position that is not the same token in each gets no name."""
+    """The longest dialogue; answers may differ, and a position whose token is not the same in all gets no label."""
     longest = max(dialogues, key=len)
     tokens = [list(zip(each.labels, each.roles, strict=True)) for each in dialogues]
     agree = [

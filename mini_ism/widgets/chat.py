@@ -32,16 +32,16 @@ class ChatWidget(Panel):
     Args:
         models: a model and its tokenizer by name.
         examples: messages that a click sends.
-        masks: what one model's weights can be read under, side by side, as text for :func:`~mini_ism.masks.get_mask`.
+        masks: the masks to run one model's weights under, side by side, as text for :func:`~mini_ism.masks.get_mask`.
         weights: begin with this model under all ``masks``; default, with all models, each under the mask it was trained
-            with. A menu changes it.
+            with. A menu switches between these.
 
     Attributes:
         lanes: the conversations by name, as :class:`~mini_ism.widgets.chat_lane.Lane`.
 
     Raises:
-        TypeError, ValueError: no model; a mask that cannot be read; ``weights`` names no model; ``examples`` is one
-            text.
+        TypeError, ValueError: no model; a mask that cannot be parsed; ``weights`` names no model; ``examples`` is a
+            single string.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class ChatWidget(Panel):
         self._lay_out()
         self.reset()
 
-    # -- what is on it --------------------------------------------------------------------------
+    # -- layout ---------------------------------------------------------------------------------
 
     def _make_controls(self, weights: str | None) -> None:
         choices = [(OWN, "")] + [(f"{name}'s weights, under {', '.join(self.masks)}", name) for name in self.models]
@@ -113,7 +113,7 @@ class ChatWidget(Panel):
             heading("Pick an example to send it"),
             w.HBox(list(self.examples.values()), layout=wrap),
             w.HTML(words_html()),
-            # Above the columns, which grow: where one types stays where it is, in a small window, too.
+            # Above the columns, which grow: the text box stays in place, even in a small window.
             w.VBox([heading(MESSAGE), self.text]),
             w.HBox([self.button, self.again, self.odds], layout=wrap),
             self.note,
@@ -124,7 +124,7 @@ class ChatWidget(Panel):
             self.bars,
         ]
 
-    # -- who talks ------------------------------------------------------------------------------
+    # -- the line-up ----------------------------------------------------------------------------
 
     @property
     def sessions(self) -> dict[str, ChatSession]:
@@ -132,7 +132,7 @@ class ChatWidget(Panel):
         return {name: lane.session for name, lane in self.lanes.items()}
 
     def _turns(self) -> list[int]:
-        """How many messages each conversation has taken."""
+        """How many turns each conversation has taken."""
         return [session.turn for session in self.sessions.values()]
 
     def _lane(self, name: str) -> Lane:
@@ -142,7 +142,7 @@ class ChatWidget(Panel):
         return Lane(name, f"{name}: {weights}'s weights" if weights else name, session, shows_odds=self.odds.value)
 
     def _change_line_up(self) -> None:
-        """Others take over, and hear what has been said so far."""
+        """Switch the models or masks, and replay to them what has been said so far."""
         longest = max((session.messages for session in self.sessions.values()), key=len)
         self.play([message["content"] for message in longest if message["role"] == "user"])
 
@@ -159,13 +159,13 @@ class ChatWidget(Panel):
         self._show()
 
     def play(self, texts: Sequence[str]) -> None:
-        """Start over, and say these messages one after the other."""
+        """Start over, and send these messages one after the other."""
         self.reset()
         for text in texts:
             self.send(text)
 
     def send(self, text: str) -> None:
-        """Say something to every model; the replies appear as they are written. Errors appear in place."""
+        """Send a message to every model; the replies appear as they are written. Errors are shown in place."""
         self._complain("")
         if self._attempt(lambda: self._begin(text)):
             put(self.note, note_html(self._note(text)))
@@ -176,7 +176,7 @@ class ChatWidget(Panel):
         self._report()
 
     def _begin(self, text: str) -> None:
-        """Give all models the message. Nothing is computed yet: if one refuses it, none has heard it."""
+        """Pass all models the message. Nothing is computed yet: if one refuses it, no conversation takes it."""
         for name, lane in self.lanes.items():
             try:
                 lane.begin(text)
@@ -198,7 +198,7 @@ class ChatWidget(Panel):
         self._send_lines(text)
 
     def _send_lines(self, text: str) -> None:
-        """Send what was in the box; what no conversation takes goes back into it, to be mended."""
+        """Send what was in the box; a message that no conversation takes goes back into it, to be corrected."""
         before = self._turns()
         self.send(" ".join(text.split("\n")).strip())
         if self._turns() == before:
@@ -207,7 +207,7 @@ class ChatWidget(Panel):
     # -- showing --------------------------------------------------------------------------------
 
     def _note(self, text: str) -> str:
-        """What makes a message hard to read for one of the tokenizers."""
+        """What makes a message hard for one of the tokenizers; ``""`` if nothing does."""
         notes = (pieces_note(text, lane.session.tokenizer) for lane in self.lanes.values())
         return next(filter(None, notes), "")
 

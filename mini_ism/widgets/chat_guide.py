@@ -1,4 +1,4 @@
-"""What a chat tells somebody who has never talked to these models: what they know, and which words."""
+"""What a chat tells newcomers about these models: what they know, and which words."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def about_html(title: str) -> str:
 
 
 def words_html() -> str:
-    """The words that the models were trained with, to unfold."""
+    """The words that the models were trained with, in a collapsible section."""
     lists = "".join(
         f'<p style="margin:4px 0"><b>{escape(title)}</b> ({len(words)}): {escape(", ".join(words))}</p>'
         for title, words in word_lists().items()
@@ -47,12 +47,12 @@ NAMES = (
 
 
 def pieces_note(text: str, tokenizer: tiktoken.Encoding) -> str:
-    """A sentence about the words of a message that are hard to copy, ``""`` if there are none."""
+    """A sentence about the words of a message that are hard to copy; ``""`` if there are none."""
     long = [f"“{word}” is {count} tokens long" for word, count in words_in_many_pieces(text, tokenizer).items()]
     return f"{', '.join(long)}: the models see it in pieces and may misspell it." if long else ""
 
 
 def note_html(note: str) -> str:
-    """A remark that is no error, as HTML."""
+    """A note that is not an error, as HTML."""
     style = f"{FONT};font-size:13px;line-height:1.5;color:{FAINT};overflow-wrap:anywhere"
     return f'<div role="note" style="{style}">{escape(note)}</div>' if note else ""

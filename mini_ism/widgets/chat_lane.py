@@ -22,8 +22,8 @@ class Lane:
     """A conversation, and the column that shows it.
 
     Args:
-        name: of the conversation.
-        title: what stands above it.
+        name: the conversation's.
+        title: the heading above it.
         session: the conversation.
 
     Attributes:
@@ -51,13 +51,13 @@ class Lane:
 
     @property
     def why(self) -> str:
-        """Why the latest answer ended, ``""`` if the model ended it."""
+        """Why the latest answer ended; ``""`` if the model ended it."""
         return self._why.get(self.session.turn, "")
 
     # -- talking --------------------------------------------------------------------------------
 
     def begin(self, text: str) -> None:
-        """Say something. Nothing is computed yet.
+        """Send a message. Nothing is computed yet.
 
         Raises:
             TypeError, ValueError: the message is empty, or does not fit.
@@ -69,7 +69,7 @@ class Lane:
         self.words.clear()
 
     def write(self) -> bool:
-        """Write a piece of the answer; whether there may be more."""
+        """Write the next piece of the answer; returns whether there may be more."""
         assert self._writing is not None
         piece = next(self._writing, None)
         if piece is not None:
@@ -78,7 +78,7 @@ class Lane:
         return piece is not None
 
     def end(self) -> None:
-        """The answer is over, or is to be."""
+        """Finish the answer, or stop it early."""
         if self._writing is not None:
             try:
                 self._writing.close()
@@ -96,7 +96,7 @@ class Lane:
         self.show_odds(self.shows_odds)
 
     def show_odds(self, shown: bool) -> None:
-        """Show the odds of the latest answer's words, or hide them; hidden, they cost nothing."""
+        """Show the odds of the latest answer's words, or hide them; when hidden, they are not computed."""
         self.shows_odds = shown
         self.words.surface.layout.display = "" if shown else "none"
         if shown and self.session.reply is not None:

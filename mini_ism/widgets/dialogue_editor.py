@@ -1,4 +1,4 @@
-"""A dialogue to write in: a text box for each message, and buttons that turn, move and remove it."""
+"""An editable dialogue: a text box for each message, and buttons that switch its direction, move it and remove it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from mini_ism.widgets.rule_text import Direction
 
 WIDE = "330px"
 LABEL = {"description_width": "76px"}
-LETTERS = 28  # in a line of a text box
+LETTERS = 28  # characters per line of a text box
 SIGNS: dict[Direction, str] = {"both ways": "⇄ both ways", "backwards": "← backwards", "partly": "⇄ partly"}
 
 
@@ -40,7 +40,7 @@ class MessageRow:
         self.text.add_class(f"mi-{role}")
         self.direction = w.ToggleButton(layout=w.Layout(width="116px"))
         self.up, self.down, self.remove = map(icon_button, ("arrow-up", "arrow-down", "times"))
-        if role == "system":  # it has its place
+        if role == "system":  # its place is fixed
             self.up.layout.visibility = self.down.layout.visibility = "hidden"
         buttons = w.HBox([self.direction, self.up, self.down, self.remove], layout=w.Layout(margin="0 0 4px 78px"))
         self.box = w.VBox([self.text, buttons], layout=w.Layout(overflow="visible", flex="0 0 auto"))
@@ -64,11 +64,11 @@ class MessageRow:
 class DialogueEditor:
     """The messages of a dialogue, to be edited in place.
 
-    Text boxes stay where they are when messages move through them, so that the keyboard's focus stays, too.
+    Text boxes stay where they are when messages move between them, so that keyboard focus stays, too.
 
     Args:
         changed: called after each change of the dialogue.
-        turned: called with a message's number and whether it shall read both ways, when its direction is switched;
+        turned: called with a message's number and whether it should read both ways, when its direction is switched;
             ``None`` = messages have no such switch.
 
     Attributes:
@@ -116,7 +116,7 @@ class DialogueEditor:
             self.remove_turn.disabled = turns < 2
 
     def _row(self, role: str, turn: int) -> MessageRow:
-        """The row in this place; made when it is first needed."""
+        """The row at this place, created on first use."""
         if (role, turn) not in self._made:
             row = self._made[role, turn] = MessageRow(role)
             if self._turned is None:
@@ -129,7 +129,7 @@ class DialogueEditor:
         return self._made[role, turn]
 
     def edit(self, change: Edit) -> None:
-        """Change the dialogue, and say so."""
+        """Change the dialogue, and call ``changed``."""
         if not self._quiet:
             self.fill(change(self.messages))
             self._changed()
@@ -147,7 +147,7 @@ class DialogueEditor:
             self._turned(self.rows.index(row), change["new"])
 
     def show_directions(self, found: Sequence[Direction]) -> None:
-        """Let the switches of the first messages say how they read; those that are not shown have no direction."""
+        """Set the switches of the first messages to their directions; messages that are not shown have none."""
         with self._quiet:
             for number, row in enumerate(self.rows):
                 known = number < len(found)

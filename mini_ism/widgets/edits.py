@@ -1,4 +1,4 @@
-"""Changes to a dialogue that leave it a dialogue: each takes messages in turn and gives messages in turn."""
+"""Edits that keep a dialogue valid: each takes alternating messages and returns alternating messages."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ Messages = list[dict[str, str]]
 Edit = Callable[[Messages], Messages]
 
 PROMPT = "You are Mira, a helpful guide."
-"""The system prompt that a dialogue gets when it is asked to have one."""
+"""The system prompt that :func:`with_system` adds."""
 
 
 def copied(messages: Sequence[Message]) -> Messages:
-    """The same messages, as dictionaries of their own."""
+    """The same messages, as new dictionaries."""
     return [{"role": message["role"], "content": message["content"]} for message in messages]
 
 
 def grown(messages: Messages) -> Messages:
-    """The messages with one turn more; a question that is still open gets its answer instead."""
+    """The messages with one more turn; an unanswered question gets its answer instead."""
     if messages[-1]["role"] == "user":
         return [*messages, {"role": "assistant", "content": "Okay."}]
     more = [{"role": "user", "content": "Where is it?"}, {"role": "assistant", "content": "I do not know."}]
@@ -39,15 +39,15 @@ def with_system(messages: Messages, wanted: bool) -> Messages:
 
 
 def movable(messages: Messages, number: int, step: int) -> bool:
-    """Whether message ``number`` has a place to go, one turn earlier (``step`` -1) or later (+1)."""
+    """Whether message ``number`` can move one turn earlier (``step`` -1) or later (+1)."""
     other = number + 2 * step
     return 0 <= other < len(messages) and messages[other]["role"] == messages[number]["role"]
 
 
 def moved(messages: Messages, number: int, step: int) -> Messages:
-    """The messages with one of them a turn earlier or later: a question takes its answer along, an answer goes alone.
+    """The messages with one of them a turn earlier or later: a question takes its answer along, an answer moves alone.
 
-    A question that nobody has answered yet trades places with a question, and the answers stay.
+    An unanswered question swaps places with another question, and the answers stay.
     """
     if not movable(messages, number, step):
         return messages
@@ -69,7 +69,7 @@ def removable(messages: Messages, number: int) -> bool:
 def removed(messages: Messages, number: int) -> Messages:
     """The messages without message ``number``.
 
-    A question takes its answer along; without an answer, two questions become one.
+    Removing a question also removes its answer; after removing an answer, the questions around it become one.
     """
     if not removable(messages, number):
         return messages

@@ -1,6 +1,6 @@
 """How the explorers are laid out: controls beside their picture or above it, and the dialogue it is drawn from last.
 
-Not with ``ipywidgets.Layout`` alone: that knows nothing of how wide the page is.
+Not with ``ipywidgets.Layout`` alone, which cannot respond to the width of the page.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ STYLE = (
     ".mi-parts>.mi-controls{grid-area:controls}.mi-parts>.mi-view{grid-area:view}"
     ".mi-parts>.mi-sources{grid-area:sources}}</style>"
 )
-"""Two columns where the page has room for them, else one; the tab key goes through the parts in the same order."""
+"""Two columns where the page has room for them, else one; the tab order is the same in both."""
 
 
 LEGIBLE = 560  # pixels
 
 
 def legible(picture: str) -> str:
-    """A picture for a Surface that does not shrink until nobody can read it: where it has no such room, it scrolls."""
+    """A picture for a Surface that does not shrink until it is illegible: on a narrow page it scrolls instead."""
     return f'<div style="min-width:{LEGIBLE}px">{picture}</div>'
 
 
@@ -37,14 +37,14 @@ def group(title: str, *parts: w.Widget) -> w.VBox:
 
 
 def in_line(*parts: w.Widget) -> w.HBox:
-    """Controls in a line, or in several where the page is narrow."""
+    """Controls in a line, wrapped where the page is narrow."""
     return w.HBox(parts, layout=w.Layout(flex_flow="row wrap", overflow="visible"))
 
 
 def arrange(
     box: w.Box, *, controls: Sequence[w.Widget], view: Sequence[w.Widget], sources: Sequence[w.Widget]
 ) -> list[w.Widget]:
-    """The children of an explorer's box: controls, the picture beside or below them, and what it is made from."""
+    """The children of an explorer's box: controls, the picture beside or below them, and its sources."""
     box.add_class("mi-explorer")
     parts = []
     for kind, widgets in (("mi-controls", controls), ("mi-view", view), ("mi-sources", sources)):

@@ -1,4 +1,4 @@
-"""The mask explorer: edit a dialogue, pick or write a rule, and see who may look at whom."""
+"""The mask explorer: edit a dialogue, pick or write a rule, and see who may attend to whom."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ FIRST_ROW = 4
 
 @dataclass(frozen=True, eq=False)
 class _Shown:
-    """A dialogue as it is drawn: its tokens, and what stands beside them."""
+    """A dialogue as it is drawn: its tokens, and the matrices of the presets."""
 
     encoded: EncodedDialogue
     dialogue: TokenizedDialogue
     coming: Segments
-    """The same dialogue when the next question has come."""
+    """The same dialogue after the next question has arrived."""
     presets: dict[str, Tensor]
     """The matrix ``[T, T]`` of each preset."""
 
@@ -84,7 +84,7 @@ class MaskExplorer(Panel):
             raise ValueError(f"{error}{remedy if isinstance(mask, Mask) else ''}") from None
         self.tokenizer = load_tokenizer() if tokenizer is None else tokenizer
         self._shape = as_model(None)
-        self._made: tuple[tuple[list[dict[str, str]], int], _Shown] | None = None  # from these messages, this turn
+        self._made: tuple[tuple[list[dict[str, str]], int], _Shown] | None = None  # cached by messages and turn
         self.editor = DialogueEditor(self._edited, self._turn_segment)
         self.rules = RulePanel(rule, self._redraw)
         self.rule, self.preset = self.rules.rule, self.rules.preset
@@ -96,7 +96,7 @@ class MaskExplorer(Panel):
             raise ValueError(self.error)
         self.row.value = min(FIRST_ROW, self.row.max)
 
-    # -- what is on it --------------------------------------------------------------------------
+    # -- layout ---------------------------------------------------------------------------------
 
     def _make_controls(self) -> None:
         wide, label = w.Layout(width="280px"), {"description_width": "76px"}
@@ -135,7 +135,7 @@ class MaskExplorer(Panel):
             ),
         ]
 
-    # -- what happens ---------------------------------------------------------------------------
+    # -- events ---------------------------------------------------------------------------------
 
     @property
     def messages(self) -> list[dict[str, str]]:
@@ -156,7 +156,7 @@ class MaskExplorer(Panel):
         shown = self._now[1]
 
         def turn() -> None:
-            later = self._encoded(grown(grown(self.messages))).segments  # so that a rule is told from its look-alikes
+            later = self._encoded(grown(grown(self.messages))).segments  # tells a rule from its look-alikes
             rule = turned(self.rule.value, segment, both_ways, [shown.encoded.segments, shown.coming, later])
             if rule == self.rule.value:
                 self._redraw()
@@ -170,7 +170,7 @@ class MaskExplorer(Panel):
         return f"the rule {self.rule.value!r}"
 
     def _choose(self, pick: Pick) -> None:
-        """A token was clicked: in the map a row or, where there is none, a column."""
+        """A token was clicked; in the map, take the row or, without a row, the column."""
         for name in ("token", "row", "column"):
             token = picked_index(pick, name, below=len(self._now[1].dialogue))
             if token is not None:
@@ -182,7 +182,7 @@ class MaskExplorer(Panel):
             self._attempt(self._read, self._whose)
 
     def _read(self) -> None:
-        """Ask the rule about the dialogue, and draw."""
+        """Evaluate the rule on the dialogue, and draw."""
         mask = get_mask(self.rule.value)
         shown = self._shown()
         dense = mask.dense(shown.encoded.segments)
@@ -200,7 +200,7 @@ class MaskExplorer(Panel):
         self._draw()
 
     def _shown(self) -> _Shown:
-        """The dialogue up to the chosen turn; made anew only when it has changed."""
+        """The dialogue up to the chosen turn; rebuilt only when it has changed."""
         messages, turn = self.messages, int(self.turn.value)
         if self._made is not None and self._made[0] == (messages, turn):
             return self._made[1]
@@ -244,7 +244,7 @@ class MaskExplorer(Panel):
         )
 
     def _draw(self) -> None:
-        """The map and what is said about the row, after a change of the dialogue, the rule or the row."""
+        """Draw the map and the row's description, after a change of the dialogue, the rule or the row."""
         if self._quiet:
             return
         _, shown, dense = self._now
@@ -279,10 +279,10 @@ class MaskExplorer(Panel):
         )
         return f'<div style="display:flex;gap:14px">{"".join(maps)}</div>'
 
-    # -- the picture to take away ---------------------------------------------------------------
+    # -- downloads ------------------------------------------------------------------------------
 
     def _offer_files(self) -> None:
-        """Links to what is shown, as files: the map as SVG, its still picture as PNG."""
+        """Links to download what is shown: the map as SVG, its still picture as PNG."""
         vector = standalone(self._map()).encode("utf-8")
         files = {"mask.svg": ("image/svg+xml", vector), "mask.png": ("image/png", png_bytes(self.figure()))}
         links = (
@@ -306,7 +306,7 @@ class MaskExplorer(Panel):
 
 
 def _reach(row: int, seen: Sequence[bool]) -> str:
-    """The row's f(j), if it has one: the paper's rows see all from 0 to f(j)."""
+    """The row's f(j), if it has one: in the paper, a row sees everything from 0 to f(j)."""
     last = max(position for position, sees in enumerate(seen) if sees)
     return f"f({row}) = {last}" if all(seen[: last + 1]) else f"no f({row}): there are holes before {last}"
 

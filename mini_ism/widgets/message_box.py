@@ -11,12 +11,12 @@ from traitlets import Unicode
 
 
 class MessageBox(anywidget.AnyWidget):
-    """A text area whose Enter sends what is in it, and whose Shift+Enter begins a new line.
+    """A text area in which Enter sends the text, and Shift+Enter begins a new line.
 
-    The page empties it at once, without waiting for Python: no letter that follows is lost or joins the wrong message.
+    The page empties it immediately, without waiting for Python: no keystroke is lost or joins the wrong message.
 
     Args:
-        label: its name, for who cannot see it.
+        label: its accessible name.
         placeholder: shown while it is empty.
     """
 
@@ -31,7 +31,7 @@ class MessageBox(anywidget.AnyWidget):
 
     @property
     def value(self) -> str:
-        """What is in it, as the page has last told: when the keyboard left it. Set, it spares what was typed since."""
+        """Its text as the page last reported it, when it lost focus. Setting it keeps what has been typed since."""
         return self.told
 
     @value.setter

@@ -13,18 +13,18 @@ from mini_ism.widgets.panel import put
 from mini_ism.widgets.surface import Pick, Surface, picked_index
 
 MOST = 6
-"""So many of the likeliest tokens are shown, and the one that was written."""
+"""How many of the likeliest tokens are shown, besides the one that was written."""
 
 
 class NextWords:
-    """The tokens of an answer, and bars that say what was likely in the place of one of them.
+    """The tokens of an answer, and bars for the likeliest tokens in the place of one of them.
 
     Args:
         tokenizer: of the model.
 
     Attributes:
-        surface: the picture, to be put onto the page; empty until there is an answer.
-        chosen: the token that the bars are about, counted from 0.
+        surface: the picture, to be placed on the page; empty until there is an answer.
+        chosen: the index of the token that the bars are about, from 0.
     """
 
     def __init__(self, tokenizer: tiktoken.Encoding) -> None:
@@ -34,20 +34,20 @@ class NextWords:
         self.clear()
 
     def clear(self) -> None:
-        """There is no answer."""
+        """Forget the answer, and show nothing."""
         self._places: list[tuple[int, Tensor]] = []  # each token, and the odds [V] of all tokens in its place
         self.chosen = 0
         put(self.surface, "")
 
     def add(self, token: int, logits: Tensor) -> None:
-        """A token of an answer was drawn from the scores ``[V]``: show those."""
+        """A token of an answer was sampled from these logits ``[V]``: show its bars."""
         self._places.append((token, self._odds(logits)))
         self.choose(len(self._places) - 1)
 
     def show(self, reply: Reply) -> None:
         """An answer is finished: any of its tokens can be chosen, and its end, if the model ended it."""
         tokens = [*reply.tokens.tolist(), *([self._end] if reply.stopped == "end" else [])]
-        # Of an answer that was interrupted, the scores may be gone.
+        # After an interruption, the logits may be missing.
         self._places = [(token, self._odds(logits)) for token, logits in zip(tokens, reply.logits, strict=False)]
         if self._places:
             self.choose(min(self.chosen, len(self._places) - 1))
@@ -77,6 +77,6 @@ class NextWords:
             self.choose(number)
 
     def _named(self, token: int, odds: Tensor) -> tuple[str, float]:
-        """A token's label, with a hyphen before it if it goes on with a word; and how likely it was."""
+        """A token's label, with a hyphen before it if it continues a word, and its probability."""
         text = self.tokenizer.decode([token])
         return f"{'-' if text[:1].isalnum() else ''}{token_label(text)}", float(odds[token])

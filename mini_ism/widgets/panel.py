@@ -19,13 +19,13 @@ EXAMPLE = (
     {"role": "user", "content": "What is my name?"},
     {"role": "assistant", "content": "Ada."},
 )
-"""The dialogue that a widget shows when it is given none."""
+"""The dialogue that a widget shows by default."""
 
 
 class Quiet:
-    """True inside ``with quiet:``, where a widget sets its own controls: what listens to them then does nothing.
+    """True inside ``with quiet:``, where a widget sets its own controls: their observers then do nothing.
 
-    However the block ends, its end is noticed; a widget that stayed quiet after an error would be dead.
+    It is reset however the block ends: a widget that stayed quiet after an error would no longer respond.
     """
 
     def __init__(self) -> None:
@@ -42,10 +42,10 @@ class Quiet:
 
 
 class Panel(ABC):
-    """A widget on a page. Show it by naming it on a cell's last line.
+    """A widget on a page. To show it, end a cell with its name.
 
     Args:
-        kind: its CSS class, beside ``mi-widget``.
+        kind: its CSS class, in addition to ``mi-widget``.
 
     Attributes:
         box: the ipywidgets box that holds it all.
@@ -62,7 +62,7 @@ class Panel(ABC):
 
     @abstractmethod
     def figure(self) -> Figure:
-        """What it shows now, as a still picture with its text alternative."""
+        """What it currently shows, as a still picture with its text alternative."""
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
         figure = self.figure()
@@ -75,7 +75,7 @@ class Panel(ABC):
 
     @property
     def error(self) -> str:
-        """The message of the error that is shown in place, ``""`` if there is none."""
+        """The error message that is shown in place; ``""`` if there is none."""
         return getattr(self, "_error_text", "")
 
     def _say(self, text: str) -> None:
@@ -87,14 +87,14 @@ class Panel(ABC):
         )
 
     def _attempt(self, action: Callable[[], object], whose: str = "the mask") -> bool:
-        """Do something that a rule, a model or a user can spoil; whether it went well.
+        """Do something that can fail because of a rule, a model or a user; returns whether it succeeded.
 
-        Whatever goes wrong is told in place, and the widget goes on: what the package refuses, in the package's words;
-        what a rule of the reader's own raises, under its name; and Ctrl-C, which ends what takes too long.
+        Any error is shown in place, and the widget stays usable: errors of the package, in the package's words; errors
+        that a reader's own rule raises, under its name; and Ctrl-C, which ends what takes too long.
 
         Args:
-            action: leaves all as it was until it is sure of itself.
-            whose: what raised an error that is not the package's own.
+            action: must leave everything unchanged if it fails.
+            whose: what to name as the source of an error that is not the package's own.
         """
         try:
             action()
@@ -109,14 +109,14 @@ class Panel(ABC):
         return False
 
     def _complain(self, text: str) -> None:
-        """Show an error in place; ``""`` takes it away."""
+        """Show an error in place; ``""`` removes it."""
         self._error_text = text
         shown = f'<div role="alert" style="{_ALERT}">⚠ {escape(text)}</div>' if text else ""
         put(self._error, shown)
 
 
 _WIDTH = "<style>.mi-widget{container-type:inline-size}</style>"
-"""As wide as the page leaves room for, however wide its pictures are: they scroll, and the page does not grow."""
+"""Limits a widget to the page's width, however wide its pictures are: they scroll, and the page does not grow."""
 
 _ALERT = (
     f"{FONT};font-size:14px;line-height:1.5;color:{INK};border-left:4px solid {colour('discarded')};"
@@ -125,7 +125,7 @@ _ALERT = (
 
 
 def put(widget: Any, value: Any) -> None:
-    """Set a widget's value only if it changes: no needless traffic, no flicker."""
+    """Set a widget's value only if it changes: avoids needless traffic and flicker."""
     if widget.value != value:
         widget.value = value
 

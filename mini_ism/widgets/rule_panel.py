@@ -1,4 +1,4 @@
-"""Where the mask explorer's rule is written: presets, a text box that is the one truth, options, and composition."""
+"""Where the mask explorer's rule is written: presets, a text box (the source of truth), options, and composition."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HINT = (
     f"Write it as in Python: {escape('(kv <= q) | (s.id[q] == s.id[kv])')}, joined by &amp; | ~. "
     "Names work, too: causal | same_query</div>"
 )
-"""What the Rule box takes, in two sentences below it."""
+"""What the Rule box accepts, in two sentences below it."""
 JOINS = {"| either": "({}) | {}", "& both": "({}) & {}", "& ~ not": "({}) & ~{}"}
 
 
@@ -37,7 +37,7 @@ class RulePanel:
     """A rule as text, with boxes and menus that write it.
 
     Args:
-        rule: to begin with.
+        rule: the rule to begin with.
         changed: called after each change of the text.
 
     Attributes:
@@ -70,7 +70,7 @@ class RulePanel:
             self.rule.value = PRESETS[self.preset.value]
 
     def _compose(self) -> None:
-        """Another mask is joined: write it behind the rule, in brackets where they are needed."""
+        """Combine the rule with another mask: append it to the text, in parentheses where they are needed."""
         rule = self.rule.value.strip() or "bidirectional"
         joined = JOINS[self.join.value].format(rule, self.part.value)
         self.rule.value = joined.replace(f"({rule})", rule, 1) if " " not in rule else joined
@@ -79,13 +79,13 @@ class RulePanel:
         """A box was ticked: write the options into the rule."""
         if self._quiet:
             return
-        with suppress(ValueError):  # a rule that cannot be read is complained about already
+        with suppress(ValueError):  # a rule that cannot be parsed has been reported already
             self.rule.value = with_ism_options(
                 self.rule.value, sink=self.sink.value, system_as_query=self.system_as_query.value
             )
 
     def mirror(self) -> None:
-        """Let preset and boxes show what the rule says; it can be read."""
+        """Set preset and boxes to match the rule, which must be valid."""
         options = ism_options(self.rule.value)
         with self._quiet:
             put(self.preset, self._names.get(get_mask(self.rule.value).name, OWN))

@@ -1,4 +1,4 @@
-"""Rules as text, read and rewritten: what the mask explorer's boxes and switches do to the rule, the one truth."""
+"""Rules as text, read and rewritten: what the mask explorer's boxes and switches do to the rule."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ def turned(rule: str, segment: int, both_ways: bool, dialogues: Sequence[Segment
     """The rule with one segment read in another direction, written as plainly as possible.
 
     Of several ways to write it, the one with the fewest exceptions is taken, then the shortest. All agree outside the
-    segment's own square, on each of the dialogues; give the dialogue as it stands and one that goes on, so that a rule
-    is not mistaken for another that differs only later.
+    segment's own square, on each of the dialogues; give the current dialogue and a longer one, so that a rule is not
+    mistaken for another that differs only in later turns.
 
     Args:
         rule: as text for :func:`~mini_ism.masks.get_mask`.
         segment: its number, from 0.
         both_ways: read it both ways inside itself, or backwards.
-        dialogues: segments ``[T]`` of at least one dialogue, the one that is shown first.
+        dialogues: segments ``[T]`` of at least one dialogue, the displayed one first.
 
     Raises:
-        ValueError: the rule cannot be read, or leaves a position with nothing to attend to.
+        ValueError: the rule cannot be parsed, or leaves a position with nothing to attend to.
     """
     wanted: Direction = "both ways" if both_ways else "backwards"
     targets = [_with_square(get_mask(rule).dense(s), s.id == segment, both_ways) for s in dialogues]
@@ -84,7 +84,7 @@ def _same_outside(one: Tensor, other: Tensor, inside: Tensor) -> bool:
 
 
 def _bases(rule: str) -> Iterator[str]:
-    """What the new rule may be built on: itself, itself without exceptions, or a preset."""
+    """What the new rule may be based on: the old rule, the old rule without exceptions, or a preset."""
     tree = _tree(rule)
     yield ast.unparse(tree)
     yield ast.unparse(_bare(tree))
@@ -111,10 +111,10 @@ def _bare(node: ast.expr) -> ast.expr:
 
 
 def _corrected(base: str, segment: int, wanted: Direction, segments: Segments, target: Tensor) -> str:
-    """``base`` with an exception for each square in which it is not the target; ``""`` if it cannot be had."""
+    """``base`` with an exception for each square in which it is not the target; ``""`` if that is not possible."""
     try:
         dense = get_mask(base).dense(segments)
-    except ValueError:  # bare of its exceptions, it leaves a position with nothing to see
+    except ValueError:  # without its exceptions, it leaves a position with nothing to see
         return ""
     both_ways: list[int] = []
     backwards: list[int] = []
@@ -149,10 +149,10 @@ def ism_text(*, sink: bool, system_as_query: bool) -> str:
 
 
 def ism_options(rule: str) -> dict[str, Option]:
-    """The options of the ISM that a rule is made of; none if it is not made of ISM.
+    """The options of ``ism`` within a rule; empty if the rule does not contain it.
 
     Raises:
-        ValueError: the rule cannot be read.
+        ValueError: the rule cannot be parsed.
     """
     found = _Isms()
     found.visit(_tree(rule))
@@ -163,13 +163,13 @@ def with_ism_options(rule: str, *, sink: bool, system_as_query: bool) -> str:
     """The rule with other options wherever it says ``ism``.
 
     Raises:
-        ValueError: the rule cannot be read.
+        ValueError: the rule cannot be parsed.
     """
     return ast.unparse(_Isms(ism_text(sink=sink, system_as_query=system_as_query)).visit(_tree(rule)))
 
 
 class _Isms(ast.NodeTransformer):
-    """Finds the first ``ism`` or ``ism(...)`` in a rule, and puts ``text`` in the place of each."""
+    """Finds the first ``ism`` or ``ism(...)`` in a rule, and replaces each with ``text``."""
 
     def __init__(self, text: str = "") -> None:
         self.first, self._text = "", text

@@ -1,4 +1,4 @@
-"""A few questions that models in training are asked again and again, and their answers side by side."""
+"""A few questions that models are asked repeatedly during training, and their answers side by side."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from mini_ism.views.tables import Table
 from mini_ism.widgets.layout import LEGIBLE
 
 QUESTIONS = 3
-SPARE = 4  # tokens that an answer may have beyond the longest right one before it is cut off
-LONGEST = 160  # letters that are shown of a conversation: its end, where the question stands
+SPARE = 4  # tokens by which an answer may exceed the longest right one before it is cut off
+LONGEST = 160  # characters that are shown of a conversation: its end, with the question
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Question:
 def pick_questions(dialogues: Iterable[Dialogue], count: int = QUESTIONS) -> list[Question]:
     """The first question of each of the first ``count`` dialogues that ask one.
 
-    A turn that only tells something asks none.
+    Turns that only state facts are skipped.
     """
     picked: list[Question] = []
     for dialogue in dialogues:
@@ -52,7 +52,7 @@ def pick_questions(dialogues: Iterable[Dialogue], count: int = QUESTIONS) -> lis
 
 
 def ask(run: Run, questions: Sequence[Question]) -> list[str]:
-    """What a run's model answers now, greedily; an answer that goes on and on ends with an ellipsis."""
+    """What a run's model answers now, with greedy decoding; an answer that does not end is cut off with an ellipsis."""
     longest = SPARE + max((len(run.tokenizer.encode_ordinary(each.wanted)) for each in questions), default=0)
     run.model.eval()
     conversations = [each.messages for each in questions]
@@ -75,7 +75,7 @@ def answers_table(questions: Sequence[Question], answers: Mapping[str, Sequence[
 
 
 def answers_html(table: Table) -> str:
-    """The table in a widget's own look, which follows the page's theme. All text in it is escaped."""
+    """The table in the widgets' style, which follows the page's theme. All text in it is escaped."""
 
     def cell(text: str, tag: str, ink: str) -> str:
         scope = ' scope="col"' if tag == "th" else ""
@@ -86,7 +86,7 @@ def answers_html(table: Table) -> str:
     caption = f'<caption style="text-align:left;font-weight:600;color:{FAINT};padding-bottom:2px">What they answer now'
     style = f"{FONT};font-size:14px;line-height:1.4;border-collapse:collapse;max-width:840px;min-width:{LEGIBLE}px"
     written = f'<table style="{style}">{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-    return f'<div style="overflow-x:auto">{written}</div>'  # on a narrow page it scrolls, rather than to break words
+    return f'<div style="overflow-x:auto">{written}</div>'  # on a narrow page it scrolls rather than breaking words
 
 
 def _judged(answer: str, wanted: str) -> str:

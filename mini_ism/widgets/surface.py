@@ -10,24 +10,24 @@ import anywidget
 from traitlets import Dict, Unicode
 
 Pick = Mapping[str, int | str | None]
-"""What was chosen: ``{"pick": "head", "layer": 1, "head": 0}``; the picture's ``data-`` attributes by name."""
+"""A selection: ``{"pick": "head", "layer": 1, "head": 0}``; the picture's ``data-`` attributes by name."""
 
 LONGEST = 200
-"""No name or text in a pick is longer."""
+"""The longest name or text that a pick may hold."""
 
 
 class Surface(anywidget.AnyWidget):
-    """A picture in place of ``ipywidgets.HTML``, drawn in Python as ever: set its ``value``.
+    """An interactive replacement for ``ipywidgets.HTML``: draw the picture in Python, and set its ``value``.
 
-    Its front end reads a few marks in the SVG or HTML, and answers to mouse, touch and keyboard alike:
+    Its front end reads a few attributes in the SVG or HTML, and responds to mouse, touch and keyboard alike:
 
-    * ``<title>words</title>`` in an element, or ``title="words"``: a tooltip, at once.
-    * ``data-pick="head" data-layer="1" data-head="0"``: can be chosen, by a click, a tap, or arrow keys and Enter.
+    * ``<title>words</title>`` in an element, or ``title="words"``: a tooltip without delay.
+    * ``data-pick="head" data-layer="1" data-head="0"``: selectable, by a click, a tap, or arrow keys and Enter.
       ``aria-current="true"`` marks the one that is chosen now.
-    * ``data-drag="name"`` on a group round such elements: the mouse may be dragged over them and chooses each that it
-      passes; arrow keys choose at once.
+    * ``data-drag="name"`` on a group around such elements: dragging the mouse over them selects each one it passes;
+      arrow keys select immediately.
     * ``data-grid``, from :func:`mini_ism.views.grid.grid_data`, on the group of a matrix: its row and its column light
-      up, the tooltip speaks about the cell, and a click gives ``{"pick": "grid", "row": 7, "column": 12}``; in the
+      up, the tooltip describes the cell, and a click gives ``{"pick": "grid", "row": 7, "column": 12}``; in the
       labels beside the matrix the column is None, in those above it the row.
 
     ::
@@ -36,10 +36,10 @@ class Surface(anywidget.AnyWidget):
         surface.on_pick(lambda pick: choose(picked_index(pick, "step", below=len(film))))
         surface.value = '<svg ...><g data-drag="film"><rect data-pick="step" data-step="3">...'
 
-    A picture that is wider than its box scrolls, as that of :func:`mini_ism.widgets.layout.legible`, and its box is
-    a tab stop; when it changes, it scrolls to what has the class ``mi-touched``. A group ``mi-stay`` stays in sight.
+    A picture wider than its box (see :func:`mini_ism.widgets.layout.legible`) scrolls, and its box is a tab stop;
+    on a change, it scrolls to elements with the class ``mi-touched``. Groups with the class ``mi-stay`` stay in view.
 
-    Light and tooltips need no kernel, and nothing is loaded from anywhere. All text in ``value`` must be escaped.
+    Highlighting and tooltips need no kernel, and nothing is fetched. All text in ``value`` must be escaped.
 
     Args:
         value: the picture to begin with.
@@ -54,7 +54,7 @@ class Surface(anywidget.AnyWidget):
         super().__init__(value=value, **traits)
 
     def on_pick(self, handler: Callable[[Pick], None]) -> None:
-        """Call ``handler`` with each pick from the page; what is not one is ignored."""
+        """Call ``handler`` with each pick from the page; malformed messages are ignored."""
 
         def handle(change: Any) -> None:
             pick = checked_pick(change["new"])
@@ -65,7 +65,7 @@ class Surface(anywidget.AnyWidget):
 
 
 def checked_pick(event: Mapping[Any, Any]) -> Pick | None:
-    """A message of the page as a pick, or ``None`` if it is not one: pages can send anything."""
+    """A message from the page as a pick, or ``None`` if it is malformed: pages can send anything."""
     pick = {name: value for name, value in event.items() if name != "count"}
     plain = all(
         isinstance(name, str)
@@ -77,6 +77,6 @@ def checked_pick(event: Mapping[Any, Any]) -> Pick | None:
 
 
 def picked_index(pick: Pick, name: str, *, below: int) -> int | None:
-    """A whole number of a pick, from 0 to below a limit; ``None`` if it has none such (the picture has moved on)."""
+    """An integer of a pick, from 0 to below a limit; ``None`` if it has none (the picture may have changed since)."""
     value = pick.get(name)
     return value if isinstance(value, int) and 0 <= value < below else None

@@ -1,4 +1,4 @@
-"""The training monitor: masks train side by side, and you watch, pause, stop and go on."""
+"""The training monitor: masks train side by side, and you watch, pause, stop and resume."""
 
 from __future__ import annotations
 
@@ -37,28 +37,28 @@ OPENINGS = {
     "failed": "Stopped by an error",
 }
 OPEN: WeakValueDictionary[Path, TrainingWorker] = WeakValueDictionary()
-"""The worker that last took hold of each folder: when a cell runs again, its old worker must let go."""
+"""The worker that last opened each folder: when a cell runs again, its old worker must release the folder."""
 
 
 class TrainingMonitor(Panel):
     """Live curves of runs that train in turn in a thread, with buttons to start, pause, resume and stop.
 
-    Below the curves stand a few questions with what each model answers now: asked before the first step, and again at
-    each validation. The kernel stays free: cells can run, and buttons work, while it trains. All is saved in a folder
-    after every few steps; a monitor that is opened on the same folder goes on from there, in this kernel or another.
+    Below the curves are a few questions with each model's current answers: asked before the first step, and again at
+    each validation. The kernel stays free: cells can run, and buttons work, during training. All is saved to a folder
+    every few steps; a monitor opened on the same folder resumes from there, in this kernel or another.
 
     Args:
         configs: what to train, by name; default: the three masks, few steps.
-        folder: each run gets a folder of its own in it.
-        turn: steps of one run before the next one's turn.
-        device: where to compute.
+        folder: each run gets its own subfolder in it.
+        turn: how many steps one run trains before the next one's turn.
+        device: where to train.
 
     Attributes:
         worker: the :class:`~mini_ism.widgets.training_worker.TrainingWorker` behind it.
 
     Raises:
-        ValueError: no config, an unknown mask, or a name that is no folder's. (What is wrong with the folder itself,
-            and a mask that cannot be trained, is shown in place.)
+        ValueError: no config, an unknown mask, or a name that is not a valid folder name. (Problems with the folder
+            itself, and masks that cannot be trained, are shown in place.)
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class TrainingMonitor(Panel):
         ]
 
     def _take_over(self) -> None:
-        """Open the folder, unless it is this worker's; another that trains there (the cell ran twice) lets go first."""
+        """Open the folder, unless this worker has it; one that trains there (the cell ran twice) releases it first."""
         place = self.worker.folder.resolve()
         other = OPEN.get(place)
         if other is self.worker:
@@ -144,28 +144,28 @@ class TrainingMonitor(Panel):
         except (ValueError, OSError) as error:
             self.worker.error, self.worker.state = error, "failed"
 
-    # -- what one can ask of it -----------------------------------------------------------------
+    # -- controls -------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin, or go on from where it stopped."""
+        """Start training, or resume from where it stopped."""
         self._sure = False
-        self._take_over()  # another may have gone further
+        self._take_over()  # another worker may have trained further
         self.worker.start()
 
     def pause(self) -> None:
-        """Save after the present step, and wait."""
+        """Save after the current step, and wait."""
         self.worker.pause()
 
     def stop(self) -> None:
-        """Save after the present step, and end."""
+        """Save after the current step, and end."""
         self._sure = False
         self.worker.stop()
 
     def wait(self, seconds: float | None = None) -> None:
-        """Hold the cell until it is done, paused, stopped or failed; interrupting the kernel pauses it.
+        """Block the cell until training is done, paused, stopped or failed; interrupting the kernel pauses it.
 
-        While a cell waits, buttons work where the kernel hears them beside a running cell (JupyterLab 4.4 with
-        ipykernel 7, or later). Elsewhere they wait for the cell to end, and the kernel's own interrupt button pauses.
+        While a cell waits, buttons work if the kernel handles messages during a running cell (JupyterLab 4.4 with
+        ipykernel 7, or later). Elsewhere they wait for the cell to end, and the kernel's interrupt button pauses.
         """
         self.worker.wait(seconds)
         self._refresh()
@@ -192,7 +192,7 @@ class TrainingMonitor(Panel):
             self.start()
 
     def _start_over(self) -> None:
-        """Delete the runs, if asked for twice."""
+        """Delete the runs when pressed a second time."""
         if self._sure:
             self._try(self.worker.clear)
         self._sure = not self._sure
@@ -201,7 +201,7 @@ class TrainingMonitor(Panel):
     # -- showing --------------------------------------------------------------------------------
 
     def _refresh(self) -> None:
-        """Redraw, unless nothing but a step has happened since a moment ago. Called from the worker's thread, too."""
+        """Redraw; throttled while only the step changes. Also called from the worker's thread."""
         same = (self.worker.state, self.worker.wish) == self._drawn_state
         if not same or time.monotonic() - self._drawn >= REDRAW_SECONDS:
             self._redraw()
@@ -245,7 +245,7 @@ class TrainingMonitor(Panel):
 
     @property
     def _view(self) -> dict[str, Any]:
-        """How the curves are to be drawn, as chosen."""
+        """The chosen options for drawing the curves."""
         return {"against": self.against.value, "skills": ANSWERS[self.answers.value]}
 
     def figure(self) -> Figure:

@@ -1,4 +1,4 @@
-"""Several training runs in one thread, a few steps each in turn; to be paused, stopped and taken up at any moment."""
+"""Several training runs in one thread, a few steps each in turn; can be paused, stopped and resumed at any time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Wish = Literal["run", "pause", "stop"]
 
 
 class _TurnIsOver(KeyboardInterrupt):
-    """Raised between two steps: a run saves at Ctrl-C, and this is one as far as it can tell."""
+    """Raised between two steps to end a run's turn: the run saves, as it does at Ctrl-C."""
 
 
 class TrainingWorker:
@@ -33,21 +33,21 @@ class TrainingWorker:
 
     One thread serves all runs: the one that is furthest behind trains to the next multiple of ``turn`` steps, and
     saves. So at most one turn is lost when the process is killed, and nothing at a pause, a stop or an interrupt.
-    Taking turns, rather than a thread for each run, keeps runs level, and as fast: they would share the same cores.
+    Taking turns keeps the runs level, and is no slower than a thread per run, as these would share the same cores.
 
     Args:
         configs: what to train, by the name of the run and of its folder.
-        folder: each run has a folder of its own in it; runs that are found there go on.
-        turn: steps of a run before the next one's turn.
-        device: where to compute.
+        folder: each run has its own subfolder in it; runs found there are resumed.
+        turn: how many steps a run trains before the next one's turn.
+        device: where to train.
         changed: called from the worker's thread (or the caller's) whenever there is something new to show.
 
     Attributes:
-        questions: a few of the first run's validation dialogues, which every model is asked at each validation.
-        answers: what each run's model answered last, by the run's name.
+        questions: a few from the first run's validation dialogues, which every model is asked at each validation.
+        answers: each run's latest answers, by the run's name.
 
     Raises:
-        ValueError: a name that is no plain folder name, or ``turn`` is below 1.
+        ValueError: a name that is not a plain folder name, or ``turn`` is below 1.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class TrainingWorker:
         self._measured: dict[str, list[Measurement]] = {}
 
     def open(self) -> None:
-        """Read the runs from their folders, or begin them.
+        """Load the runs from their folders, or create them.
 
         Raises:
             ValueError: a folder holds something else, or a mask cannot be trained.
@@ -93,17 +93,17 @@ class TrainingWorker:
         """What was measured so far, by run."""
         return {name: list(run.metrics) for name, run in self.runs.items()} or self._measured
 
-    # -- wishes, from any thread ----------------------------------------------------------------
+    # -- requests, from any thread --------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin, or go on. Does nothing while it runs or when all is done."""
+        """Start or resume training. Does nothing while it runs or when everything is done."""
         with self._bell:
             if self.state == "done":
                 return
             self.wish = "run"
             asleep = self.state in ("running", "paused")
             reopen = self.state in ("stopped", "failed") or not self.runs
-            self.state, self.error = "running", None  # at once, so that a wait() right after this waits
+            self.state, self.error = "running", None  # set here, so that a wait() right after this waits
             if asleep:
                 self._bell.notify_all()
             else:
@@ -114,11 +114,11 @@ class TrainingWorker:
         self.changed()
 
     def pause(self) -> None:
-        """Save after the present step, and wait."""
+        """Save after the current step, and wait."""
         self._ask("pause")
 
     def stop(self, seconds: float = 30.0) -> None:
-        """Save after the present step and end; returns when that is done, or after so many seconds."""
+        """Save after the current step and end; returns when that is done, or after ``seconds``."""
         self._ask("stop")
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
@@ -127,7 +127,7 @@ class TrainingWorker:
     def let_go(self) -> None:
         """Stop, and free the models' memory: what was measured can still be shown, and :meth:`start` goes on."""
         self.stop()
-        if self.state not in ("running", "paused"):  # it could take longer to end than stop() waits
+        if self.state not in ("running", "paused"):  # training may take longer to end than stop() waits
             self._measured, self.runs = self.metrics, {}
 
     def _ask(self, wish: Wish) -> None:
@@ -142,7 +142,7 @@ class TrainingWorker:
         """Wait until it is done, paused, stopped or failed. Ctrl-C pauses it and loses nothing.
 
         Args:
-            seconds: wait no longer than that.
+            seconds: the longest time to wait.
         """
         end = time.monotonic() + (float("inf") if seconds is None else seconds)
         try:
@@ -153,7 +153,7 @@ class TrainingWorker:
             raise
 
     def clear(self) -> None:
-        """Delete what the runs have left in their folders, and begin afresh.
+        """Delete the runs' files from their folders, and start over.
 
         Raises:
             OSError: a file could not be deleted.
@@ -168,8 +168,8 @@ class TrainingWorker:
     # -- the thread -----------------------------------------------------------------------------
 
     def _work(self, reopen: bool) -> None:
-        save = partial(self.stop)  # this thread's own, so that none takes another's off the list
-        atexit.register(save)  # for when the kernel is shut down; the thread alone would be cut off
+        save = partial(self.stop)  # unique to this thread, so that none unregisters another's
+        atexit.register(save)  # saves at kernel shutdown, which would otherwise kill the thread
         try:
             if reopen:
                 self.open()
@@ -179,11 +179,11 @@ class TrainingWorker:
                     self._become("done")
                     break
                 self._train_a_turn(run)
-        except Exception as error:  # whatever it is, the reader must see it: a thread has no cell to show it in
+        except Exception as error:  # kept to be shown in the widget: a thread has no cell output
             self.error = error
             self._become("failed")
         finally:
-            atexit.unregister(save)  # or no worker would ever be forgotten
+            atexit.unregister(save)  # or no worker would ever be garbage-collected
         self.changed()
 
     def _become(self, state: State) -> None:
@@ -191,7 +191,7 @@ class TrainingWorker:
             self.state = state
 
     def _may_go_on(self) -> bool:
-        """Whether to train on; sleeps while paused."""
+        """Whether to continue training; sleeps while paused."""
         while True:
             with self._bell:
                 before = self.state
@@ -224,5 +224,5 @@ class TrainingWorker:
 
 
 def _finished(run: Run) -> bool:
-    """All steps are done, and the model is written."""
+    """Whether all steps are done and the model is saved."""
     return run.progress.step >= run.config.steps and (run.folder / MODEL).exists()
