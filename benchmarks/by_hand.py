@@ -1,8 +1,8 @@
 """How fast a decoded token can be in eager PyTorch: ``python -m benchmarks.by_hand [--rounds N]``.
 
-The model's own step beside the same arithmetic written out by hand: no modules, no checks, norms folded into the
-matrices behind them, each product one call, everything that can be in place. It says how much of the distance to a peer
-a readable forward could still win.
+The model's own step compared with the same arithmetic written out by hand: no modules, no checks, norms folded into the
+matrices after them, each product one call, everything in place that can be. It shows how much of the gap to a peer a
+readable forward pass could still close.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class ByHand:
         context: tokens of the prompt.
 
     Raises:
-        AssertionError: the step computes something else than the model.
+        AssertionError: the step does not compute the same as the model.
     """
 
     @torch.inference_mode()
@@ -89,7 +89,7 @@ class ByHand:
         return F.linear(x * (root / torch.linalg.vector_norm(x)), self.unembedding)
 
     def decode(self) -> None:
-        """So many tokens more, and back."""
+        """Decode :data:`~benchmarks.peers.TOKENS` tokens, then truncate the cache to the prompt again."""
         for _ in range(TOKENS):
             self.step()
         self.cache.truncate(self.context)

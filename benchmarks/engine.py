@@ -140,9 +140,9 @@ def planning(preset: str, rounds: int) -> list[list[str]]:
 
 
 def turns(preset: str, rounds: int) -> tuple[list[list[str]], list[list[str]]]:
-    """Time to first token of turns 1 to 16 by mask, and of a loop that reads everything again; and whole turns."""
+    """Time to first token of turns 1 to 16 by mask, and of a loop that re-reads everything; and of whole turns."""
     model, tokenizer = our_model(preset), load_tokenizer()
-    text = words(46)  # with its two markers a query of 48 tokens
+    text = words(46)  # a query of 48 tokens, with its two markers
     first: dict[str, list[list[float]]] = {name: [] for name in (*COURSE_MASKS, "re-prefill")}
     whole: dict[str, list[list[float]]] = {name: [] for name in COURSE_MASKS}
     segments = None
@@ -152,7 +152,7 @@ def turns(preset: str, rounds: int) -> tuple[list[list[str]], list[list[str]]]:
             again: list[float] = []
             for turn in range(TURNS):
                 order = deque(COURSE_MASKS)
-                order.rotate(number + turn)  # whoever follows the long re-prefill finds the processor's caches cold
+                order.rotate(number + turn)  # the mask after the long re-prefill finds the processor's caches cold
                 for mask in order:
                     talks[mask].send(text, max_new_tokens=16)
                 last = talks["causal"]
@@ -180,7 +180,7 @@ def turns(preset: str, rounds: int) -> tuple[list[list[str]], list[list[str]]]:
         return [each[turn] for each in first[name]]
 
     def floor(turn: int) -> str:
-        seen = computed["prefix"][turn]  # a prefix mask has all read again
+        seen = computed["prefix"][turn]  # a prefix mask recomputes everything
         steps = {mask: reading_floor(model, computed[mask][turn], seen) for mask in ("prefix", "ism")}
         seconds = medians(steps, rounds)
         return ratio(seconds["prefix"], seconds["ism"])
@@ -245,7 +245,7 @@ def memory(preset: str, positions: int = 1500) -> list[list[str]]:
 
 
 def mebibytes(count: int) -> str:
-    """For people."""
+    """Bytes as MiB, for people to read."""
     return f"{count / 2**20:,.1f} MiB"
 
 

@@ -1,9 +1,9 @@
 """Is a chat with a cache exact, whatever the rule? ``python -m benchmarks.exactness [--dialogues N] [--interrupts N]``.
 
-Each dialogue is drawn from its own seed: a small model of random weights, any rule, and turns, edits, forks, streams
-that nobody reads to their end. The scores of every token that the session computes over its cache are held against one
-uncached forward, over the tokens as they stood, under the rule as it was then. With ``--interrupts``, a conversation is
-struck at a random line of the engine's code, and must go on exactly. Exit status 1 says that something was not exact.
+Each dialogue is drawn from its own seed: a small model of random weights, any rule, and turns, edits, forks, and
+abandoned streams. The scores of every token that the session computes over its cache are compared with one uncached
+forward pass, over the tokens as they stood, under the rule as it was then. With ``--interrupts``, a conversation is
+interrupted at a random line of the engine's code, and must go on exactly. Exit status 1: something was not exact.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ TEXTS = ("Hi.", "the box", "Where is the key?", "My name is Zolta.", "a \u20ac",
 
 
 class InexactError(AssertionError):
-    """A session is not what one uncached forward says, or its parts disagree."""
+    """A session disagrees with one uncached forward pass, or its parts with each other."""
 
 
 @dataclass
 class Tally:
-    """What was compared, what was found, and the rule that is being looked at."""
+    """What was compared, what was found, and the rule under test."""
 
     turns: int = 0
     tokens: int = 0
@@ -64,7 +64,7 @@ class Tally:
 
 
 class Computed(NamedTuple):
-    """What a plan made of a dialogue: all its tokens by then ``[T]``, and the logits ``[N, V]`` of the last N."""
+    """What a plan computed of a dialogue: all its tokens by then ``[T]``, and the logits ``[N, V]`` of the last N."""
 
     tokens: Tensor
     logits: Tensor
@@ -105,7 +105,7 @@ def recorded() -> Iterator[list[Computed]]:
 
 
 def segments_of(tokens: Tensor) -> Segments:
-    """The segments that a dialogue's markers say, ``[T]``; by other code than the session's."""
+    """The segments that a dialogue's markers imply, ``[T]``; computed independently of the session's code."""
     asks = (tokens == MARKER[SYSTEM]) | (tokens == MARKER[USER])
     opens = asks.clone()
     opens[1:] |= tokens[:-1] == MARKER[ASSISTANT]
@@ -115,7 +115,7 @@ def segments_of(tokens: Tensor) -> Segments:
 
 @torch.inference_mode()
 def compare(model: GPT, mask: Mask, computed: Sequence[Computed], tally: Tally) -> None:
-    """Hold what was computed over a cache against one uncached forward, a row for each state of the dialogue.
+    """Compare what was computed over a cache with one uncached forward pass, a row for each state of the dialogue.
 
     Raises:
         InexactError: a difference is beyond the tolerance.
@@ -139,7 +139,7 @@ def compare(model: GPT, mask: Mask, computed: Sequence[Computed], tally: Tally) 
 
 
 def check_parts(chat: ChatSession) -> None:
-    """Tokens, segments and messages of a session say the same.
+    """Check that the tokens, segments and messages of a session agree.
 
     Raises:
         InexactError: they do not.
@@ -164,7 +164,7 @@ def check_parts(chat: ChatSession) -> None:
 
 
 def act(chat: ChatSession, random: Random, tally: Tally) -> ChatSession:
-    """Something that may happen to a conversation; the session to go on with."""
+    """Do something that may happen to a conversation; returns the session to continue with."""
     match random.choice(["say"] * 5 + ["edit", "truncate", "fork", "leave", "reopen"]):
         case "truncate":
             chat.truncate(random.randint(0, chat.turn))
@@ -184,13 +184,13 @@ def act(chat: ChatSession, random: Random, tally: Tally) -> ChatSession:
 
 
 def say(chat: ChatSession, text: str, longest: int, tally: Tally, stop: Sequence[str] = ()) -> None:
-    """A turn."""
+    """Send one turn."""
     with_room(chat, lambda: chat.send(text, max_new_tokens=longest, stop=stop))
     tally.turns += 1
 
 
 def with_room(chat: ChatSession, begin: Callable[[], object]) -> None:
-    """Say something, from the beginning if the context is full, and in one chunk if the rule reads across chunks."""
+    """Say something, starting over if the context is full, and in one chunk if the rule reads across chunks."""
     try:
         begin()
     except ContextFullError:
@@ -204,7 +204,7 @@ def with_room(chat: ChatSession, begin: Callable[[], object]) -> None:
 
 
 def converse(random: Random, tally: Tally) -> None:
-    """A dialogue under any rule.
+    """Hold a dialogue under any rule.
 
     Raises:
         InexactError: a session is not exact.
@@ -246,7 +246,7 @@ def interrupt(random: Random, tally: Tally) -> None:
 
 
 def go_on(chat: ChatSession, tally: Tally, computed: Sequence[Computed] = ()) -> None:
-    """A turn more of a conversation, which must be exact.
+    """One more turn of a conversation, which must be exact.
 
     Raises:
         InexactError: it is not, nor is what was computed before.
@@ -261,12 +261,12 @@ def go_on(chat: ChatSession, tally: Tally, computed: Sequence[Computed] = ()) ->
 
 
 def run(task: Callable[[Random, Tally], None], numbers: Sequence[int], seed: int) -> Tally:
-    """A task with random numbers of its own for each number; what went wrong is printed and noted."""
+    """Run a task once for each number, with its own random numbers; failures are printed and counted."""
     tally, name = Tally(), task.__name__
     for number in tqdm(numbers, desc=name, unit="", disable=not sys.stderr.isatty()):
         try:
             task(Random(f"{seed} {name} {number}"), tally)
-        except Exception as error:  # whatever it is, a chat must not end in it
+        except Exception as error:  # whatever it is, a chat must not raise it
             tally.mismatches += 1
             what = f"{type(error).__name__}: {error}"
             tqdm.write(f"{name} {number}, rule {tally.rule}: {what}; again with --seed {seed} --only {number}")

@@ -1,7 +1,7 @@
 """What no step can leave out: its matrix products and its attention, with nothing around them.
 
-A step cannot be faster than these unless it needs fewer operations or better kernels. So they say how much a leaner
-program could still win, and which ratios no program reaches.
+A step cannot be faster than these without fewer operations or better kernels. So they show how much a leaner program
+could still gain, and which ratios no program can reach.
 """
 
 from __future__ import annotations

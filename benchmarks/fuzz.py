@@ -1,7 +1,7 @@
-"""One random try each at a mask's text, at an option's value, at a file on the disk.
+"""One random trial each of a mask's text, of an option's value, of a file on disk.
 
-A try is *refused* if the package raises an error that it documents, with a sentence of its own for texts and files,
-and *taken* otherwise; what is taken must be what it says. Everything else is a :class:`LostError`.
+A trial is *refused* if the package raises an error that it documents, with its own message for texts and files, and
+*taken* otherwise; what is taken must be what it says. Everything else is a :class:`LostError`.
 :mod:`benchmarks.soak` counts them.
 """
 
@@ -39,7 +39,7 @@ OWN = (TypeError, ValueError, FileNotFoundError)
 
 
 class LostError(AssertionError):
-    """Something was taken that is not what it says, or an error fell out that the package does not raise itself."""
+    """Something was taken that is not what it says, or an error escaped that the package does not raise itself."""
 
 
 def refused(attempt: Callable[[], object], *, by: tuple[type[Exception], ...] = OWN, raised_here: bool = True) -> bool:
@@ -48,7 +48,7 @@ def refused(attempt: Callable[[], object], *, by: tuple[type[Exception], ...] = 
     Args:
         attempt: what to try.
         by: errors that its documentation names.
-        raised_here: the error must be the package's own, with a sentence, and none that fell out of Python.
+        raised_here: the error must be the package's own, with a sentence, not one raised by Python itself.
 
     Raises:
         LostError: there was another error.
@@ -92,7 +92,7 @@ SEGMENTS = encode_dialogue(
 
 
 def scramble(random: Random, text: str) -> str:
-    """A text with a few pieces put in, taken out or put in the place of others."""
+    """A text with a few pieces inserted, removed or replaced."""
     for _ in range(random.randint(1, 4)):
         start = random.randint(0, len(text))
         stop = min(len(text), start + random.choice([0, 0, 1, 1, 2, 5]))
@@ -153,9 +153,9 @@ VALUES: tuple[Any, ...] = (
     *(np.int64(3), np.float32(0.5), np.array([1, 2]), np.array(3), np.nan, np.bool_(True)),
     *(torch.tensor(3), torch.tensor([1, 2]), torch.tensor(0.5), torch.tensor([])),
 )
-"""What somebody may hand in by mistake."""
+"""What somebody may pass by mistake."""
 LIKELY: tuple[Any, ...] = (0, 1, 2, 3, 8, 64, 0.0, 0.25, 0.9, 1.0, None, "ism", "causal | sink", "e", ["e", "a"])
-"""What somebody may hand in."""
+"""What somebody may pass."""
 SEND = ("max_new_tokens", "temperature", "top_k", "top_p", "seed", "stop")
 SHAPE = ("vocab_size", "context", "layers", "heads", "width", "token_shift", "rotary_pct", "rope_theta")
 
@@ -250,7 +250,7 @@ def damage(random: Random, content: bytes, others: list[bytes]) -> bytes | None:
             return random.choice([b"", b"null", b"{}", b"[]", b"\xef\xbb\xbf" + content, random.randbytes(200)])
         case 8:
             return content.replace(b"\n", b"\r\n")
-        case _ if digits:  # one number is another
+        case _ if digits:  # a digit changes
             place = random.choice(digits)
             return content[:place] + random.choice("0123456789").encode() + content[place + 1 :]
     place = random.randrange(len(content))
@@ -286,7 +286,7 @@ CONFIG = TrainingConfig(
 KINDS: dict[str, Callable[[Path], object]] = {"model": _model, "split": _split, "tokenizer": _tokenizer, "run": _run}
 """How a folder of each kind is read."""
 UNSEALED = {"metrics.jsonl"}
-"""Files that are for others to read, and have no fingerprint: they are left alone."""
+"""Files that only others read, and that have no fingerprint: they are left alone."""
 
 
 @cache

@@ -2,9 +2,9 @@
 
 One dialogue of many turns fills the row. Its whole training step, forward and backward in bf16 autocast, is timed under
 each mask along both paths: PyTorch's attention over a bool matrix, and FlexAttention over the blocks that the rule
-leaves. Beside it stand a Llama of Hugging Face's transformers, and first of all a check that both paths compute the
-same. What does not fit into memory or into ``--seconds`` is reported as that; the page is written anew after each cell,
-so a run that is cut short leaves what it has measured.
+leaves. A Llama of Hugging Face's transformers is timed for comparison, and both paths are first checked to compute the
+same. What does not fit into memory or into ``--seconds`` is reported as such; the page is rewritten after each cell, so
+a run that is cut short keeps what it has measured.
 """
 
 from __future__ import annotations

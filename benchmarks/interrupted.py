@@ -79,6 +79,6 @@ def lines_of(action: Action, chat: ChatSession) -> int:
 
 
 def strike(action: Action, chat: ChatSession, moment: int) -> None:
-    """An action that is interrupted at a moment."""
+    """Run an action that is interrupted at a moment."""
     with suppress(KeyboardInterrupt), interrupted_at(moment):
         action(chat)

@@ -1,4 +1,4 @@
-"""What a training forward keeps for its backward, counted in bytes."""
+"""What a training forward pass keeps for its backward pass, counted in bytes."""
 
 from __future__ import annotations
 
@@ -23,6 +23,6 @@ def kept_for_backward(model: nn.Module, step: Callable[[], object]) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        held = step()  # a loss that is handed out keeps its graph till all is counted
+        held = step()  # a returned loss keeps its graph until everything is counted
     del held
     return sum(kept.values())

@@ -1,4 +1,4 @@
-"""A training that is killed again and again, by SIGKILL, at moments that nobody chose."""
+"""A training run that is killed again and again, by SIGKILL, at random moments."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ Config = Mapping[str, int]
 
 
 def train_whole(config: Config, folder: Path) -> Run:
-    """A run that nothing disturbs."""
+    """An undisturbed run."""
     run = Run(TrainingConfig(**config), folder)  # type: ignore[arg-type]  # all of them count something
     run.train()
     return run
 
 
 def train_in_pieces(config: Config, folder: Path, kills: int, random: Random) -> Run:
-    """The same run, in processes of its own that are killed one after the other, and then to its end.
+    """The same run, in separate processes that are killed one after the other, and then to its end.
 
-    Each of them saves once at least, so that it gets on.
+    Each of them saves at least once, so that the run makes progress.
 
     Raises:
-        RuntimeError: the run was at its end before the last kill, and needs more steps.
+        RuntimeError: the run finished before the last kill, and needs more steps.
     """
     command = [sys.executable, "-m", "mini_ism", "train", f"--threads={torch.get_num_threads()}", f"--out={folder}"]
     command += [f"--{name}={value}" for name, value in config.items()]

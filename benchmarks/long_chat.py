@@ -12,11 +12,11 @@ from benchmarks.random_cases import random_model
 from mini_ism import ChatSession
 
 POSITIONS = 32
-"""Of the context, for a turn; more than any of them takes."""
+"""Positions of context per turn: more than any turn takes."""
 
 
 def long_chat(turns: int, random: Random, mask: str = "ism") -> tuple[int, float]:
-    """A chat with a model of random weights, under a mask that lets a cache keep all of itself.
+    """A chat with a model of random weights, under a mask that lets a cache keep everything.
 
     Returns:
         How many tokens it came to, and the largest difference between a score that was computed over the cache and one
@@ -44,5 +44,5 @@ def long_chat(turns: int, random: Random, mask: str = "ism") -> tuple[int, float
 
 
 def _differences(got: torch.Tensor, wanted: torch.Tensor) -> Iterator[float]:
-    for one, other in zip(got.split(256), wanted.split(256), strict=True):  # little at once
+    for one, other in zip(got.split(256), wanted.split(256), strict=True):  # a little at a time
         yield float((one - other).abs().max() / other.abs().max().clamp(min=1))

@@ -38,7 +38,7 @@ class Budget:
 
     @property
     def spent(self) -> bool:
-        """Whether nothing more should be begun."""
+        """Whether nothing more should be started."""
         return time.perf_counter() >= self.end
 
     def attempt(self, measure: Callable[[], Found]) -> Found | str:
@@ -144,7 +144,7 @@ class Cell:
 
     Args:
         mask, tokens: of the row.
-        kept: share of the blocks that the block mask does not pass over.
+        kept: share of the blocks that the block mask does not skip.
         paths: by name.
     """
 
@@ -165,7 +165,7 @@ class Cell:
 
 
 def seconds_of(work: Callable[[], object]) -> float:
-    """How long it takes, until the device has done it."""
+    """The seconds until the work is done, on the device, too."""
     finish()
     clock = time.perf_counter()
     work()
@@ -230,7 +230,7 @@ def fill_all(
     model = our_model("tiny", device, **shape, context=max(cell.tokens for cell in cells))
     mask = ""
     for cell in cells:
-        if cell.mask != mask:  # or PyTorch, which keeps a few compiled forms of a function, would go on without any
+        if cell.mask != mask:  # or PyTorch, which caches a few compiled forms of a function, would stop compiling
             torch._dynamo.reset()
         mask = cell.mask
         if not budget.spent:

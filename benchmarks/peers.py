@@ -26,7 +26,7 @@ TOKENS = 40  # decoded per round
 
 
 def words(count: int) -> str:
-    """A text of so many tokens."""
+    """A text of this many tokens."""
     return ("the " * count).strip()
 
 
@@ -84,7 +84,7 @@ def x_transformer(config: GPTConfig) -> Any:
 
 
 def never_ending() -> Any:
-    """A block in which every pick is greedy and none is the end of an answer."""
+    """While active, every pick is greedy and none is the end of an answer."""
     return patch.object(Sampler, "pick", lambda _, logits: (int(logits.argmax()), 30)[1])
 
 
@@ -96,14 +96,14 @@ class Chat:
         self.stream: Iterator[str] = iter(())
 
     def begin(self) -> None:
-        """A new conversation, whose next token stands where the other candidates' next token does."""
+        """Begin a conversation, with its next token at the same position as the other candidates'."""
         self.close()
         chat = ChatSession(self.model, self.tokenizer, self.mask)
         self.stream = chat.stream(words(self.context - 2), max_new_tokens=10**6)
         next(self.stream)
 
     def decode(self) -> None:
-        """So many tokens more."""
+        """Decode :data:`TOKENS` more tokens."""
         for _ in range(TOKENS):
             next(self.stream)
 

@@ -147,7 +147,7 @@ def random_tree(random: Random, depth: int = 2) -> Tree:
 
 
 def random_table(random: Random, size: int) -> Mask:
-    """A rule without rhyme or reason: a random matrix, each position seeing itself."""
+    """An arbitrary rule: a random matrix, in which each position sees itself."""
     generator = torch.Generator().manual_seed(random.randrange(2**16))
     table = torch.rand(size, size, generator=generator) < random.choice([0.1, 0.4, 0.8])
     if random.random() < 0.5:

@@ -2,7 +2,7 @@
 
 Random dialogues, interrupts, masks as text, option values, damaged files, a training that is killed again and again,
 and a chat of hundreds of turns. All of it takes about a quarter of an hour and writes ``docs/reliability.md``;
-``--sample`` takes seconds and prints the page instead. Exit status 1 says that something was lost.
+``--sample`` takes seconds and prints the page instead. Exit status 1 means that something was lost.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ class Part:
     """Something to try.
 
     Args:
-        what: as the page calls it.
-        full, sample: how often.
-        run: tries it so often, from a seed.
+        what: its name on the page.
+        full, sample: how often it is tried.
+        run: tries it that often, from a seed.
     """
 
     what: str
@@ -70,7 +70,7 @@ TRIALS: dict[str, Callable[[Random], bool]] = {"rule": fuzz.rule, "option": fuzz
 
 
 def try_once(name: str, number: int, seed: int) -> bool:
-    """One of the :data:`TRIALS`, the same each time; whether it was refused. Raises what it comes to."""
+    """One of the :data:`TRIALS`, the same each time; whether it was refused. Raises whatever it fails with."""
     return TRIALS[name](Random(f"{seed} {name} {number}"))
 
 

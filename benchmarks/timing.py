@@ -12,7 +12,7 @@ Step = Callable[[], object]
 
 
 def finish() -> None:
-    """Wait for what a GPU, if one is in use, has still to do: launching is not computing."""
+    """Wait until a GPU, if one is in use, has finished: launching a kernel does not wait for its result."""
     if torch.cuda.is_initialized():
         torch.cuda.synchronize()
 

@@ -69,7 +69,7 @@ def dialogue() -> list[Message]:
 
 
 def in_kernel(rounds: int) -> list[float]:
-    """Milliseconds to draw the map again for another row."""
+    """Milliseconds to redraw the map for another row."""
     explorer = MaskExplorer(dialogue())
     times = []
     for turn in range(rounds):
@@ -102,20 +102,20 @@ def in_browser(rounds: int) -> list[float]:
 
 def _press(page: Page) -> float:
     page.evaluate(WATCH)
-    page.locator(".mi-mask").get_by_role("slider").nth(1).press("ArrowRight")  # the token's; it focuses it, too
+    page.locator(".mi-mask").get_by_role("slider").nth(1).press("ArrowRight")  # the token slider; this focuses it, too
     milliseconds: float = page.evaluate("window.answered")
     return milliseconds
 
 
 def tell(what: str, times: list[float]) -> None:
-    """A line: the median, and how slow the slowest tenth is."""
+    """Print a line: the median, and how slow the slowest tenth is."""
     print(
         f"{what}: median {statistics.median(times):.1f} ms, 9 in 10 within {sorted(times)[9 * len(times) // 10]:.1f} ms"
     )
 
 
 def main() -> None:
-    """Measure both and tell."""
+    """Measure both and report."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.widgets", description=__doc__)
     parser.add_argument("--rounds", type=int, default=50, help="key presses (default: 50)")
     rounds = parser.parse_args().rounds

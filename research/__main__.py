@@ -18,7 +18,7 @@ CUT = Path("runs/cut")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the exit status is 0, 1 after an error that the user can mend, or 130 after Ctrl-C."""
+    """Run a command; the exit status is 0, 1 after an error that the user can fix, or 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
     return run_command(lambda: options.run(options), "research", RunError)
 

@@ -1,4 +1,4 @@
-"""How much of its attention a fact in code gives to the lines of the code book, and these to it."""
+"""How much of its attention a coded fact gives to the lines of the code book, and they to it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def book_attention(
     Returns:
         ``"fact to thing"``, ``"thing to fact"``: between a fact, "Red in Blue.", and the book's line on its thing, "Red
             means key."; ``"fact to place"``, ``"place to fact"``: and the line on its place, "Blue means box.". Means
-            over lines, from that of the four tokens and of the heads which gives the most.
+            over lines, each taken from whichever of its four tokens and of the heads gives the most.
     """
     return line_attention(model, tokenizer, dialogues, mask, _coded)
 

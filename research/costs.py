@@ -1,7 +1,7 @@
 """What each mask costs: an epoch of training by the number of turns, and a chat turn by turn.
 
-Masks are timed in turn, one right after the other in one process, so that what else the machine does cancels in their
-ratios. Tokens, operations and bytes are counted, not measured: they come from the mask's rule.
+Masks are timed in turn, one right after the other in one process, so that other load on the machine cancels in their
+ratios. Tokens, operations and bytes are counted, not measured: they follow from the mask's rule.
 """
 
 from __future__ import annotations
@@ -55,17 +55,17 @@ SHOWN = (1, 2, 4, 8)
 
 
 def run(configs: list[Config]) -> list[Result]:
-    """Measure masks that differ in nothing else: an ``epoch`` or a ``chat``, as their ``part`` says."""
+    """Measure configs that differ only in their mask: an ``epoch`` or a ``chat``, as their ``part`` says."""
     return {EPOCH: epochs, CHAT: chats}[configs[0]["part"]](configs)
 
 
 def rotated(things: Sequence[Any], by: int) -> list[Any]:
-    """The same things, beginning with another one: no mask always comes after the one that fills the caches."""
+    """The same things, starting at another one: no mask always runs after the one that fills the processor's caches."""
     return [*things[by % len(things) :], *things[: by % len(things)]]
 
 
 def load() -> float | None:
-    """How many processes wanted a core in the last minute, this one included; ``None`` if the system hides it."""
+    """The system's load average over the last minute, this process included; ``None`` if it does not report one."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
@@ -73,7 +73,7 @@ def load() -> float | None:
 
 
 def epochs(configs: list[Config]) -> list[Result]:
-    """Train on the same dialogues under each mask, batch by batch in turn.
+    """Train on the same dialogues under each mask, taking turns batch by batch.
 
     Args:
         configs: ``mask``; and the same for all: the number of ``dialogues``, their ``turns``, and the ``repeats``.
@@ -133,7 +133,7 @@ def with_turns(turns: int, count: int) -> list[Dialogue]:
 
 
 def chats(configs: list[Config]) -> list[Result]:
-    """Hold the same conversation under each mask, turn by turn in turn.
+    """Hold the same conversation under each mask, alternating after every turn.
 
     Args:
         configs: ``mask``; and the same for all: the number of ``turns``, the tokens of each ``query`` and ``answer``,
@@ -151,7 +151,7 @@ def chats(configs: list[Config]) -> list[Result]:
         for turn in range(turns):
             for talk in rotated(talks, repeat + turn):
                 talk.send(text, max_new_tokens=shared["answer"] - 1)  # and the end
-        for number, talk in enumerate(talks if repeat else ()):  # the first time warms up
+        for number, talk in enumerate(talks if repeat else ()):  # the first conversation warms up
             measured = turn_costs(talk.trace)
             first[number].append([round(cost.first_token, 6) for cost in measured])
             whole[number].append([round(cost.seconds, 6) for cost in measured])
@@ -173,7 +173,7 @@ def chats(configs: list[Config]) -> list[Result]:
 
 
 def endless_model(preset: str, context: int, tokenizer: tiktoken.Encoding) -> GPT:
-    """A model that never ends an answer by itself, so that it writes as many tokens as it may.
+    """A model that never ends an answer by itself, so that it writes as many tokens as it is allowed.
 
     The weights are random, since no cost depends on them, except those of the end marker, which are 0.
     """

@@ -1,4 +1,4 @@
-"""Numbers read off learning curves: the steps that a share takes, and the share after a number of tokens."""
+"""Numbers read off learning curves: the steps until a share is reached, and the share after a number of tokens."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def steps_to(curve: Iterable[Point], share: float) -> int | None:
 
 
 def at_tokens(curve: Iterable[Point], count: float) -> float:
-    """The share at the last measurement before this many tokens, or a hundredth more, had been computed."""
+    """The share at the last measurement by which no more than this many tokens, plus 1%, had been computed."""
     return [at.share for at in curve if at.tokens <= 1.01 * count][-1]
 
 

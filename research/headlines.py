@@ -13,7 +13,7 @@ from research.statements import LAST_TURN, Evidence
 
 
 def cost(rows: Evidence) -> Figure:
-    """The first token of the last turn, and whole turns, in multiples of ISM's, a dot a repeat."""
+    """The first token of the last turn, and whole turns, in multiples of ISM's, one dot per repeat."""
     talk = costs.part(rows["costs"], costs.CHAT)
     measures = {
         f"first token of turn {LAST_TURN}": costs.of_turn("first_token", LAST_TURN),
@@ -35,7 +35,7 @@ def cost(rows: Evidence) -> Figure:
 
 
 def chains(rows: Evidence) -> Figure:
-    """First questions about three links, by where the links stand and by reader, a dot a seed, over what each costs."""
+    """First questions about three links, by where the links stand and by reader, one dot per seed, with costs below."""
     return seed_dots_figure(
         seed_shares(rows.chains),
         notes=cost_notes(),
@@ -45,7 +45,7 @@ def chains(rows: Evidence) -> Figure:
 
 
 def by_turn(rows: Evidence) -> Figure:
-    """Errors of two layers of trained linear attention, turn by turn, a dot a seed."""
+    """Errors of two layers of trained linear attention, turn by turn, one dot per seed."""
     best = regression.best(rows["regression-linear"])
     turns = range(len(best[2, "ism"][0].result["turns"]))
     panels = {

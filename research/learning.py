@@ -1,4 +1,4 @@
-"""The training loop of the sweeps on dialogues, with a measurement on validation dialogues now and then."""
+"""The training loop of the sweeps on dialogues, with a measurement on validation dialogues at regular intervals."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ def learn(
 
     Args:
         model: fresh, or to be trained further.
-        recipe: the mask, the steps, the rate and everything else that decides a step.
+        recipe: the mask, the steps, the rate and everything else that determines a step.
         every: steps between two measurements; the last step is always measured.
         draw: gives the dialogues of a step.
-        validation: dialogues that are asked at a measurement.
-        summary: of a measurement's scores, what the curve keeps.
+        validation: dialogues that are evaluated at each measurement.
+        summary: what the curve keeps of a measurement's scores.
     """
     tokenizer, rule = load_tokenizer(), get_mask(recipe.mask)
     optimizer = make_optimizer(model, recipe)

@@ -1,4 +1,4 @@
-"""The measured numbers that notebooks say in a sentence: each such sentence, with the names of its numbers."""
+"""The measured numbers that notebooks state in a sentence: each such sentence, with the names of its numbers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "{{regression longest ism}} under ISM, {{regression longest causal}} under causal.",
     ),
 }
-"""By notebook. What is no measurement (a paper's number, an exercise's, a setting) is in :data:`PLAIN`."""
+"""By notebook. Numbers that are not measurements (a paper's, an exercise's, a setting) are in :data:`PLAIN`."""
 
 PLAIN = re.compile(
     r"```.*?```|`[^`]*`|\$[^$]*\$|\]\([^)]*\)|\[[^\]]*\d{4}\.\d{4,5}[^\]]*|Exercise \d\.\d"
@@ -37,7 +37,7 @@ NUMBER = re.compile(r"\d[\d,]*\.\d+%?|\d+%|\d+(?= ms\b)")
 
 
 def prose(notebook: Path) -> str:
-    """The words of a notebook: its Markdown, each stretch of white space one blank."""
+    """The words of a notebook: its Markdown, with each run of whitespace collapsed to one space."""
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     return "\n".join(" ".join("".join(cell["source"]).split()) for cell in cells if cell["cell_type"] == "markdown")
 
@@ -50,8 +50,8 @@ def untold(notebook: Path, rows: Evidence) -> Iterator[str]:
         rows: the evidence.
 
     Yields:
-        A sentence of :data:`SENTENCES` that the notebook does not say as its rows have it, and then any number that
-        stands in none.
+        Each sentence of :data:`SENTENCES`, with the numbers of the rows, that the notebook does not contain; then each
+        number that is in no such sentence.
     """
     text = prose(notebook)
     for sentence in SENTENCES.get(notebook.stem, ()):

@@ -11,7 +11,7 @@ from mini_ism.views import Table
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table: the first column to the left, all others to the right."""
+    """A table, its first column aligned to the left and all others to the right."""
     return Table(header, list(rows)).markdown()
 
 
@@ -42,7 +42,7 @@ def rates_table(
         setting: the keys of a row's config that make a group.
         best: rows at the chosen rate, by group, as :func:`~mini_ism.results.at_best_rate` finds them.
         score: of a row, ``math.inf`` if the run diverged.
-        what: the score is, in words.
+        what: the name of the score, in words.
         show: writes a mean in its unit.
     """
     rows = list(rows)
@@ -69,6 +69,6 @@ def setting_cells(group: Iterable[Any]) -> tuple[str, ...]:
 
 
 def markdown_picture(file: str, alt: str) -> str:
-    """A picture; its text alternative may hold anything."""
+    """A picture; its alt text may contain any characters."""
     text = " ".join(alt.split()).replace("[", "(").replace("]", ")")
     return f"![{text}]({file})\n"

@@ -13,7 +13,7 @@ from research.markdown import claims_table, markdown_table
 
 SINK = "ism(sink=True)"
 STAGES = ("zero-shot", "tuned")
-OTHER_SEED = 1000  # added to the seed, so that the fine-tune has other dialogues than the training
+OTHER_SEED = 1000  # added to the seed, so that fine-tuning uses other dialogues than training
 
 
 @dataclass(frozen=True)

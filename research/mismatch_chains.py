@@ -1,4 +1,4 @@
-"""Chains under another mask than weights were trained with: reading ahead taken away, given, and learned afterwards.
+"""Chains under a mask the weights were not trained with: reading ahead taken away, given, and learned afterwards.
 
 The package's dialogues show this only faintly, since nearly all their questions can be answered without reading ahead.
 Chains of three links (:mod:`mini_ism.corpus.chains`) cannot.
@@ -68,7 +68,7 @@ def tables(rows: list[Row]) -> str:
 
 
 def _configs(masks: Iterable[str], seeds: Iterable[int], steps: int, tune: int) -> list[Config]:
-    """Seed by seed, so that whole pairs are there early."""
+    """Seed by seed, so that complete pairs are available early."""
     return [{**config, "tune": tune} for config in grid(TASK, [*masks], rates=RATES[1:2], seeds=[*seeds], steps=steps)]
 
 

@@ -1,8 +1,8 @@
-"""The package's dialogues under another mask than weights were trained with, as they are and after a short training.
+"""The package's dialogues under a mask the weights were not trained with, as they are and after a short training.
 
 The paper uses ISM to convert a causal model (2408.00539). Here small models are trained from scratch on the control
 skills, by a recipe that takes five minutes, then run under every mask, then trained a little longer under each. The
-cut-down sweep takes the shipped models instead.
+cut-down sweep uses the shipped models instead.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ def run(config: Config) -> Result:
 
     Args:
         config: ``mask`` and ``seed`` of the training, its ``steps`` and the skills' ``weights``, the steps of each
-            fine-tune (``tune``), and how many ``dialogues`` of the test split are asked. With no ``steps``, the shipped
-            model of the mask is taken instead of a training.
+            fine-tune (``tune``), and how many ``dialogues`` of the test split are asked. With no ``steps``, the mask's
+            shipped model is used and nothing is trained before the fine-tune.
 
     Returns:
-        Tokens and seconds of training, both on the clock and of processor time, which other work does not lengthen; and
+        Tokens of training, and its seconds, both wall-clock and processor time, which other load does not lengthen; and
         shares of answers exactly right, named as :func:`mini_ism.results.mismatch.key` does.
     """
     test = questions(config["dialogues"])
@@ -69,7 +69,7 @@ def _trained(recipe: TrainingConfig, place: Path) -> tuple[GPT, Result]:
 
 
 def five_minutes(mask: str, seed: int, steps: int, weights: str) -> TrainingConfig:
-    """The package's defaults on the control skills alone, without a pause to validate or save."""
+    """The package's defaults on the control skills alone, without pausing to validate or save."""
     return TrainingConfig(
         mask=mask,
         seed=seed,
@@ -85,7 +85,7 @@ def five_minutes(mask: str, seed: int, steps: int, weights: str) -> TrainingConf
 
 
 def fine_tune(recipe: TrainingConfig, mask: str, steps: int) -> TrainingConfig:
-    """A short training that continues another: a third of the rate, dialogues of its own, no easy ones first."""
+    """A short training that continues another: a third of the rate, different dialogues, no easy ones first."""
     return replace(
         recipe,
         mask=mask,
@@ -146,7 +146,7 @@ WEIGHTS = "recall=2,persona=2,queue=10"  # of the control skills the queue is le
 
 
 def _configs(masks: Iterable[str], seeds: Iterable[int], **sizes: int) -> list[Config]:
-    """Seed by seed, so that whole pairs are there early."""
+    """Seed by seed, so that complete pairs are available early."""
     return [{"mask": mask, "seed": seed, "weights": WEIGHTS, **sizes} for seed in seeds for mask in masks]
 
 

@@ -1,4 +1,4 @@
-"""Does anything guard the numbers? Each is moved by its last digit, and whatever checks it must object."""
+"""Does a check guard every number? Each has its last digit changed in turn, and some check must fail."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ FOLD = "## Every sweep"
 
 
 def moved(number: str) -> str:
-    """A number with another last digit."""
+    """A number with a different last digit."""
     at = max(place for place, sign in enumerate(number) if sign.isdigit())
     return f"{number[:at]}{(int(number[at]) + 1) % 10}{number[at + 1 :]}"
 
 
 def mutants(text: str) -> Iterator[tuple[str, str]]:
-    """Each number of a text, and the text with that number moved; what is no measurement is left alone."""
+    """Each number of a text, and the text with that number moved; numbers that are not measurements are left alone."""
     plain = [match.span() for match in PLAIN.finditer(text)]
     for match in NUMBER.finditer(text):
         if not any(start <= match.start() < end for start, end in plain):
@@ -37,7 +37,7 @@ def survivors(root: Path) -> tuple[int, list[str]]:
         root: of the checkout.
 
     Returns:
-        How many were moved, and those of which nothing took notice.
+        How many were moved, and those whose change no check noticed.
     """
     pages = report(results_dir())
     rows = Evidence(results_dir())

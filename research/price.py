@@ -21,10 +21,10 @@ COUNTED = 200  # test dialogues whose cost is counted
 
 @cache
 def cost(arm: Arm) -> tuple[float, float]:
-    """What it takes to come to the first word of the answer, by the rule alone.
+    """What it takes to reach the first word of the answer, by the rule alone.
 
     Returns:
-        Means over test dialogues: the FLOPs of all reading up to there, and the bytes of the cache at the end of it.
+        Means over test dialogues: the FLOPs of everything read up to there, and the bytes of the cache at that point.
     """
     tokenizer = load_tokenizer()
     shape = as_model(GPTConfig(tokenizer.n_vocab, layers=arm.layers, heads=HEADS, width=WIDTH, mask=arm.mask))

@@ -1,4 +1,4 @@
-"""All sweeps by name: each module of this package brings its own."""
+"""All sweeps by name: each module of this package registers its own."""
 
 from __future__ import annotations
 

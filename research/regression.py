@@ -30,7 +30,7 @@ def configs(
 ) -> list[Config]:
     """All combinations, ordered by depth and then by rate.
 
-    So if time runs out, the finished rates have all their masks and seeds.
+    If time runs out, the finished rates then have all their masks and seeds.
     """
     return [
         {"layers": depth, "mask": mask, "seed": seed, "lr": rate, **same}
@@ -56,7 +56,7 @@ def run_softmax(config: Config) -> Result:
 
 
 def _result(outcome: Outcome) -> Result:
-    """An outcome as JSON can hold it."""
+    """An outcome in a form that JSON can represent."""
 
     def number(value: float) -> float | None:
         return round(value, 5) if math.isfinite(value) else None
@@ -238,7 +238,7 @@ SOFTMAX = _register(
 
 LATER = configs(layers=(2,), masks=["causal", "ism"], seeds=TRIED, rates=SOFTMAX_RATES[1:2], steps=2400, turns=2)
 
-# Whether what the short trainings find is still there later.
+# Do the findings of the short trainings still hold later?
 for place, (name, times, word, cut) in enumerate((("long", 3, "three", LATER), ("longest", 9, "nine", [])), start=22):
     _register(
         f"regression-softmax-{name}",

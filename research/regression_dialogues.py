@@ -25,7 +25,7 @@ class Shape:
 
     Args:
         turns: of a dialogue.
-        examples: that each turn brings.
+        examples: how many each turn brings.
         width: d, directions of x.
         noise: standard deviation of the noise on the examples' labels.
     """
@@ -101,7 +101,7 @@ class Layout:
 
 
 def lay_out(mask: str | Mask, shape: Shape) -> Layout:
-    """The row for a mask: the dialogue itself if no turn changes what earlier ones saw, else all its turns apart.
+    """The row for a mask: the dialogue itself if no turn changes what earlier ones saw, else all its turns separately.
 
     A rule like prefix lets the first turn see the last. Its turns are laid end to end, each with its history, as
     documents that do not see each other: the triplet expansion of 2408.00539 in one row.

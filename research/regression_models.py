@@ -19,10 +19,10 @@ from mini_ism.training import training_step
 from research.regression_dialogues import Dialogues, Layout, Shape, draw_dialogues, lay_out, ridge_answers
 
 TRAIN, VALIDATION, TEST = range(3)
-"""Streams of draws that have no draw in common."""
+"""Disjoint streams of draws."""
 
 CHUNK = 512
-"""Dialogues that are drawn or tested at once."""
+"""How many dialogues are drawn or tested at once."""
 
 WORST = 0.001
 """The share of the dialogues, those with the largest errors, that is left out of a test."""
@@ -145,7 +145,7 @@ class Outcome:
     """The errors of a trained model, as multiples of ridge regression's mean squared error; infinite if it diverged.
 
     The worst dialogues (``WORST``) of both are left out. Linear attention multiplies what it reads, so that once in
-    many thousand draws an answer is so far off that it would decide the mean of all.
+    many thousand draws an answer is so far off that it would dominate the mean.
 
     Args:
         validation: on the draws by which a learning rate is chosen.

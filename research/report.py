@@ -1,4 +1,4 @@
-"""The pages that tell what was found, made from rows, the same every time; and whether cut-down sweeps agree."""
+"""The pages that report what was found, made from rows, the same every time; and whether cut-down sweeps agree."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ PICTURES = "docs/results"
 VERDICTS = "docs/results/verdicts.csv"
 TEMPLATES = Path(__file__).parent / "templates"
 
-DPI = 100  # letters of a picture are about as large as the page's
+DPI = 100  # text in a picture is about as large as the page's
 
 
 def pictures(sweep: Sweep, rows: list[Row]) -> dict[str, Figure]:
-    """The pictures of a sweep by their files, as the page names them; none if nothing has been run."""
+    """The pictures of a sweep by file name, as on the page; none if nothing has been run."""
     drawn = sweep.figures(rows) if rows and sweep.figures is not None else {}
     return {f"{PICTURES}/{sweep.name}-{name}.png": figure for name, figure in drawn.items()}
 
@@ -53,7 +53,7 @@ def section(sweep: Sweep, rows: list[Row], drawn: dict[str, Figure]) -> str:
 
 
 def first_sentence(text: str) -> str:
-    """A picture's text alternative up to its first full stop: the numbers after it stand in the tables below."""
+    """A picture's alt text up to its first full stop: the numbers after it are in the tables below."""
     return re.split(r"(?<=[^\W\d])\.\s", text, maxsplit=1)[0].rstrip(".") + "."
 
 
@@ -69,7 +69,7 @@ def write_report(root: Path, folder: Path | None = None, templates: Path | None 
         The files written.
 
     Raises:
-        ValueError: there are no rows, or a template asks for a number that nobody computes.
+        ValueError: there are no rows, or a template asks for a number that nothing computes.
     """
     files = {root / name: content for name, content in report(folder or results_dir(), templates).items()}
     for file, content in files.items():
@@ -121,12 +121,12 @@ def check(cut: Path, full: Path | None = None) -> list[tuple[str, bool | None]]:
 
     Args:
         cut: the folder of the cut-down sweeps' rows.
-        full: the folder of the full sweeps' rows, by default the committed.
+        full: the folder of the full sweeps' rows, by default the committed ones.
 
     Returns:
         A line for each claim, and whether its sign is the same; ``None`` if the cut-down sweep does not make it. A
         difference keeps its sign if both means have the same sign. A tie stays one if the interval still holds 0, or
-        the mean lies within the full sweep's interval: two seeds that happen to agree make an interval of no width. A
+        the mean lies within the full sweep's interval: two seeds that happen to agree make an interval of zero width. A
         difference smaller than its claim's ``least`` may also become a tie.
     """
     lines: list[tuple[str, bool | None]] = []

@@ -41,7 +41,7 @@ def tables(rows: list[Row]) -> str:
 
 
 def _choice(config: Config) -> str:
-    """How the dialogues of a step were chosen, where they were."""
+    """How the dialogues of a step were chosen, if they were."""
     if "drawn" not in config:
         return ""
     return (

@@ -33,7 +33,7 @@ ASKED = {"validation": 300, "test": 1200}  # dialogues
 
 
 def run(config: Config) -> Result:
-    """Train from scratch, then ask held-out dialogues.
+    """Train from scratch, then evaluate on held-out dialogues.
 
     Args:
         config: ``mask``, ``layers``, ``lr``, ``seed``, ``steps``, dialogues per step (``batch``), steps between two
@@ -115,7 +115,7 @@ def shares(scores: Scores) -> dict[str, float]:
 
 RATES = (1.5e-3, 3e-3, 7.5e-4, 6e-3)
 TRIED, SEEDS = range(2), range(5)
-"""Seeds that try every rate, and all of them."""
+"""The seeds that try every rate, and all seeds."""
 
 
 STEPS, LONG = 3000, 9000

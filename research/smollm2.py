@@ -5,17 +5,17 @@ equally many tokens, draw the same conversations in the same order, and start fr
 
 - ``causal``;
 - ``causal, told twice``: each user says everything twice, which costs tokens but needs no mask;
-- ``ism``, and ``prefix``, which needs a sequence of its own for each turn, both with token 0 causal.
+- ``ism``, and ``prefix``, which needs a separate sequence for each turn, both with token 0 causal.
 
-Three contrasts were written down before the first run, in :data:`mini_ism.results.smollm2.CONTRASTS`: ISM less causal
-at turn 1, ISM less causal at turns 2 to 4, and prefix less ISM at turns 2 to 4. Told twice stands beside them as what
-anybody can do today.
+Three contrasts were written down before the first run, in :data:`mini_ism.results.smollm2.CONTRASTS`: ISM minus causal
+at turn 1, ISM minus causal at turns 2 to 4, and prefix minus ISM at turns 2 to 4. Told twice is reported alongside, as
+something that anybody can do today.
 
 Each arm tries every rate with the first seed, and goes on with more seeds at the rate that was best on validation
-conversations, whose nouns neither training nor test shows. Answers are counted behind the true history: an answer is
-right if each of its tokens is the likeliest. A run takes hours on a CPU: one that is stopped goes on, by the same
-command in the same folder, from the last point of its curve. On CUDA sums are not taken in the same order each time,
-so a run repeats up to rounding.
+conversations, whose nouns neither training nor test shows. Answers are scored given the true history: an answer is
+right if each of its tokens is the likeliest. A run takes hours on a CPU: if it is stopped, the same command in the same
+folder resumes it from the last point of its curve. On CUDA sums are not taken in the same order each time, so a run is
+reproducible only up to rounding.
 
 A model's folder is needed: see :data:`research.smollm2_lora.FOLDER`.
 """
@@ -45,15 +45,15 @@ from research.sweep import Sweep, key
 
 RATES = (1e-3, 3e-4, 3e-3)
 TRIED, SEEDS = range(1), range(5)
-"""Seeds that try every rate, and all of them."""
+"""The seeds that try every rate, and all seeds."""
 STEPS, STEP_TOKENS = 300, 8192
-"""Of a training; it computes their product."""
+"""Of a training run; their product is the tokens that it computes."""
 ASKED = 400  # test conversations, of four questions each
 CHOSEN_ON = 200  # validation conversations at the end
 POINTS, ASKED_OFTEN = 8, 64  # of the curve, and the validation conversations that each point asks
 WARM_UP, CLIP = 0.1, 1.0
 KEPT = Path("runs/smollm2")
-"""Where a run that is not finished keeps its adapter."""
+"""Where an unfinished run keeps its adapter."""
 
 
 def run(config: Config) -> Result:
@@ -61,8 +61,8 @@ def run(config: Config) -> Result:
 
     Args:
         config: ``arm``, ``lr``, ``seed``, ``steps`` and tokens per step (``step_tokens``), and how many conversations
-            are asked on ``test``, on ``validation``, and for each of so many points of the ``curve`` (``often`` and
-            ``points``). Without steps, the model is asked as it came.
+            are asked on ``test``, on ``validation``, and at each point of the ``curve`` (``often``), which has so many
+            (``points``). Without steps, the model is evaluated before any fine-tuning.
 
     Returns:
         Exact match by label on ``test`` and ``validation`` at the end; the ``curve``: the same on some of the
@@ -87,7 +87,7 @@ def run(config: Config) -> Result:
 
 
 def train(model: torch.nn.Module, config: Config) -> list[dict[str, Any]]:
-    """Train an adapter in place, from where it was stopped; the curve, its first point before the first step."""
+    """Train an adapter in place, from where it was stopped; returns the curve, which starts before the first step."""
     arm, steps = config["arm"], config["steps"]
     mask = rule(arm)
     recipe = TrainingConfig(steps=steps, lr=config["lr"], warmup=WARM_UP)
@@ -132,7 +132,7 @@ def train(model: torch.nn.Module, config: Config) -> list[dict[str, Any]]:
 
 
 def _kept(config: Config) -> Path:
-    """The file of a run that is not finished: its adapter, its optimiser's state and its curve so far."""
+    """The file of an unfinished run: its adapter, its optimiser's state and its curve so far."""
     return KEPT / f"{sha256(key(config).encode())[:16]}.pt"
 
 
@@ -140,7 +140,7 @@ def _kept(config: Config) -> Path:
 
 
 def config(arm: str, lr: float, seed: int, steps: int = STEPS) -> Config:
-    """A run's config, in all that is the same for all runs as the constants above say."""
+    """A run's config; whatever is the same for all runs comes from the constants above."""
     sizes = {"test": ASKED, "validation": CHOSEN_ON, "often": ASKED_OFTEN, "points": POINTS}
     return {"arm": arm, "lr": lr, "seed": seed, "steps": steps, "step_tokens": STEP_TOKENS, **sizes}
 

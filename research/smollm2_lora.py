@@ -32,13 +32,13 @@ FOLDER = "MINI_ISM_SMOLLM2"
 RANK, ALPHA = 16, 32  # of the adapter
 LENGTH = 1536  # positions in a row of a training batch: four conversations, or two that are told twice
 ROWS = 32  # conversations, or turns, that are read at once when answers are counted
-CHUNK = 8  # kernels for masks want rows of a multiple of this
+CHUNK = 8  # kernels for masks need row lengths that are a multiple of this
 TWICE = "told twice"
 
 
 @cache
 def base() -> tuple[Any, ChatTemplate]:
-    """The model as it came and its template, on the best device there is: bfloat16 on CUDA, else float32.
+    """The model before fine-tuning and its template, on the best device available: bfloat16 on CUDA, else float32.
 
     Raises:
         FileNotFoundError: the folder holds no model.
@@ -78,14 +78,14 @@ def rule(arm: str) -> Mask:
 
 
 def drawn(arm: str, split: str, seed: int | str, number: int) -> Conversation:
-    """A conversation as an arm reads it: the same for all, save that one is told everything twice."""
+    """A conversation as an arm reads it: the same for all, except that one is told everything twice."""
     found = conversation(split, seed, number)
     return told_twice(found) if arm.endswith(TWICE) else found
 
 
 @cache
 def _reads_at_once(arm: str) -> bool:
-    """Whether one forward holds all turns under the arm's mask."""
+    """Whether one forward pass can hold all turns under the arm's mask."""
     return share_forward(rule(arm), base()[1].encode(drawn(arm, "training", 0, 0).messages).segments)
 
 
@@ -96,17 +96,17 @@ def sequences(arm: str, messages: Sequence[dict[str, str]]) -> list[EncodedDialo
 
 
 def batches(arm: str, seed: int, step_tokens: int) -> Iterator[tuple[EncodedDialogue, int]]:
-    """Batches ``[B, LENGTH]`` without end, and how many conversations have been drawn for them.
+    """Endless batches ``[B, LENGTH]``, and how many conversations have been drawn for them.
 
     After each, as many tokens have been drawn as the steps so far may compute, and at most one conversation more.
 
     Args:
-        arm: which reads them.
+        arm: the arm that reads them.
         seed: of the draw.
         step_tokens: that a step may compute: no fewer than the longest conversation costs.
 
     Raises:
-        ValueError: nothing is left to a step, since the one before it overdrew by more than a step.
+        ValueError: a step has no tokens left, since the one before it overdrew by more than a step.
     """
     tokens = number = allowed = 0
     while True:
@@ -125,11 +125,11 @@ def batches(arm: str, seed: int, step_tokens: int) -> Iterator[tuple[EncodedDial
 
 
 def target_logits(model: Any, mask: Mask, batch: EncodedDialogue) -> tuple[Tensor, Tensor]:
-    """Scores of what is to be written, row by row.
+    """The logits of the targets, row by row.
 
     Args:
-        model: of transformers, maybe with an adapter.
-        mask: that it reads under.
+        model: a transformers model, perhaps with an adapter.
+        mask: the mask it reads under.
         batch: ``[B, T]``, on any device.
 
     Returns:
@@ -137,7 +137,7 @@ def target_logits(model: Any, mask: Mask, batch: EncodedDialogue) -> tuple[Tenso
     """
     inner: Any = unwrapped(model)
     device = inner.device
-    targets = batch.loss_mask[:, 1:].nonzero(as_tuple=True)  # (N), (N), found here since a GPU would have to wait
+    targets = batch.loss_mask[:, 1:].nonzero(as_tuple=True)  # (N), (N), on the CPU, since a GPU would have to wait
     batch, (row, place) = batch.to(device), (each.to(device) for each in targets)
     segments = list(batch.segments.rows())
     positions = torch.arange(len(batch), device=device)
@@ -160,7 +160,7 @@ def loss_on_answers(model: Any, mask: Mask, batch: EncodedDialogue) -> Tensor:
 
 @torch.no_grad()
 def right(model: Any, mask: Mask, dialogues: Sequence[EncodedDialogue]) -> list[list[bool]]:
-    """Whether each answer of each sequence is what the model would write, token by token, behind the true history."""
+    """Whether each answer of each sequence is what the model would write, token by token, given the true history."""
     order = sorted(range(len(dialogues)), key=lambda number: len(dialogues[number]))
     found: list[list[bool]] = [[] for _ in dialogues]
     for start in range(0, len(order), ROWS):
@@ -199,6 +199,6 @@ def held_out(arm: str, split: str, count: int) -> tuple[list[list[str]], list[En
 
 
 def labels(turn: int, asked: Asked) -> list[str]:
-    """What a question counts to, given its turn, from 0."""
+    """The labels that a question counts towards, given its turn, from 0."""
     later = [LATER, TOLD[asked.earlier]] if turn else []
     return [ALL, TURNS[turn], LINKS[asked.links - 1], *later]

@@ -62,7 +62,7 @@ def tables(rows: list[Row]) -> str:
 
 
 def _missing(rows: Sequence[Row], chosen: Container[str]) -> str:
-    """What the rows do not say yet."""
+    """What is still missing from the rows."""
     shown = {claim.text for claim in claims(rows)}
     arms = [f"training under {arm}" for arm in ARMS if arm not in chosen]
     differences = [f'the difference "{name}"' for name in map(contrast_name, CONTRASTS) if name not in shown]
@@ -90,7 +90,7 @@ def _shares(runs: Sequence[Row], labels: Iterable[str]) -> list[str]:
 
 
 def figures(rows: list[Row]) -> dict[str, Figure]:
-    """What each seed comes to, at turn 1 and later; and how the later turns are learned."""
+    """What each seed reaches, at turn 1 and later; and how the later turns are learned."""
     if not best(rows):
         return {}
     steps = f"steps of {rows[0].config['step_tokens']:,} tokens"

@@ -1,4 +1,4 @@
-"""Conversations in plain English about what is kept in what, and which room it is in at last.
+"""Conversations in plain English about what is kept in what, and which room it ends up in.
 
 A user tells facts in any order and asks a question, four times. The answer takes one to three facts in a row: the key
 is in the tin, the tin is in the basket, the basket is in the pantry. Three such chains of one length stand side by
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 TURNS = 4
 CHAINS = 3
-"""Chains of one length for each question: a guess among their rooms is right one time in so many."""
+"""Chains of one length for each question: a guess among their rooms is right one time in this many."""
 MOST_LINKS = 3
 SPLITS = ("training", "validation", "test")
 """Who reads which words: rates are chosen, and answers counted, on nouns that no training has shown."""
@@ -60,7 +60,7 @@ ROOMS = (
 
 
 class Asked(NamedTuple):
-    """What a question takes.
+    """What a question requires.
 
     Attributes:
         links: facts from the thing to its room.
@@ -73,11 +73,11 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True)
 class Conversation:
-    """A conversation and what its questions take, turn by turn.
+    """A conversation and what its questions require, turn by turn.
 
     Args:
         messages: a system prompt, then questions and answers.
-        asked: of each turn.
+        asked: for each turn, what its question requires.
     """
 
     messages: tuple[dict[str, str], ...]
@@ -89,7 +89,7 @@ Link = tuple[str, str]
 
 
 def nouns(words: str, split: str) -> list[str]:
-    """The third of some words that a split reads."""
+    """The third of a word list that a split uses."""
     return words.split()[SPLITS.index(split) :: len(SPLITS)]
 
 
@@ -118,7 +118,7 @@ def conversation(split: str, seed: int | str, number: int) -> Conversation:
         for path in paths:
             told[turn] += path[:here]
             told[before] += path[here:]
-        if not here:  # so that something is told all the same
+        if not here:  # so that the turn tells something anyway
             told[turn] += [link for path in chains(1) for link in path]
         asked.append(Asked(links, earlier))
         ends.append((paths[0][0][0], paths[0][-1][1]))
@@ -135,7 +135,7 @@ def conversation(split: str, seed: int | str, number: int) -> Conversation:
 
 
 def _drawer(rng: Random, words: str, split: str, kinds: Sequence[str] = KINDS) -> Callable[[], str]:
-    """Draws a name, as "blue tin", never the same twice."""
+    """Draws a name, such as "blue tin", never the same one twice."""
     names = [" ".join(pair) for pair in product(kinds, nouns(words, split))] if kinds else nouns(words, split)
     rng.shuffle(names)
     return names.pop

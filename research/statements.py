@@ -1,6 +1,6 @@
-"""Every number that README and RESULTS.md say in a sentence, read from rows when the pages are written.
+"""Every number that README and RESULTS.md state in a sentence, read from rows when the pages are written.
 
-A template asks for a number by its name, ``{{first token prefix/ism}}``; nothing else in it may look measured.
+A template asks for a number by its name, ``{{first token prefix/ism}}``; nothing else in it may look like a result.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Evidence:
         return found
 
     def so_far(self, sweep: str) -> list[Row]:
-        """The rows of a sweep; none before it is run."""
+        """The rows of a sweep; none if it has not been run yet."""
         if sweep not in self._read:
             self._read[sweep] = read_rows(self.folder / f"{sweep}.jsonl")
         return self._read[sweep]
@@ -79,7 +79,7 @@ def fill(template: str, rows: Evidence, blocks: Mapping[str, Callable[[], str]])
         blocks: whole parts of a page, by name.
 
     Raises:
-        ValueError: the template asks for something that nobody computes, or the rows for it are missing.
+        ValueError: the template asks for something that nothing computes, or the rows for it are missing.
     """
 
     def found(match: re.Match[str]) -> str:
@@ -120,7 +120,7 @@ for _mask in ("ism", "prefix"):
 
 
 def epoch_tokens(rows: Evidence) -> str:
-    """How many times ISM's tokens an epoch of dialogues of eight turns takes under prefix."""
+    """Tokens of an epoch of eight-turn dialogues under prefix, as a multiple of those under ISM."""
     found = costs.part(rows["costs"], costs.EPOCH, turns=LAST_TURN)
     return f"{found['prefix'].result['tokens'] / found['ism'].result['tokens']:.2f}"
 
@@ -207,7 +207,7 @@ for _mask in ("causal", "ism", "prefix"):
 
 
 def widest(rows: Evidence) -> str:
-    """How far the intervals of ISM less causal reach from no difference, at most, over the control skills."""
+    """How far from 0 the intervals of ISM minus causal reach, at most, over the control skills."""
     found = [
         claim.difference
         for claim in skills.claims(rows["skills-long"])

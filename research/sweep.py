@@ -1,8 +1,8 @@
 """A sweep: runs that differ in their configs. Each run is a pure function of its config, kept as one line of JSON.
 
-A run that is in the file is not run again, so the same command goes on after a kill, and a longer list of configs adds
-to what is there. Lines are appended as runs finish and put in the order of the configs at the end, so that the file
-does not depend on which run came first.
+A run that is in the file is not run again, so the same command resumes after a kill, and a longer list of configs adds
+to what is there. Lines are appended as runs finish and sorted into the order of the configs at the end, so that the
+file does not depend on which run came first.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class Sweep:
 
     Args:
         name: of the sweep and its file.
-        run: takes a config and returns what it measured. It is a function of a module, so that another process can find
-            it, and it seeds itself.
+        run: takes a config and returns what it measured. It is a module-level function, so that another process can
+            import it, and it sets its own seed.
         configs: all of them, the most important first.
         cut: the configs for a reader with a few minutes; they may be smaller than any of ``configs``. Empty where the
             question is what long trainings reach.
@@ -80,9 +80,9 @@ class Sweep:
             takes a list of configs and returns a list of results.
         place: in the report, the smallest first.
         figures: from rows to the pictures of the report, by names that become part of their files' names.
-        alone: whether seconds are measured, so that one call runs after the other, however many processes are allowed.
-        further: from the rows of ``configs`` to configs that follow from them, as more seeds at the best learning rate;
-            the same command runs these next.
+        alone: whether seconds are measured, so that calls run one at a time, however many processes are allowed.
+        further: from the rows of ``configs`` to configs that follow from them, such as more seeds at the best learning
+            rate; the same command runs these next.
     """
 
     name: str
@@ -124,7 +124,7 @@ class Sweep:
 
 
 def _finished(sweep: Sweep, path: Path) -> dict[str, Row]:
-    """The rows that are there already, by :func:`key`."""
+    """The rows that exist already, by :func:`key`."""
     rows: dict[str, Row] = {}
     found = read_rows(path)
     known = sweep.known(found)
@@ -142,7 +142,7 @@ def _finished(sweep: Sweep, path: Path) -> dict[str, Row]:
 
 
 def run_sweep(sweep: Sweep, folder: Path, *, jobs: int = 2, cut: bool = False) -> list[Row]:
-    """Run what has not been run yet. Ctrl-C or a kill lose no finished run, and an error stops no other run.
+    """Run what has not been run yet. Ctrl-C or a kill loses no finished run, and an error stops no other run.
 
     Args:
         sweep: what to run.
@@ -170,7 +170,7 @@ def _run(sweep: Sweep, path: Path, jobs: int, wanted: Sequence[Config]) -> list[
     rows = _finished(sweep, path)
     whole = b"".join(whole_lines(path))
     if path.exists() and path.stat().st_size != len(whole):
-        write_atomically(path, whole)  # without the torn line, or the next one would be written behind it
+        write_atomically(path, whole)  # without the torn line, or the next one would be appended to it
     calls = sweep.calls(config for config in wanted if key(config) not in rows)
 
     failed: list[RunError] = []
@@ -227,7 +227,7 @@ def _results(sweep: Sweep, calls: list[list[Config]], jobs: int) -> Iterator[lis
             f"a process of sweep {sweep.name!r} died, out of memory perhaps; all runs that had finished are kept, "
             "and the same command goes on, with --jobs 1 in less memory"
         ) from None
-    except BaseException:  # Ctrl-C, too: nobody waits for runs that nobody will read
+    except BaseException:  # Ctrl-C, too: do not wait for runs whose results are dropped
         pool.shutdown(wait=False, cancel_futures=True)
         for process in set(multiprocessing.active_children()) - before:
             process.terminate()
@@ -236,7 +236,7 @@ def _results(sweep: Sweep, calls: list[list[Config]], jobs: int) -> Iterator[lis
 
 
 def _begin() -> None:
-    """Prepare a process: one thread; Ctrl-C is left to the parent; when the parent is killed, it ends too."""
+    """Prepare a process: one thread; Ctrl-C is left to the parent; if the parent is killed, the process ends too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()

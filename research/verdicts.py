@@ -1,4 +1,4 @@
-"""All comparisons of all sweeps as one file of CSV, with p values that know how many comparisons there were."""
+"""All comparisons of all sweeps as one CSV file, with p values corrected for the number of comparisons."""
 
 from __future__ import annotations
 

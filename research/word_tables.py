@@ -79,7 +79,7 @@ def tables(rows: list[Row]) -> str:
 
 
 def all_claims(rows: Sequence[Row]) -> list[Claim]:
-    """Differences between masks, and between ISM and what else buys the same answers."""
+    """Differences between masks, and between ISM and other ways to get the same answers."""
     return [*claims(rows), *price_claims(best(rows))]
 
 

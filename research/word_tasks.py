@@ -1,6 +1,6 @@
 """The tasks of the words sweep: chains (:mod:`mini_ism.corpus.chains` has an example) and code books.
 
-Like chains, a code book comes in three stages: a look-up must be learned before two in a row are.
+Like chains, a code book comes in three stages: single look-ups must be learned before two in a row.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def codebook(rng: Random, stage: int, *, before: bool = False, later: bool = Fal
 
 
 def reworded(task: Task, reword: Callable[[list[str], list[str]], list[str]]) -> Task:
-    """A task whose queries are put together in another way; answers and labels stay.
+    """A task with its queries rearranged; answers and labels stay the same.
 
     Args:
         task: whose queries begin with "so", hold facts that end with ".", and end with a question or without one.
@@ -78,9 +78,9 @@ def reworded(task: Task, reword: Callable[[list[str], list[str]], list[str]]) ->
 
 
 def told_twice(task: Task) -> Task:
-    """The facts of each query, all of them, twice: what a causal reader can be given instead of another mask.
+    """All the facts of each query, told twice: what a causal reader can be given instead of another mask.
 
-    It is prompt repetition (Leviathan et al., 2025), applied to the facts.
+    This is prompt repetition (Leviathan et al., 2025), applied to the facts.
     """
     return reworded(task, lambda facts, questions: [*facts, *facts, *questions])
 
@@ -102,4 +102,4 @@ TASKS: dict[str, Task] = {
     "codebook later": partial(codebook, later=True),
 }
 TARGET = {task: "3 links" if task.startswith("chains") else "two code words" for task in TASKS}
-"""What each task is about: all questions whose label begins so."""
+"""What each task is about: all questions whose label begins with this."""

@@ -35,16 +35,16 @@ WIDTH = 64
 
 
 def run(config: Config) -> Result:
-    """Train on a task, and ask held-out dialogues.
+    """Train on a task, and evaluate on held-out dialogues.
 
     Args:
         config: as for :func:`train`.
 
     Returns:
-        Exact match by label on ``test`` and ``validation`` draws at the end; ``first``: the same on first questions, to
-        which no earlier answer gives anything away; the ``curve``: the target's on validation at each measurement, with
-        the tokens computed by then; the mean ``loss`` since the measurement before the last; ``maps``: where the first
-        layer looks.
+        Exact match by label on ``test`` and ``validation`` draws at the end; ``first``: the same on first questions,
+        which no earlier answer can give away; the ``curve``: the target's on validation at each measurement, with the
+        tokens computed by then; the mean ``loss`` since the measurement before the last; ``maps``: where the first
+        layer attends.
     """
     model, progress = train(config)
     asked, tokenizer = held_out(config["task"], "test"), load_tokenizer()
@@ -109,7 +109,7 @@ def teach(model: GPT, config: Config, ends: Sequence[float] = STAGE_ENDS) -> Res
 
 
 def held_out(task: str, name: str, count: int = ASKED) -> list[Dialogue]:
-    """Dialogues of a task that no training draws."""
+    """Dialogues of a task that training never draws."""
     return chains.held_out(name, count, TASKS[task])
 
 
@@ -174,7 +174,7 @@ CONFIGS = [
     *grid("chains, outer later", rates=RATES[2:], seeds=TRIED),
     *grid("chains, outer later", ["prefix"], seeds=range(3)),
     *grid("chains, outer later", ["prefix"], rates=RATES[1:2]),
-    # the price of looking ahead: what else the same answers can be bought with
+    # the price of looking ahead: other ways to get the same answers
     *grid("chains, told twice", ["causal"], rates=RATES[:3], seeds=TRIED),
     *grid("chains, told twice", ["causal"], seeds=OTHERS),
     *grid("chains, outer later, told twice", ["causal"], rates=RATES[:3], seeds=TRIED),

@@ -1,7 +1,7 @@
 """Build the playground, a folder of static files that any browser opens: `python -m tools.build_playground`.
 
 What the page shows comes from the package: weights, tokenizer, example messages, colours, the front end of the widgets.
-So the same data give the same bytes, and `docs/playground/` need not be kept: most of it is a copy of the models.
+So the same data give the same bytes, and `docs/playground/` need not be committed: most of it is a copy of the models.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ROOT = Path(__file__).parent.parent
 SOURCES = Path(__file__).parent / "playground"
 BUILT = ROOT / "docs" / "playground"
 SURFACE = Path(widget.__file__)
-"""Beside it lie the script and the style of the widgets' front end."""
+"""The script and the style of the widgets' front end are in the same folder."""
 LESSON = ("tokenizer", "masks", "expressions", "gpt", "chat")
 """The scripts of the model and its engine, in reading order; they need no page."""
 PAGE = (
@@ -46,7 +46,7 @@ HEAD = "// Written by `python -m tools.build_playground`; its sources are in too
 
 
 def read(*path: str) -> str:
-    """The text of a source."""
+    """The text of a source file."""
     return SOURCES.joinpath(*path).read_text(encoding="utf-8")
 
 
@@ -75,14 +75,14 @@ def variables(colours: dict[str, str]) -> str:
 
 
 def style() -> str:
-    """The page's style: the widgets' colours and theirs, then its own."""
+    """The page's style: the widgets' colours, the widgets' style, then its own."""
     dark = ':root[data-theme="dark"]'
     colours = f":root {{\n{variables(LIGHT)}}}\n{dark} {{\n{variables(DARK)}}}\n"
     return colours + SURFACE.with_suffix(".css").read_text(encoding="utf-8") + read("playground.css")
 
 
 def palette(name: str) -> str:
-    """255 colours of a map as base64 of their red, green and blue; one number of a byte is left for 'transparent'."""
+    """255 colours of a map as base64 of their red, green and blue; one value of a byte is left for 'transparent'."""
     colours = colormaps[name].resampled(255)(range(255), bytes=True)[:, :3]
     return b64encode(colours.tobytes()).decode("ascii")
 
@@ -110,7 +110,7 @@ def data() -> str:
 
 
 def weights(name: str) -> str:
-    """A shipped model's file as base64, once it is known to be whole and to use the tokenizer that is shipped."""
+    """A shipped model's file as base64, after checking that it is intact and uses the shipped tokenizer."""
     if load_model(name)[1]._mergeable_ranks != load_tokenizer()._mergeable_ranks:
         raise ValueError(f"the model {name!r} has a tokenizer of its own; the page has one for all three")
     return b64encode((data_dir() / "checkpoints" / name / MODEL).read_bytes()).decode("ascii")
@@ -129,7 +129,7 @@ def build() -> dict[str, bytes]:
 
 
 def write(folder: Path = BUILT) -> Path:
-    """Build the folder; its first page."""
+    """Build the folder; returns its first page."""
     for name, content in build().items():
         write_atomically(folder / name, content)
     return folder / "index.html"

@@ -32,7 +32,7 @@ MESSAGES = Path(__file__).parent.parent / "tests" / "natural_messages.jsonl"
 
 
 class Message(NamedTuple):
-    """What a newcomer types, turn by turn, and patterns of which a sensible last reply fits one."""
+    """What a newcomer types, turn by turn, and patterns, one of which a sensible last reply matches."""
 
     turns: list[str]
     accept: list[str]
@@ -71,7 +71,7 @@ def natural_messages() -> list[Message]:
 
 
 def reply_to(model: GPT, tokenizer: tiktoken.Encoding, turns: Sequence[str]) -> str:
-    """The reply to the last of these turns, in a chat of its own."""
+    """The reply to the last of these turns, in a new chat."""
     chat = ChatSession(model, tokenizer)
     for turn in turns:
         reply = chat.send(turn, stop_loops=True)
@@ -79,7 +79,7 @@ def reply_to(model: GPT, tokenizer: tiktoken.Encoding, turns: Sequence[str]) -> 
 
 
 def is_sensible(message: Message, reply: str) -> bool:
-    """Whether a reply fits one of the message's patterns."""
+    """Whether a reply matches one of the message's patterns."""
     return any(re.search(pattern, reply) for pattern in message.accept)
 
 

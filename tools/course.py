@@ -75,8 +75,8 @@ def colab(name: str) -> str:
 def setup() -> str:
     """The source of the set-up cell.
 
-    Nothing to do where the package is. Else it takes the checkout in which the notebook lies, a wheel beside the
-    notebook, or what lies at the repository's address, whichever comes first; where pip fails, it says so in one line.
+    It does nothing if the package is installed. Otherwise it installs the checkout that contains the notebook, a wheel
+    next to the notebook, or the repository from its address, whichever comes first; a failure of pip is one line.
     """
     return SETUP.format(repository=repository())
 

@@ -1,7 +1,7 @@
 """Make a virtual environment, or keep one that will do: ``python3 tools/environment.py FOLDER [PYTHON]``.
 
-What the Makefile calls. Any Python must be able to read this file, or it could not be refused for being too old: there
-is nothing in it that Python 3.6 does not know.
+Called by the Makefile. Any Python must be able to parse this file, or it could not be rejected as too old: nothing in
+it is newer than Python 3.6.
 """
 
 import platform
@@ -17,7 +17,7 @@ ASK = "import sys, pip; print(sys.version_info[1])"
 
 
 def oldest() -> int:
-    """The n of the oldest Python 3.n that the package takes."""
+    """The n of the oldest Python 3.n that the package supports."""
     project = (Path(__file__).resolve().parent.parent / "pyproject.toml").read_text(encoding="utf-8")
     found = re.search(r'^requires-python = ">=3\.(\d+)"$', project, re.MULTILINE)
     assert found, "pyproject.toml no longer says which Python it requires"

@@ -1,4 +1,4 @@
-"""An environment for Jupyter in which nothing of the user's own set-up is seen.
+"""An environment for Jupyter, isolated from the user's own set-up.
 
 Fresh directories for configuration, data and runtime; a ``python3`` kernel that is exactly the
 running interpreter; the news pop-up off; one thread, so that numbers do not depend on the cores.
@@ -31,7 +31,7 @@ def _write_json(path: Path, value: object) -> None:
 
 @cache
 def _matplotlib_directory() -> str:
-    """A configuration without the user's settings, its font cache built once a process.
+    """A configuration without the user's settings, its font cache built once per process.
 
     Without the cache a notebook's first figure says on stderr that it builds one.
     """

@@ -25,11 +25,11 @@ ONE_MORE_TURN = [
     {"role": "assistant", "content": "The cup."},
 ]
 LANES = {"causal": "causal", "prefix": "prefix", "ISM": "ism"}
-SHARP = 192  # dots an inch: twice what a README shows, for fine screens
+SHARP = 192  # dots per inch: twice what a README shows, for high-resolution screens
 
 
 def three_masks() -> bytes:
-    """Who may look at whom, under three masks."""
+    """Which token may attend to which, under three masks."""
     tokenizer = load_tokenizer()
     encoded = encode_dialogue(DIALOGUE, tokenizer)
     masks = {name: get_mask(mask).dense(encoded.segments) for name, mask in LANES.items()}
@@ -55,7 +55,7 @@ def attention_swap() -> bytes:
 
 
 def cache_player() -> bytes:
-    """What three caches keep, read and throw away over three turns, as a film."""
+    """What three caches keep, read and throw away over three turns, as an animation."""
     tokenizer = load_tokenizer()
     encoded = encode_dialogue(DIALOGUE + ONE_MORE_TURN, tokenizer)
     film = frames({name: plan(mask, encoded.segments) for name, mask in LANES.items()})

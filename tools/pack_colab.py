@@ -1,6 +1,6 @@
 """Pack the wheel and the notebooks into one zip for Colab, or any place without the repository: ``make colab``.
 
-Unpack it there: each notebook's set-up cell installs the wheel that lies beside it.
+Unpack it there: each notebook's set-up cell installs the wheel next to it.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ each notebook top to bottom in a clean kernel, in a copy of the notebooks' direc
 what a second run or another machine would change: widget state, timings, random cell ids, versions.
 
 A cell tagged ``varies`` (it prints a measured time, say) keeps its committed outputs while its
-source is unchanged, so that a run without edits changes no byte; ``--fresh`` renews those too. So does a
-cell tagged ``hf`` where that extra is not installed: what it printed there is only how to get it.
-A notebook that fails is named, and the others run.
+source is unchanged, so that a run without edits changes no byte; ``--fresh`` renews those too. A cell
+tagged ``hf`` also keeps them where that extra is not installed: there it only prints how to get it.
+A notebook that fails is named, and the others still run.
 """
 
 import argparse
@@ -48,7 +48,7 @@ EXTRA, NEEDED = "hf", ("transformers", "peft")
 """The tag of cells that need the extra of that name, and what the extra brings."""
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 KEPT_CELL_METADATA = ("tags", "jupyter")
-TIMEOUT_SECONDS = 2400  # SmolLM2 learns for a quarter of an hour or more in 09
+TIMEOUT_SECONDS = 2400  # SmolLM2 trains for a quarter of an hour or more in 09
 
 
 def read(path: Path) -> NotebookNode:
@@ -123,8 +123,8 @@ def normalise(notebook: NotebookNode, committed: NotebookNode | None = None) -> 
             {name: cell.metadata[name] for name in KEPT_CELL_METADATA if cell.metadata.get(name)}
         )
         for output in cell.get("outputs", []):
-            # Its model lives in the kernel that made it: reopened, it would be an error message
-            # where the picture beside it in the bundle should be.
+            # Its model lives in the kernel that made it: reopened, it would show an error message
+            # instead of the picture next to it in the bundle.
             output.get("data", {}).pop(WIDGET_VIEW, None)
     if committed is not None:
         _keep_varying_outputs(notebook, committed)
@@ -166,7 +166,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
             try:
                 notebook = execute(path.resolve(), Path(scratch))
-            except CellExecutionError as error:  # the others run all the same
+            except CellExecutionError as error:  # the others still run
                 print(f"{path.name}: failed\n{error}", file=sys.stderr)
                 failed = True
                 continue

@@ -1,7 +1,7 @@
 """Write the figures of the page on scale: `python -m tools.scale_page`; `--check` says whether they are up to date.
 
-No model of that size runs. What can be counted from a shape is counted on PyTorch's meta device, which has shapes and
-no numbers; what a backward keeps is counted in blocks of the real width over a few tokens.
+No model of that size runs. What follows from shapes is counted on PyTorch's meta device, which has shapes but no data;
+what is kept for the backward pass is counted in blocks of the real width over a few tokens.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "scale.md"
 BEGIN, END = "<!-- python -m tools.scale_page -->", "<!-- end -->"
 PRESETS = ("tiny", "small", "billion")
 DIALOGUES = 1_000_000
-STEPS = 20  # of which the mean is taken
+STEPS = 20  # averaged over
 LONG = (2048, 8192)
 FEW = 64  # tokens; what blocks keep for the backward grows with them
 
@@ -162,7 +162,7 @@ def figures() -> str:
 
 
 def page(old: str) -> str:
-    """The page with its figures counted anew."""
+    """The page with its figures recomputed."""
     before, rest = old.split(BEGIN)
     return f"{before}{BEGIN}\n\n{figures()}\n\n{END}{rest.split(END)[1]}"
 

@@ -1,4 +1,4 @@
-"""A built site, gone over as a browser would: what it links is there, and what it loads is its own."""
+"""Check a built site as a browser would see it: every link leads somewhere, and it loads only its own files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Page(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Take down what a tag names, links and loads."""
+        """Record what a tag names, links and loads."""
         self._in_style = tag == "style"
         for name, value in attrs:
             if value is None:
@@ -50,7 +50,7 @@ class Page(HTMLParser):
                 self.loaded += styled(value)
 
     def handle_data(self, data: str) -> None:
-        """Take down what a style sheet in the page loads."""
+        """Record what a style sheet in the page loads."""
         if self._in_style:
             self.loaded += styled(data)
 
@@ -61,7 +61,7 @@ class Page(HTMLParser):
 
 @cache
 def read_page(file: Path) -> Page:
-    """A page by its file."""
+    """The page in a file."""
     return Page(file.read_text(encoding="utf-8"))
 
 
@@ -85,7 +85,7 @@ def fault(site: Path, file: Path, address: str, loads: bool) -> str | None:
 
 
 def faults(site: Path) -> list[str]:
-    """What a visitor of a built site would miss, a line each: broken links and anchors, and what is not its own.
+    """What is wrong with a built site, one line each: broken links and anchors, and loads of files not its own.
 
     Links that lead elsewhere are not followed.
     """

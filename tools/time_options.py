@@ -1,8 +1,8 @@
 """Time a training step with each of the options that make it faster: `python -m tools.time_options --preset small`.
 
-The options take turns step by step, on the same dialogues, so that a slow moment hits them all. The start with its
-first step is timed by the clock on the wall, since compilers are processes of their own; steps after it, on the CPU,
-by what this process used of one core, so that what else runs counts less.
+The options take turns step by step, on the same dialogues, so that a slow moment hits them all. Start-up and first step
+are timed by wall clock, since compilers run in separate processes; later steps, on the CPU, by the processor time of
+this process, so that other load matters less.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ OPTIONS: dict[str, tuple[str, bool]] = {
     "--precision bf16": ("bf16", False),
     "both": ("bf16", True),
 }
-"""Precision, and whether blocks are compiled, by what is written on the command line."""
+"""Precision, and whether blocks are compiled, by the options on the command line."""
 
 
 def main() -> None:
-    """Print the seconds of the start with its first step, and the median of the other steps, with their range."""
+    """Print the seconds of start-up plus first step, and the median of the other steps, with their range."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--preset", choices=list(PRESETS), default="tiny")
     parser.add_argument("--steps", type=int, default=30, help="after the first")
@@ -48,7 +48,7 @@ def main() -> None:
             for name, run in runs.items():
                 now = time.perf_counter if number == 0 or device.type != "cpu" else time.process_time
                 clock = now()
-                run._step(iter([run.batches(number)]), run.config.lr)  # a GPU has ended with it, too
+                run._step(iter([run.batches(number)]), run.config.lr)  # returns only once a GPU has finished, too
                 spent[name].append(now() - clock)
     print(f"{given.preset} on {device.type}, torch {torch.__version__}, {given.steps} steps; seconds")
     for name, (start, first, *rest) in spent.items():

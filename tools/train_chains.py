@@ -1,7 +1,7 @@
 """Train the two models that follow chains, and write them: `python -m tools.train_chains`, some minutes.
 
-They are runs of the sweep `words`, made once more to keep the weights: of its first setting, at each mask's best rate,
-the seed that answers most of the validation draws.
+They are runs of the sweep `words`, repeated to keep the weights: of its first setting, at each mask's best rate, the
+seed that answers most of the validation draws.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ TITLES = {
     "long": "Long split: longer lists and more turns than in training",
     "held_out": "Held-out split: words and wordings that no training dialogue has",
 }
-"""The splits that the card tells of."""
+"""The splits that the card reports on."""
 COMMAND = "python -m tools.train_checkpoints"
 
 
@@ -72,8 +72,8 @@ def main() -> None:
 
 
 def train(mask: str, runs: Path, device: str = "cpu", workers: int = 0) -> dict[str, Any]:
-    """Train a mask with the recipe, or the rest of it, and write the model; what the card says of it."""
-    torch.set_num_threads(1)  # more pay little at this size, and masks can be trained side by side
+    """Train a mask with the recipe, or the rest of it, and write the model; returns what the card says about it."""
+    torch.set_num_threads(1)  # more threads gain little at this size, and masks can be trained side by side
     run = Run(TrainingConfig(mask=mask, **RECIPE), runs, device, workers=workers)
     trained = train_with_progress(run)
     folder = data_dir() / "checkpoints" / mask
@@ -83,10 +83,10 @@ def train(mask: str, runs: Path, device: str = "cpu", workers: int = 0) -> dict[
 
 
 def save_metrics(metrics: Sequence[Measurement], folder: Path) -> None:
-    """Write beside a model how it came about, for :func:`~mini_ism.checkpoints.load_metrics`: a line a score.
+    """Write a model's training history next to it, for :func:`~mini_ism.checkpoints.load_metrics`: one line per score.
 
     Args:
-        metrics: of a run, a line a step.
+        metrics: of a run, one per step.
         folder: the model's.
     """
     lines: list[Measurement] = []
@@ -163,7 +163,7 @@ def card(about: dict[str, dict[str, Any]], scores: dict[str, dict[str, dict[str,
 def new_to_it(
     names: dict[str, dict[str, dict[str, Score]]], messages: dict[str, list[tuple[Message, str, bool]]]
 ) -> str:
-    """The card's last section: what no training dialogue held.
+    """The card's last section: on what no training dialogue contained.
 
     Args:
         names: scores by list of names, mask and phrasing.

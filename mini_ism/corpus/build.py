@@ -17,13 +17,13 @@ def build(folder: str | Path | None = None) -> list[Path]:
     """Write the tokenizer, the frozen splits, their manifest and the data card.
 
     Args:
-        folder: what gets `tokenizer/` and `dialogues/`; the package's data directory by default.
+        folder: where `tokenizer/` and `dialogues/` go; the package's data directory by default.
 
     Returns:
         The files written.
 
     Raises:
-        OSError: a file could not be written; it is as it was. Give the command again to write the rest.
+        OSError: a file could not be written and is unchanged. Run the command again to write the rest.
     """
     folder = data_dir() if folder is None else Path(folder)
     tokenizer_file, card = folder / "tokenizer" / f"{NAME}.tiktoken", folder / "dialogues" / "README.md"

@@ -1,9 +1,9 @@
 """Chains: dialogues of a few links in one query, and questions that need up to three of them in a row.
 
-They come in three stages, the easy ones first: a look-up must be learned before two in a row are. An answer repeats
+They come in three stages, the easy ones first: single look-ups must be learned before two in a row. An answer repeats
 what was asked about before it answers, "so key barn", so that the position that predicts the answer holds a token like
-those of the facts, and one head can look up for both. It begins with "so" because a word at the start of a message,
-without a blank before it, would have other tokens.
+those of the facts, and one head can do both look-ups. It begins with "so" because a word at the start of a message,
+without a space before it, would be tokenised differently.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NOTED = "noted"
 """The label of an answer to a query that asks nothing."""
 
 Task = Callable[[Random, int], Dialogue]
-"""Draws a dialogue of a stage, from 0."""
+"""Draws a dialogue of a stage, counted from 0."""
 
 
 def chains(rng: Random, stage: int, *, later: bool = False, back: bool = False) -> Dialogue:
@@ -93,24 +93,24 @@ def query_dialogue(queries: Sequence[str], questions: Sequence[tuple[str, str, s
 
 
 def held_out(name: str, count: int, task: Task = chains) -> list[Dialogue]:
-    """Dialogues of the last stage that no training draws, the same for every model.
+    """Dialogues of the last stage that training never draws, the same for every model.
 
     Args:
         name: ``"validation"`` or ``"test"``.
         count: how many.
-        task: what they are about.
+        task: which draws them.
     """
     return [task(Random(f"{name}/{n}"), STAGES - 1) for n in range(count)]
 
 
 def first_question(dialogue: Dialogue) -> Dialogue:
-    """A dialogue up to the answer to its first question: later ones may be answered out of the answers before them."""
+    """A dialogue up to the answer to its first question: later ones may be answered from the answers before them."""
     turns = 1 + next(turn for turn, label in enumerate(dialogue.skills) if label != NOTED)
     return Dialogue(dialogue.messages[: 2 * turns], dialogue.skills[:turns])
 
 
 def guess_among_later(dialogues: Sequence[Dialogue]) -> float:
-    """The share that a reader gets right who cannot look ahead, and guesses among the rooms after the middle link.
+    """The share right of a reader who cannot look ahead, and guesses among the rooms after the middle link.
 
     Args:
         dialogues: of chains, up to the answer to their first question. Those that do not ask for three links with the

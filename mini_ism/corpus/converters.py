@@ -1,6 +1,6 @@
-"""Converters: dialogues in other formats, brought into lists of ``{"role": ..., "content": ...}``.
+"""Converters: dialogues in other formats, converted to lists of ``{"role": ..., "content": ...}``.
 
-A converter is applied when it is asked for by name, never by guesswork, and refuses what can be read in two ways.
+A converter is applied only when requested by name, never by guesswork, and rejects ambiguous input.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Converter:
 
     Args:
         summary: one sentence on what it does, which the command line shows.
-        looks_like: whether a dialogue seems to be in this format; only for advice in error messages.
+        looks_like: whether a dialogue seems to be in this format; used only for hints in error messages.
         convert: from one line's JSON value to another; a ``ValueError`` says what cannot be converted.
     """
 
@@ -64,7 +64,7 @@ def _sharegpt_message(number: int, turn: Any) -> dict[str, Any]:
 
 
 def _on_messages(change: Callable[[list[Any]], list[Any]]) -> Callable[[Any], Any]:
-    """A converter of a list of messages, bare or under ``"messages"``; leaves alone what is neither."""
+    """A converter of a list of messages, bare or under ``"messages"``; anything else is left alone."""
 
     def convert(record: Any) -> Any:
         if isinstance(record, list):
@@ -116,7 +116,7 @@ def _tell_tools(messages: list[Any]) -> list[Any]:
     call: dict[str, Any] | None = None
     for number, message in enumerate(messages):
         if not isinstance(message, dict):
-            return messages  # the check of the messages tells what is wrong
+            return messages  # the check of the messages reports what is wrong
         rest = {key: value for key, value in message.items() if key not in ("tool_calls", "tool_call_id")}
         if message.get("role") == "tool":
             if call is None:

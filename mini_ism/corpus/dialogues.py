@@ -1,4 +1,4 @@
-"""Dialogues: threads of skills, interleaved; endless, and the same for a seed everywhere."""
+"""Dialogues: threads of skills, interleaved; endless, and the same everywhere for the same seed."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class SplitSpec(NamedTuple):
 
     buckets: range
     threads: tuple[int, int]
-    sizes: tuple[int, int]  # facts a thread
+    sizes: tuple[int, int]  # facts per thread
     turns: int  # user turns at most; at least two
-    length: int  # at most, about the text's tokens: see `_length`
+    length: int  # at most, roughly in tokens of text: see `_length`
     held_out: bool = False  # words and wordings that no other split has
 
 
@@ -71,7 +71,7 @@ class Dialogue:
 
 
 class Endless(Iterator[Dialogue]):
-    """Dialogues without end. Who asks for all of them is told so, instead of waiting for ever."""
+    """Endless dialogues. Asking for all of them raises an error instead of never returning."""
 
     def __init__(self, dialogues: Iterator[Dialogue]) -> None:
         self._dialogues = dialogues
@@ -80,7 +80,7 @@ class Endless(Iterator[Dialogue]):
         return next(self._dialogues)
 
     def __length_hint__(self) -> int:
-        """Asked for by ``list`` and ``tuple`` before they begin."""
+        """Called by ``list`` and ``tuple`` before they begin."""
         raise ValueError("these dialogues never end; take some of them, as in itertools.islice(generate(0), 100)")
 
 
@@ -112,20 +112,20 @@ def generate(
         split: "train", "validation", "test", "long" or "held_out". No dialogue is in two splits, and the words and
             wordings of "held_out" are in no other.
         skills: names of the skills to draw from; all of the version by default.
-        weights: how often a skill is taken, relative to the others, where it should differ from what the skill was
+        weights: how often a skill is drawn, relative to the others, where this should differ from the weight it was
             registered with.
         start: index of the first dialogue. Each is drawn on its own, so a training run can resume at any index without
             drawing those before it.
         coined: share of names, things and the like that are made up; by default the version's own.
-        version: of the corpus: 1 is a small world of common words, in which the research sweeps train and ask.
+        version: of the corpus: 1 is a small world of common words, on which the research sweeps train and test.
 
     Returns:
-        An iterator to take some of. ``list`` of it, or whatever else needs an end, is a ``ValueError``.
+        An iterator without end. ``list`` of it, or anything else that needs an end, raises a ``ValueError``.
 
     Raises:
         ValueError: no such split, version or skill, a negative weight or start, a share outside 0 to 1, nothing to draw
             from, or skills that make no dialogue of this split.
-        TypeError: a number is none, or a skill returned something other than a list of turns.
+        TypeError: an argument is not a number, or a skill returned something other than a list of turns.
     """
     spec = split_spec(split)
     lexicon = get_lexicon(version)
@@ -136,7 +136,7 @@ def generate(
     coined = lexicon.coined if coined is None else real_number("coined", coined, 0, 1)
 
     def world(rng: Random) -> World:
-        # Version 1 asks the dice nothing here.
+        # Version 1 draws no random number here.
         lower = lexicon.lower > 0 and chance(rng, lexicon.lower)
         return World(rng, coined, version=version, held_out=spec.held_out, lower=lower)
 
@@ -151,7 +151,7 @@ def split_spec(split: str) -> SplitSpec:
     """
     try:
         return SPLITS[split]
-    except (KeyError, TypeError):  # what has no hash is no name either
+    except (KeyError, TypeError):  # something unhashable is not a name either
         raise ValueError(f"no split named {split!r}; there are: {', '.join(SPLITS)}") from None
 
 
@@ -199,7 +199,7 @@ def _draw_all(
 
 
 def _draw(rng: Random, world: World, spec: SplitSpec, entries: list[Entry]) -> tuple[list[Message], list[str]]:
-    """One dialogue, of whichever split its hash will say."""
+    """One dialogue, whichever split its hash assigns it to."""
     system = _system(rng, world) if chance(rng, SYSTEM_SHARE) else ""
     turns = _interleave(rng, _threads(rng, world, spec, entries, _length(world, system)))
     opens_with_facts = len(turns) > 2 and turns[0].skill == ACK
@@ -243,14 +243,14 @@ def _threads(rng: Random, world: World, spec: SplitSpec, entries: list[Entry], u
 
 
 def _length(world: World, text: str) -> int:
-    """About the text's tokens: half of its letters, or in version 1, with its words of one token, words and marks."""
+    """The text's tokens, roughly: half its letters or, in version 1, whose words are one token, words plus marks."""
     if world.lexicon.version == 1:
         return len(text.split()) + sum(map(text.count, ".,?:"))
     return len(text) // 2
 
 
 def _interleave(rng: Random, threads: list[list[Turn]]) -> list[Turn]:
-    """All turns, each thread's in order; a turn that only tells may open another thread's turn."""
+    """All turns, each thread's in order; a turn that only tells may be merged with another thread's next turn."""
     queues = [list(reversed(thread)) for thread in threads]
     order: list[int] = [index for index, thread in enumerate(threads) for _ in thread]
     total = len(order)
@@ -279,7 +279,7 @@ def _interleave(rng: Random, threads: list[list[Turn]]) -> list[Turn]:
 
 
 def _type_lower(rng: Random, text: str) -> str:
-    """Without capitals, and often without the last mark or apostrophes."""
+    """A text without capitals, and often without its final punctuation mark or apostrophes."""
     text = text.lower()
     if chance(rng, 0.6) and text[-1] in ".?":
         text = text[:-1]
@@ -287,7 +287,7 @@ def _type_lower(rng: Random, text: str) -> str:
 
 
 def _type_carelessly(rng: Random, messages: list[Message], share: float) -> list[Message]:
-    """In a share of the user's turns, the first capital or the last mark missing, as people type."""
+    """In a share of the user's turns, drop the first capital, the final punctuation mark, or both, as people do."""
     for message in messages:
         if message["role"] != "user" or not chance(rng, share):
             continue

@@ -31,7 +31,7 @@ class Facts:
         return [phrases.tell_place(rng, thing, place) for thing, place in pairs]
 
     def ask(self, rng: Random) -> Turn:
-        """A question about any fact, in either direction; asked before or not, so that nothing can be ruled out."""
+        """A question about any fact, in either direction; it may be asked again, so that nothing can be ruled out."""
         index = int(rng.random() * len(self.things))
         thing, value = self.things[index], self.values[index]
         asks_thing = self._asks_thing(rng)
@@ -41,12 +41,12 @@ class Facts:
         return self._answer(question, value, self._label(asks_thing))
 
     def ask_value(self, rng: Random, thing: str, skill: str = "") -> Turn:
-        """A question where that thing is, or who has it, labelled ``skill`` or else as a plain fact."""
+        """A question about where that thing is, or who has it, labelled ``skill`` or else as a plain fact."""
         value = self.values[self.things.index(thing)]
         return self._answer(self._question(rng, thing, value, False), value, skill or self._label(False))
 
     def ask_absent(self, rng: Random, world: World) -> Turn:
-        """A question in the same words as `ask`, about what nobody said."""
+        """A question in the same words as `ask`, about something nobody mentioned."""
         # The thing may be known, but not in this respect. Facts about owners are rarer than those about places, hence
         # the two shares: both questions go unanswered about equally often.
         if chance(rng, 0.5 if self.owned else 0.2):

@@ -1,6 +1,6 @@
 """A lexicon: all the words of one version of the corpus, and how it coins others.
 
-The words that training, validation and tests use and those held out are parted by a hash of the word itself, so a word
+A hash of the word itself separates the words that training, validation and tests use from those held out, so a word
 never changes sides when the list around it grows.
 """
 
@@ -24,11 +24,11 @@ class Lexicon:
         version: its number.
         known: for each kind of word, those that training, validation, test and long dialogues use.
         held_out: for each kind, those that only the split ``held_out`` uses.
-        coin: makes up a word in small letters.
+        coin: makes up a word in lower case.
         coinable: kinds in which words are made up.
         coined: their share in the frozen splits.
-        careless: share of the user's turns without the first capital, the last mark, or both.
-        lower: share of the dialogues that are typed without any capital.
+        careless: share of the user's turns without the first capital, the final punctuation mark, or both.
+        lower: share of the dialogues that are typed in lower case.
         taken: words that are never made up, folded by :func:`fold`.
     """
 
@@ -44,7 +44,7 @@ class Lexicon:
 
 
 def fold(word: str) -> str:
-    """A word without capitals and accents, the same for the ways that people spell it."""
+    """A word without capitals and accents, the same for all the ways that people spell it."""
     letters = unicodedata.normalize("NFKD", word.lower())
     return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
@@ -55,7 +55,7 @@ def is_held_out(word: str) -> bool:
 
 
 def read_words(name: str) -> tuple[str, ...]:
-    """The words of a file in ``words/``: parted by commas, in lines; lines with a ``#`` are for the reader."""
+    """The words of a file in ``words/``: separated by commas, over several lines; lines with a ``#`` are comments."""
     text = (Path(__file__).parent / "words" / f"{name}.txt").read_text(encoding="utf-8")
     lines = (line for line in text.splitlines() if not line.startswith("#"))
     return tuple(word.strip() for line in lines for word in line.split(",") if word.strip())

@@ -1,4 +1,4 @@
-"""Dialogues of one's own: a file with one dialogue per line, read with errors that name the line and the message."""
+"""Your own dialogues: a file with one dialogue per line, read with errors that name the line and the message."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from mini_ism.files import read_whole
 from mini_ism.strict_json import from_json, json_lines
 
 LABEL = "answer"
-"""The skill under which answers are scored, where a line does not say it."""
+"""The skill under which answers are scored if a line does not name one."""
 SHOWN = 8
-"""How many of several faults an error lists."""
+"""The most faults that an error lists."""
 
 
 def read_dialogues(
@@ -37,21 +37,21 @@ def read_dialogues(
 
     A line is a list of messages, or an object with such a list under ``"messages"``, and perhaps a label for each
     answer under ``"skills"``. Messages are what :func:`~mini_ism.dialogue.check_messages` takes: OpenAI's and Hugging
-    Face's roles, and ``"weight": 0`` for answers not to learn. Blank lines are skipped.
+    Face's roles, and ``"weight": 0`` for answers that must not be learned. Blank lines are skipped.
 
     Args:
         path: the file, in UTF-8.
         convert: names of :data:`~mini_ism.corpus.converters.CONVERTERS`, for dialogues in other formats.
         tokenizer: with ``context``, to see whether each dialogue fits a model.
         context: how many tokens a dialogue may have.
-        cut: keep of a longer one the turns from its beginning that fit, instead of refusing it.
+        cut: truncate a longer one to the turns from its beginning that fit, instead of rejecting it.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: no such converter; a line is no dialogue, or has no answer to learn; dialogues are too long.
 
     Warns:
-        UserWarning: objects have fields beside ``"messages"`` and ``"skills"``, which are not read.
+        UserWarning: objects have fields besides ``"messages"`` and ``"skills"``, which are ignored.
     """
     path, convert = Path(path), list(convert)
     if unknown := [name for name in convert if name not in CONVERTERS]:
@@ -77,14 +77,14 @@ def read_dialogues(
 def fit(
     dialogues: Mapping[str, Dialogue], name: str, tokenizer: tiktoken.Encoding, context: int, *, cut: bool = False
 ) -> dict[str, Dialogue]:
-    """The dialogues, each of which fits a model.
+    """The dialogues, each checked, or cut, to fit a model.
 
     Args:
-        dialogues: by their place in what they come from, for the errors.
-        name: what they come from.
+        dialogues: by their place in the source, for the errors.
+        name: the source.
         tokenizer: the model's.
         context: how many tokens the model takes.
-        cut: keep of a longer one the turns from its beginning that fit.
+        cut: truncate a longer one to the turns from its beginning that fit.
 
     Raises:
         ValueError: dialogues are too long, or too long to be cut; the message names them.
@@ -112,7 +112,7 @@ def fit(
 def draw_own(dialogues: Sequence[Dialogue], seed: int, start: int, count: int) -> list[Dialogue]:
     """The dialogues from index ``start`` of an endless stream: all in a shuffled order, then all in another, and so on.
 
-    As in :func:`~mini_ism.corpus.dialogues.generate`, an index is drawn without those before it.
+    As in :func:`~mini_ism.corpus.dialogues.generate`, an index can be drawn without those before it.
     """
     drawn = []
     for index in range(start, start + count):
@@ -178,7 +178,7 @@ def _dialogue(record: Any, ignored: set[str]) -> Dialogue:
 
 
 def _cut(dialogue: Dialogue, lengths: list[int], context: int) -> Dialogue | None:
-    """The whole turns from the beginning that fit; none if there is nothing to learn in them."""
+    """The whole turns from the beginning that fit; ``None`` if there is nothing to learn in them."""
     kept = max((n for n in range(len(lengths) + 1) if sum(lengths[:n]) <= context), default=0)
     while kept and dialogue.messages[kept - 1]["role"] != "assistant":
         kept -= 1

@@ -24,12 +24,12 @@ def tell_place(rng: Random, thing: str, place: str) -> str:
 
 
 def ask_where(rng: Random, thing: str) -> str:
-    """The question for the place of a thing."""
+    """The question about where a thing is."""
     return pick_weighted(rng, _WHERE, _WHERE_WEIGHTS).format(thing=thing)
 
 
 def ask_inside(place: str) -> str:
-    """The question for the thing in a place."""
+    """The question about what is in a place."""
     return f"What is in the {place}?"
 
 
@@ -49,12 +49,12 @@ def tell_owner(name: str, thing: str) -> str:
 
 
 def ask_owner(thing: str) -> str:
-    """The question for the owner of a thing."""
+    """The question about who has a thing."""
     return f"Who has the {thing}?"
 
 
 def ask_owned(name: str) -> str:
-    """The question for the thing that a person has."""
+    """The question about what a person has."""
     return f"What does {name} have?"
 
 

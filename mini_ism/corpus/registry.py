@@ -24,7 +24,7 @@ class Turn:
         assistant: the one right answer.
         skill: the label under which the answer is scored.
         placement: -1 opens the dialogue, 1 closes it, 0 may stand anywhere.
-        follows: it stands right after the turn before it, since it says "it" of what was told there.
+        follows: it must directly follow the turn before it, since its "it" refers to something told there.
     """
 
     user: str
@@ -44,16 +44,16 @@ Skill = Callable[[Random, World, int], "list[Turn]"]
 
 @dataclass(frozen=True)
 class Entry:
-    """A registered skill and how often it is taken, relative to the others."""
+    """A registered skill and how often it is drawn, relative to the others."""
 
     name: str
     skill: Skill
     weight: float
-    since: int = 1  # the version of the corpus that has it first
+    since: int = 1  # the first version of the corpus that has it
 
     @property
     def is_own(self) -> bool:
-        """Whether it is somebody's own, not one of this package's."""
+        """Whether it is a user's own, not one of this package's."""
         return not self.skill.__module__.startswith("mini_ism.")
 
 
@@ -73,8 +73,8 @@ def register_skill(
 ) -> Skill | Callable[[Skill], Skill]:
     """Add `skill(rng, world, size) -> list[Turn]` to the corpus under its function's name.
 
-    `size` is how many facts the skill should tell. `weight` is how often `generate` takes the skill, relative to the
-    others. `since` is the version of the corpus from which on it does so unasked. Running the same definition again
+    `size` is how many facts the skill should tell. `weight` is how often `generate` draws the skill, relative to the
+    others. `since` is the first version of the corpus that draws it by default. Running the same definition again
     replaces it.
 
     Raises:
@@ -111,7 +111,7 @@ def get_entry(name: str) -> Entry:
     """The skill of that name and its weight.
 
     Raises:
-        ValueError: there is none; the message lists those there are.
+        ValueError: there is no such skill; the message lists those there are.
     """
     try:
         return _REGISTRY[name]

@@ -32,7 +32,7 @@ def draw_split(name: str, version: int = LATEST) -> list[Dialogue]:
 
 
 def to_jsonl(dialogues: Iterable[Dialogue]) -> bytes:
-    """One JSON object a line: `{"messages": [...], "skills": [...]}`."""
+    """One JSON object per line: `{"messages": [...], "skills": [...]}`."""
     lines = (
         json.dumps(
             {"messages": dialogue.messages, "skills": dialogue.skills},
@@ -50,7 +50,7 @@ def load_split(name: str, folder: str | Path | None = None, *, version: int = LA
     Args:
         name: "train", "validation", "test", "long" or "held_out".
         folder: where the split and its manifest are; the package's own data by default.
-        version: of the corpus. The files hold the latest; an earlier one is drawn again, the same as it ever was.
+        version: of the corpus. The files hold the latest; an earlier one is drawn again, the same every time.
 
     Raises:
         FileNotFoundError: the split's file or the manifest is missing.
@@ -80,18 +80,18 @@ def own_dialogues(
     *,
     version: int = LATEST,
 ) -> list[Dialogue]:
-    """Dialogues to score skills of one's own on, of which the frozen split of this name knows nothing.
+    """Dialogues to score your own skills on, which the frozen split of this name does not cover.
 
     Args:
-        name: of the split whose dialogues they are like; training draws none of them.
-        count: how many are drawn, from the same mix as :func:`generate` has.
+        name: of the split that they belong to; training draws none of them.
+        count: how many are drawn, from the same mix as :func:`generate` uses.
         skills: see :func:`generate`.
         weights: see :func:`generate`.
         version: of the corpus.
 
     Returns:
-        Those that have an answer of one's own skills. The others' answers have the ``"weight"`` 0, since the frozen
-        split scores those. Nothing where there are no such skills.
+        Those that contain an answer of your own skills. Answers of other skills have ``"weight"`` 0, since the frozen
+        split scores those. An empty list if there are no such skills.
 
     Raises:
         ValueError: see :func:`generate`.
@@ -104,7 +104,7 @@ def own_dialogues(
 
 
 def _only(dialogue: Dialogue, known: set[str]) -> Dialogue:
-    """A dialogue in which the answers of known skills are no targets."""
+    """A dialogue in which the answers of known skills are not targets."""
     labels = iter(dialogue.skills)
     messages = [
         {**message, "weight": 0} if message["role"] == "assistant" and next(labels) in known else message

@@ -1,4 +1,4 @@
-"""What one can say to a model that learned from the corpus: in a sentence, by example, and word by word."""
+"""What you can say to a model trained on the corpus: in a sentence, by example, and word by word."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EXAMPLES = (
     "Where is the piano?",
     "What can you do?",
 )
-"""Messages to try, each of another skill; they can be sent one after the other, too."""
+"""Messages to try, each from a different skill; they can also be sent one after the other."""
 
 LISTS = {
     "Things": "thing",
@@ -42,13 +42,13 @@ MANY_PIECES = 7
 
 
 def word_lists() -> dict[str, tuple[str, ...]]:
-    """The words that training used, in order of the alphabet, by what they are called."""
+    """The words that training used, in alphabetical order, by the titles in :data:`LISTS`."""
     known = get_lexicon(LATEST).known
     return {title: tuple(sorted(known[kind])) for title, kind in LISTS.items()}
 
 
 def words_in_many_pieces(text: str, tokenizer: tiktoken.Encoding) -> dict[str, int]:
-    """The words of a message that the tokenizer spells in :data:`MANY_PIECES` tokens or more, and in how many."""
+    """The words of a message that take :data:`MANY_PIECES` tokens or more, and how many they take."""
     words = (word.strip(punctuation) for word in text.split())
     pieces = {word: len(tokenizer.encode(f" {word}", disallowed_special=())) for word in words if word}
     return {word: count for word, count in pieces.items() if count >= MANY_PIECES}

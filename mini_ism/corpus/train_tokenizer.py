@@ -16,8 +16,8 @@ DIALOGUES = 4000
 def train_ranks() -> bytes:
     """The content of the `.tiktoken` file.
 
-    Trained without coined words: merges spent on their syllables would be missing for the words that the corpus does
-    use again and again.
+    Trained without coined words: merges spent on their syllables would be missing for the words that the corpus
+    repeats.
     """
     dialogues = islice(generate(SEED, "train", coined=0.0, version=1), DIALOGUES)
     texts = (f" {message['content']}" for dialogue in dialogues for message in dialogue.messages)

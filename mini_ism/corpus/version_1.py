@@ -1,6 +1,6 @@
 """Version 1 of the words: a small world of common words, one token each.
 
-The research sweeps train and ask with it, and the tokenizer was trained on it, so nothing here may change.
+The research sweeps train and test on it, and the tokenizer was trained on it, so nothing here may change.
 """
 
 from __future__ import annotations

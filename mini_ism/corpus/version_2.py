@@ -1,6 +1,6 @@
 """Version 2 of the words: thousands, from the lists in ``words/``, and coined ones in many shapes.
 
-A model must say again whatever name a reader types, piece by piece, so what counts is not how many names it knows but
+A model must repeat whatever name a reader types, piece by piece, so what counts is not how many names it knows but
 how many sequences of pieces it has had to copy. Hence three ways to coin: syllables of many languages, two real words
 spliced, and a real word with a letter changed, which nobody can guess from its beginning.
 """
@@ -102,13 +102,13 @@ def _accented(rng: Random, word: str) -> str:
 
 
 def _real_word(rng: Random) -> str:
-    """A word in small letters to coin from: names as often as all others."""
+    """A word in lower case to coin from: names as often as all others."""
     return pick(rng, _sources()["name" if chance(rng, 0.5) else "other"])
 
 
 @lru_cache(maxsize=1)
 def _sources() -> dict[str, tuple[str, ...]]:
-    """The known words of three letters and more that are one word."""
+    """The known words of at least three letters that consist of letters only."""
     found: dict[str, list[str]] = {"name": [], "other": []}
     for kind, words in VERSION_2.known.items():
         found["name" if kind == "name" else "other"] += [w.lower() for w in words if w.isalpha() and len(w) > 2]
@@ -116,7 +116,7 @@ def _sources() -> dict[str, tuple[str, ...]]:
 
 
 def _lexicon() -> Lexicon:
-    """The lists parted by the hash. Words of version 1 stay in use, since the notebooks speak with them."""
+    """The lists, split by the hash. Words of version 1 stay in use, since the notebooks use them."""
     old = {word for pool in version_1.POOLS.values() for word in pool}
     apart = {fold(name) for name in KEPT_APART}
     lists = {kind: read_words(file) for kind, file in KINDS.items()}

@@ -49,10 +49,10 @@ class World:
     Args:
         rng: the dialogue's randomness.
         coined: share of coined words, such as "Zolta" or "brimok"; the version's own by default. A model can only copy
-            them, as it must copy whatever name a reader types. They are endless, and stand in when a list runs out.
+            them, as it must copy whatever name a reader types. They never run out, and stand in when a list does.
         version: of the corpus.
         held_out: deal, coin and say only what no other dialogue does.
-        lower: deal names as somebody types them who types no capitals.
+        lower: deal names as typed by somebody who uses no capitals.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class World:
         return self._deal("pet")
 
     def code(self) -> str:
-        """A code word; always capitalised, so that it is the same token wherever it stands."""
+        """A code word; always capitalised, so that it is the same token wherever it appears."""
         return self._deal("code")
 
     def word(self, kind: str) -> str:
@@ -115,7 +115,7 @@ class World:
         return pick(self.rng, (self.held_out and wording.held_out) or wording.known)
 
     def claim(self, slot: str) -> bool:
-        """Take a slot that a dialogue has once, such as the user's name; False if it is taken."""
+        """Take a slot that a dialogue has only once, such as the user's name; False if it is taken."""
         if slot in self._claimed:
             return False
         self._claimed.add(slot)
@@ -143,7 +143,7 @@ class World:
             word = self.lexicon.coin(self.rng)
             if fold(word) in self.lexicon.taken or word in self._dealt:
                 continue
-            # Version 1 holds nothing out.
+            # Version 1 has no held-out words.
             if self.lexicon.held_out and is_held_out(word) != self.held_out:
                 continue
             self._dealt.add(word)

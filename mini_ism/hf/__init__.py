@@ -1,6 +1,6 @@
 """The same rules on Hugging Face chat models: ``pip install "mini-ism[hf]"``.
 
-Nothing in here imports transformers before it is used, and nothing else in the package imports this.
+Nothing here imports transformers until it is needed, and nothing else in the package imports this subpackage.
 """
 
 from mini_ism.hf.attention import HFAttention

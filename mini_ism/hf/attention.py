@@ -1,7 +1,7 @@
-"""What the heads of a Hugging Face model did in one forward, for the attention explorer and the pictures of notebooks.
+"""What the heads of a Hugging Face model do in one forward pass, for the attention explorer and the notebooks' figures.
 
-The model's own layers compute everything; only its attention is replaced, by one that writes down what it computes. So
-there are scores as well as weights. That the replacement is the model's attention is checked each time, by the logits.
+The model's own layers compute everything; only its attention is replaced, by one that records what it computes, scores
+as well as weights. Each reading compares logits to check that the replacement matches the model's own attention.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ NAME = "mini_ism_recording"
 
 
 class HFAttention:
-    """A causal language model of transformers as an :class:`~mini_ism.attention_stats.AttentionReader`.
+    """A transformers causal language model as an :class:`~mini_ism.attention_stats.AttentionReader`.
 
     ``AttentionExplorer({"smollm2": HFAttention(model, template)})`` shows its heads. A model that calls its layers
     several times, as a recurrent one does, has as many layers here as calls.
 
     Args:
-        model: of transformers, or an :class:`~mini_ism.hf.HFModel`.
+        model: a transformers model, or an :class:`~mini_ism.hf.HFModel`.
         tokenizer: with a chat template, or a :class:`~mini_ism.hf.ChatTemplate`.
-        mask: the rule that counts as its own; default, ISM with token 0 causal.
+        mask: the rule taken to be the model's own; default, ISM with token 0 causal.
 
     Raises:
         TypeError, ValueError: see :class:`~mini_ism.hf.HFChatSession`.
@@ -64,7 +64,7 @@ class HFAttention:
 
         Raises:
             ValueError: the dialogue does not fit the model.
-            UnfitAttentionError: the model's attention is more than queries, keys and a mask, such as capped scores.
+            UnfitAttentionError: the model's attention needs more than queries, keys and a mask, such as capped scores.
         """
         inner = self.model.inner
         check_fits(inner, dialogue.tokens)
@@ -85,7 +85,7 @@ class HFAttention:
 
 @contextmanager
 def _recording(model: Any) -> Iterator[tuple[list[Tensor], list[Tensor]]]:
-    """For as long as it lasts, an attention that notes each layer's scores and weights, ``[1, H, T, T]``."""
+    """While active, the model uses an attention that records each layer's scores and weights, ``[1, H, T, T]``."""
     from transformers import AttentionInterface
 
     scores: list[Tensor] = []
@@ -108,5 +108,5 @@ def _recording(model: Any) -> Iterator[tuple[list[Tensor], list[Tensor]]]:
         yield scores, weights
     finally:
         config._attn_implementation = own
-        scores.clear()  # transformers keeps the attention, which would keep what it noted
+        scores.clear()  # transformers keeps the attention registered, and with it what it recorded
         weights.clear()

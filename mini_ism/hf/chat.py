@@ -19,25 +19,25 @@ WITH_SINK = {"causal": "causal", "prefix": "prefix & ((kv <= q) | (s.position[q]
 
 
 class HFChatSession(ChatSession):
-    """A :class:`~mini_ism.ChatSession` with a model and a tokenizer of transformers.
+    """A :class:`~mini_ism.ChatSession` with a transformers model and tokenizer.
 
-    What the cache keeps from turn to turn follows from the rule; a turn costs what is new under causal and ISM, and
-    everything again under prefix.
+    The rule decides what the cache keeps from turn to turn: under causal and ISM a turn computes only what is new,
+    under prefix everything again.
 
     Args:
         model: a causal language model, or an :class:`HFModel`.
         tokenizer: with a chat template, or a :class:`ChatTemplate`.
         mask: a name, an expression or a :class:`~mini_ism.Mask`; default, ISM with token 0 causal. ``"ism"`` lets token
-            0 read ahead, which a model that was trained causally does not survive unharmed.
+            0 read ahead, which degrades a model that was trained causally.
         system, messages, chunk: as :class:`~mini_ism.ChatSession` has them.
-        context: positions the conversation may have; default, as many as the model has, at most 4,096.
+        context: positions the conversation may have; default, the model's own limit, at most 4,096.
 
     Raises:
-        TypeError, ValueError: an argument does not fit. A template without borders is a :class:`TemplateError`, an
+        TypeError, ValueError: an argument does not fit. A template without borders raises a :class:`TemplateError`, an
             attention that would drop the mask an :class:`UnfitAttentionError`.
     """
 
-    model: HFModel  # type: ignore[assignment]  # all else is as in a session with a GPT
+    model: HFModel  # type: ignore[assignment]  # everything else is as in a session with a GPT
     tokenizer: ChatTemplate  # type: ignore[assignment]
 
     def __init__(

@@ -1,8 +1,8 @@
 """The mask doctor: who influences whom in a model, measured, against the rule that it is said to follow.
 
-A mask that is dropped, misaligned or misread gives fluent text and no error. So nothing is read off the code: one token
-after the other is changed behind the embedding, and wherever a score moves, that token was read. This is done as a chat
-would do it: in one pass, on a first turn, on a second turn over a warm cache, in chunks, and with padding on the left.
+A mask that is dropped, misaligned or misread gives fluent text and no error. So nothing is inferred from the code:
+tokens are changed one at a time, after the embedding, and wherever a score moves, that token was read. The model reads
+as in a chat: in one pass, on a first turn, on a second turn over a warm cache, in chunks, and with left padding.
 """
 
 from __future__ import annotations
@@ -43,21 +43,21 @@ EXAMPLE: tuple[Message, ...] = (
 NUDGE = 2.0
 """How far a token's embedding is moved, in standard deviations of all embeddings."""
 SEEN = 1e-5
-"""The least effect that counts, as a share of a token's effect on itself; rounding stays below."""
+"""The smallest effect that counts, as a share of a token's effect on itself; rounding errors stay below it."""
 OFF = 1e-3
-"""The least difference between scores that counts, as a share of their spread."""
+"""The smallest difference between scores that counts, as a share of their spread."""
 PADDING = 3
-ELEMENTS = 2**26  # of the scores held at once
+ELEMENTS = 2**26  # scores held in memory at a time
 LARGE, SAMPLE = 20_000_000, 4
 
 
 @dataclass(frozen=True)
 class Situation:
-    """A way in which a conversation comes to be read.
+    """One way in which a conversation is read.
 
     Args:
-        name: in a report.
-        stop: tokens that are read.
+        name: its name in reports.
+        stop: how many tokens are read.
         cuts: start and stop of each chunk.
         padding: columns of padding on the left.
         cached: whether there is a cache.
@@ -75,10 +75,10 @@ class Examination:
     """What was found in one situation.
 
     Args:
-        situation: which.
+        situation: the one examined.
         declared, measured: BoolTensor ``[T, T]``, True = the column's token influences the row's scores.
         off: the largest difference from the scores of one pass under the rule, as a share of their spread.
-        faults: a sentence for each.
+        faults: one sentence for each.
         dialogue: the tokens, for pictures.
     """
 
@@ -108,17 +108,17 @@ class Diagnosis:
 
     @property
     def faults(self) -> list[str]:
-        """Each sentence once, in the order in which they were found."""
+        """Each fault's sentence once, in the order found."""
         return list(dict.fromkeys(fault for each in self.examinations for fault in each.faults))
 
     @property
     def healthy(self) -> bool:
-        """Whether all is as the rule declares it."""
+        """Whether everything is as the rule declares."""
         return not self.faults
 
     @property
     def worst(self) -> Examination:
-        """The examination with the most faults; the first one of those that have as many."""
+        """The examination with the most faults; the first one in a tie."""
         return max(self.examinations, key=lambda each: (len(each.faults), each.off))
 
     def __getitem__(self, name: str) -> Examination:
@@ -156,17 +156,17 @@ def diagnose(
     """Measure who influences whom, and compare it with a rule.
 
     Args:
-        model: of transformers, or a :class:`~mini_ism.GPT`. It is left as it was; of half precision, a copy in float32
-            is examined.
+        model: a transformers model, or a :class:`~mini_ism.GPT`. It is left unchanged; if it is in half precision, a
+            float32 copy is examined.
         tokenizer: with a chat template, a :class:`ChatTemplate`, or this package's.
-        messages: a conversation of two turns or more.
+        messages: a conversation of at least two turns.
         mask: the rule the model is said to follow; default, ISM with token 0 causal, or what a GPT was trained with.
         call: how the model is called: ``"rows"`` of the rule, ``"token_type_ids"`` that mark questions, ``"default"``
             as a causal model, or a function from a :class:`~mini_ism.hf.reading.Chunk` to keywords.
-        new_cache: makes the cache for a batch of so many rows; default, as the model does.
-        chunk: prefill in chunks of so many tokens; default, at the borders of messages.
-        sample: change at most so many tokens of each message, and take the others to be read as declared; default, all
-            of them, or four in a model of more than 20 million parameters.
+        new_cache: makes the cache for a batch of this many rows; default, as the model does.
+        chunk: prefill in chunks of this many tokens; default, split at the borders of messages.
+        sample: change at most this many tokens of each message, and assume that the others are read as declared;
+            default, all of them, or four in a model of more than 20 million parameters.
 
     Raises:
         TypeError, ValueError: an argument does not fit.
@@ -178,7 +178,7 @@ def diagnose(
         raise ValueError(f"unknown way of calling {call!r}; there are {', '.join(CALLS)}, or pass a function")
     if not callable(call) and not isinstance(call, str):
         raise TypeError(f"call must be one of {', '.join(CALLS)}, or a function, got {call!r}")
-    if next(model.parameters()).dtype in (torch.float16, torch.bfloat16):  # whose rounding would look like a leak
+    if next(model.parameters()).dtype in (torch.float16, torch.bfloat16):  # their rounding would look like a leak
         model = copy.deepcopy(model).float()
     own = model.config.mask if isinstance(model, GPT) else DEFAULT_MASK
     rule = get_mask(own if mask is None else mask)
@@ -192,7 +192,7 @@ def diagnose(
         found = [
             _examine(reader, encoded, rule, each, dialogue, changed)
             for each in _situations(encoded, rule, None if chunk is None else whole_number("chunk", chunk, 1))
-            if not (isinstance(model, GPT) and each.padding)  # whose positions start at 0
+            if not (isinstance(model, GPT) and each.padding)  # a GPT's positions start at 0
         ]
     finally:
         model.train(training)
@@ -200,7 +200,7 @@ def diagnose(
 
 
 def _sampled(encoded: EncodedDialogue, sample: int | None) -> list[int]:
-    """Positions to change: all, or some of each message, its first and its last among them."""
+    """Positions to change: all, or some of each message, including its first and last."""
     if sample is None:
         return list(range(len(encoded)))
     count, ids = whole_number("sample", sample, 2), encoded.segments.id
@@ -220,10 +220,10 @@ def _encoded(model: Any, tokenizer: Any, messages: Sequence[Message]) -> tuple[E
 
 
 def _situations(encoded: EncodedDialogue, mask: Mask, chunk: int | None) -> Iterator[Situation]:
-    """The ways in which a conversation is read, with cuts only where the rule allows them, but for ``chunk``.
+    """The ways in which a conversation is read, with cuts only where the rule allows them, unless ``chunk`` is given.
 
     Raises:
-        ValueError: there are less than two turns.
+        ValueError: there are fewer than two turns.
     """
     s, total = encoded.segments, len(encoded)
     dense = mask.dense(s)
@@ -266,7 +266,7 @@ def _examine(
     places = torch.tensor([place for place in changed if place < stop])
     influence, empty = torch.full((stop, stop), torch.nan), 0.0
     for some in places.split(at_once):
-        changes = torch.zeros(len(some) + 2, stop, len(nudge))  # the first as it is; in the last, slots are filled
+        changes = torch.zeros(len(some) + 2, stop, len(nudge))  # the first changes nothing; the last fills empty slots
         changes[torch.arange(1, len(some) + 1), some] = nudge
         scores = read_changed(*given, changes, padding=situation.padding, cached=situation.cached)
         moved = (scores[1:] - scores[:1]).abs().amax(-1)  # (rows, T)
@@ -274,7 +274,7 @@ def _examine(
         empty = max(empty, float(moved[-1].max()))
     scale = float(influence.diagonal().nanmedian())
     direct, declared = _reach(reader.model, mask.dense(segments))
-    judged = ~influence.isnan() & (direct | ~declared)  # what goes through several layers may be too weak to be seen
+    judged = ~influence.isnan() & (direct | ~declared)  # an effect through several layers may be too weak to see
     measured = torch.where(judged, influence > SEEN * scale, declared)
     with followed(reader.model):
         plain = Reader(reader.model, by_rows)
@@ -296,9 +296,9 @@ def _examine(
 
 
 def _reach(model: Any, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Who influences whom, in a layer and through all, ``[T, T]`` each, if they follow a rule's rows ``[T, T]``."""
+    """Who influences whom, in one layer and through all, ``[T, T]`` each, if layers follow a rule's rows ``[T, T]``."""
     if isinstance(model, GPT):
-        layers = [rows] * (model.config.layers + 1)  # and the look at the tokens just before
+        layers = [rows] * (model.config.layers + 1)  # one more for the token shift
     else:
         config = model.config.get_text_config()
         kinds = by_layer(config, rows, 0)

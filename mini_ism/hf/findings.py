@@ -13,7 +13,7 @@ from mini_ism.segments import Segments
 ALL = 0.9
 """The share of hidden pairs that are read where there is no mask at all."""
 MOST = 0.5
-"""The share of declared pairs that must be missing: a single weak attention weight is no fault."""
+"""The share of declared pairs that must be missing to count as a fault: a single weak attention weight is not one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +22,7 @@ class Comparison:
 
     Args:
         declared, measured: BoolTensor ``[T, T]``, True = the column's token influences the row's scores.
-        judged: BoolTensor ``[T, T]``, the pairs that were measured surely enough to be judged.
+        judged: BoolTensor ``[T, T]``, the pairs that were measured reliably enough to be judged.
         segments: ``[T]``.
         cuts: start and stop of each chunk that was read.
     """
@@ -45,7 +45,7 @@ class Comparison:
         return found
 
     def sentences(self) -> list[str]:
-        """One for each fault; none where all is as declared."""
+        """One for each fault; none if everything is as declared."""
         hidden = self.judged & ~self.declared
         leaks, misses = self.measured & hidden, self.judged & self.declared & ~self.measured
         if int(hidden.sum()) and float(leaks.sum() / hidden.sum()) >= ALL:
@@ -101,7 +101,7 @@ class Comparison:
         return None
 
     def _cause(self, a: int, lost: Tensor) -> str:
-        """Why a question may be read backwards only."""
+        """The likely reason why a question is read backwards only."""
         earlier = [n for n in range(a) if self._queries(n) and bool((self.segments.id == n).any())]
         kept = [n for n in earlier if not bool(self._block(lost, n, n).any())]
         if kept:

@@ -1,7 +1,7 @@
 """Fine-tuning a Hugging Face chat model: batches for ``Trainer`` under a rule, and adapters that record it.
 
-All turns of a dialogue are learned in one forward where the rule allows it, as causal and ISM do; under prefix each
-turn becomes a sequence of its own. Only what the model writes is a target.
+All turns of a dialogue are learned in one forward pass where the rule allows it, as causal and ISM do; under prefix
+each turn becomes a separate sequence. Only what the model writes is a target.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class ChatCollator:
     """Makes batches of chats for ``transformers.Trainer``, which needs ``remove_unused_columns=False``.
 
     Args:
-        model: which is trained; its attention must follow masks.
+        model: the model to train; its attention must follow masks.
         tokenizer: with a chat template, or a :class:`ChatTemplate`.
         mask: the rule.
-        length: pack several chats into rows of so many tokens, none of which sees another's; default, one a row.
+        length: pack several chats, hidden from each other, into rows of this many tokens; default, one chat per row.
 
     Raises:
         TypeError, ValueError: an argument does not fit.
@@ -57,9 +57,9 @@ class ChatCollator:
 
         Raises:
             KeyError: an example has no messages.
-            TypeError: an example is no mapping, or its messages are none.
-            ValueError: a chat is too long, holds no answer, or the rule would show a target to those who predict it;
-                or there is none.
+            TypeError: an example is not a mapping, or its messages are not messages.
+            ValueError: a chat is too long, holds no answer, or the rule would show a target to positions that predict
+                it; or the batch is empty.
         """
         if not len(examples):
             raise ValueError("the batch is empty; give at least one chat")
@@ -80,7 +80,7 @@ class ChatCollator:
         }
 
     def _sequences(self, number: int, example: Mapping[str, Any]) -> list[EncodedDialogue]:
-        """The sequences of an example, or an error that tells which one it is about."""
+        """The sequences of an example, or an error that says which example it is about."""
         if not isinstance(example, Mapping):
             raise TypeError(f'chat {number} of the batch must be a mapping with "messages", got {example!r:.99}')
         if "messages" not in example:
@@ -94,7 +94,7 @@ class ChatCollator:
             raise kind(f"chat {number} of the batch cannot be learned: {error}") from error
 
     def sequences(self, messages: Sequence[Message]) -> list[EncodedDialogue]:
-        """The sequences that hold each answer of a chat as a target once: the chat itself, or one for each turn."""
+        """The sequences that together hold each answer of a chat as a target once: the chat itself, or one per turn."""
         whole = self.template.encode(messages)
         if not bool(whole.loss_mask.any()):
             raise ValueError(
@@ -119,7 +119,7 @@ class ChatCollator:
 
 
 def share_forward(mask: Mask, segments: Segments) -> bool:
-    """Whether all answers of a dialogue ``[T]`` can be learned, or scored, in one forward.
+    """Whether all answers of a dialogue ``[T]`` can be learned, or scored, in one forward pass.
 
     They can if no turn changes what an earlier one saw.
     """
@@ -127,7 +127,7 @@ def share_forward(mask: Mask, segments: Segments) -> bool:
 
 
 def by_turn(encoded: EncodedDialogue) -> list[EncodedDialogue]:
-    """A sequence for each answer of a dialogue ``[T]`` that is a target, which ends with it and has no other target."""
+    """One sequence for each answer of a dialogue ``[T]`` that is a target: it ends there and has no other target."""
     turns = (encoded.first(end) for end in _answer_ends(encoded.segments) if encoded.loss_mask[end - 1])
     return [EncodedDialogue(t.tokens, t.segments, t.loss_mask & (t.segments.id == t.segments.id[-1])) for t in turns]
 
@@ -140,11 +140,11 @@ def _answer_ends(segments: Segments) -> list[int]:
 
 
 class OtherMaskWarning(UserWarning):
-    """An adapter is used under another rule than it was trained with."""
+    """An adapter is used under a rule other than the one it was trained with."""
 
 
 def save_adapter(model: Any, folder: str | Path, mask: str | Mask) -> None:
-    """Save peft's adapter with the rule it was trained under, which peft does not record; warn if no name tells it."""
+    """Save a peft adapter with its training rule, which peft does not record; warn if no mask has the rule's name."""
     model.save_pretrained(folder)
     name = get_mask(mask).name
     (Path(folder) / RECORD).write_text(json.dumps({"mask": name}, indent=1) + "\n", encoding="utf-8")
@@ -156,14 +156,14 @@ def save_adapter(model: Any, folder: str | Path, mask: str | Mask) -> None:
 
 
 def load_adapter(model: Any, folder: str | Path, mask: str | Mask | None = None) -> tuple[nn.Module, Mask]:
-    """Put an adapter on a model, and take the rule it was trained under.
+    """Load an adapter onto a model, along with the rule it was trained under.
 
-    An adapter changes keys and values, so a cache that the base model filled is of no use to it.
+    An adapter changes keys and values, so a cache that the base model filled is stale.
 
     Args:
         model: the base model.
         folder: from :func:`save_adapter`.
-        mask: another rule; default, the recorded one.
+        mask: a rule to use instead; default, the recorded one.
 
     Returns:
         The model with its adapter, and the rule.
@@ -181,7 +181,7 @@ def load_adapter(model: Any, folder: str | Path, mask: str | Mask | None = None)
         raise FileNotFoundError(f"{place} holds no adapter: there is no adapter_config.json in it")
     try:
         recorded, why = _recorded(place), f"the adapter in {place} does not say which mask it was trained under"
-    except ValueError as error:  # which another mask is there to get around
+    except ValueError as error:  # no problem if ``mask`` is given
         recorded, why = None, str(error)
     if mask is None and recorded is None:
         raise ValueError(f"{why}; name it with mask=")

@@ -1,7 +1,7 @@
-"""Reading GGUF, llama.cpp's file of a model: its facts, and its quantised weights turned back into numbers.
+"""Reading GGUF, llama.cpp's model file format: its facts (metadata), and its quantised weights, dequantised.
 
-A file is a header, then facts (keys with typed values), then the tensors' names, shapes, types and places, then the
-numbers. Quantised weights come in blocks of 32, each with a scale of its own. See the format's page:
+A file is a header, then facts (keys with typed values), then the tensors' names, shapes, types and offsets, then the
+weights. Quantised weights come in blocks of 32, each with its own scale. The format is specified at
 https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 
@@ -21,22 +21,22 @@ SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "
 """GGUF's value types as ``struct`` writes them; 8 is text and 9 an array."""
 TEXT, ARRAY = 8, 9
 BLOCK = 32
-"""Weights that share a scale."""
+"""How many weights share a scale."""
 Numbers = np.ndarray[Any, np.dtype[np.float32]]
 
 
 class GGUFError(ValueError):
-    """The file is no GGUF file, is cut short, or holds what cannot be read here."""
+    """The file is not a GGUF file, is truncated, or holds something that cannot be read here."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a tensor lies.
+    """Where a tensor is in the file.
 
     Args:
-        shape: outermost dimension first, as PyTorch has it.
-        kind: GGML's number of the type.
-        start: first byte.
+        shape: outermost dimension first, as in PyTorch.
+        kind: GGML's type number.
+        start: offset of its first byte.
     """
 
     shape: tuple[int, ...]
@@ -52,10 +52,10 @@ class GGUF:
 
     Attributes:
         facts: the keys and their values.
-        places: where each tensor lies.
+        places: where each tensor is.
 
     Raises:
-        GGUFError: see there.
+        GGUFError: the data cannot be read as GGUF.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -104,8 +104,8 @@ class GGUF:
         """A tensor's numbers, float32.
 
         Raises:
-            KeyError: there is none of that name.
-            GGUFError: it is of a type that cannot be read, or cut short.
+            KeyError: there is no tensor of that name.
+            GGUFError: its type cannot be read, or it is truncated.
         """
         place = self.places[name]
         if place.kind not in KINDS:
@@ -136,7 +136,7 @@ def _q4_1(raw: Any) -> Numbers:
 
 
 def _q8_0(raw: Any) -> Numbers:
-    """A scale, and 32 whole numbers from -128 to 127."""
+    """A scale, and 32 integers from -128 to 127."""
     return _halves(raw[:, :2]) * np.ascontiguousarray(raw[:, 2:]).view(np.int8).astype(np.float32)
 
 
@@ -146,4 +146,4 @@ KINDS: dict[int, tuple[int, str, Callable[[Any], Numbers]]] = {
     3: (4 + BLOCK // 2, "Q4_1", _q4_1),
     8: (2 + BLOCK, "Q8_0", _q8_0),
 }
-"""GGML's types: bytes of a block of 32, name, and how it is read."""
+"""GGML's types: bytes per block of 32, name, and reader."""

@@ -1,9 +1,9 @@
-"""HRM-Text on more than one turn: ``token_type_ids`` that are heeded on a warm cache, and one block for each question.
+"""HRM-Text over several turns: ``token_type_ids`` that still apply on a warm cache, and one block for each question.
 
-HRM-Text (2605.20613) reads what ``token_type_ids`` mark with 1 both ways. In transformers 5.24 that holds while the
-cache is empty; from the second turn on a question is read causally, without a word, and two questions that are marked
-in one pass become one block, so that the first answer is trained on what comes after it. The repair is two lines: a
-block for each *run* of 1, placed behind what the cache holds.
+HRM-Text (2605.20613) reads tokens that ``token_type_ids`` mark with 1 both ways. In transformers 5.24 that holds only
+while the cache is empty; from the second turn on a question is silently read causally, and two questions marked in one
+pass become a single block, so that the first answer is trained on what comes after it. The fix is two lines: a block
+for each *run* of 1s, offset by the length of the cache.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from mini_ism.hf.masks import NO_BLOCK, attention_mask
 
 
 def heed_every_turn(model: nn.Module) -> RemovableHandle:
-    """Let a model heed ``token_type_ids`` on every turn, in its forward and in ``generate``.
+    """Make a model apply ``token_type_ids`` on every turn, in its forward and in ``generate``.
 
-    A question must be handed in whole. Everything else of the model's call stays as it is; a mask of four dimensions
-    goes before the marks. Call ``remove()`` on what is returned to undo it.
+    A question must be passed in whole. The rest of the model's call stays the same, and a four-dimensional mask takes
+    precedence over the marks. Call ``remove()`` on the returned handle to undo this.
 
     Raises:
         ValueError: the model takes no ``token_type_ids``, or is set to ignore them.
@@ -52,13 +52,13 @@ def _with_rows(
 
 
 def rows_of_runs(types: Tensor, past: int = 0, columns: int | None = None, padding: Tensor | None = None) -> Tensor:
-    """The mask that marks mean: causal, and both ways inside each run of 1.
+    """The mask that the marks stand for: causal, and both ways inside each run of 1s.
 
     Args:
-        types: integers ``[B, T]``, 1 for the tokens of a question that are read now.
+        types: integers ``[B, T]`` for the tokens being read, 1 for those of a question.
         past: positions that the cache holds.
-        columns: S, those that it has room for; default, just ``past + T``.
-        padding: ``[B, S]`` or shorter, 0 for what nobody reads.
+        columns: S, the positions that it has room for; default, just ``past + T``.
+        padding: ``[B, S]`` or shorter, 0 for positions that must not be read.
 
     Returns:
         BoolTensor ``[B, T, S]``, True = may attend.
@@ -73,5 +73,5 @@ def rows_of_runs(types: Tensor, past: int = 0, columns: int | None = None, paddi
     allowed[..., past : past + T] |= (blocks[:, :, None] == blocks[:, None, :]) & marked[:, :, None]
     if padding is not None:
         read = nn.functional.pad(padding.bool(), (0, max(0, S - padding.shape[1])))[:, None, :S]
-        allowed &= read | (kv == q)  # padding sees itself, so that no softmax runs over nothing
+        allowed &= read | (kv == q)  # padding sees itself, so that no row of the softmax is empty
     return allowed

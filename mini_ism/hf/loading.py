@@ -14,7 +14,7 @@ from mini_ism.model import GPT
 
 
 def require(*packages: str) -> None:
-    """Say how to get what is missing.
+    """Check that packages are installed, and say how to get those that are not.
 
     Raises:
         ModuleNotFoundError: a package is not installed.
@@ -28,7 +28,7 @@ def unwrapped(model: Any) -> nn.Module:
     """The model inside peft's wrapper, which holds the adapters as well; any other model as it is.
 
     Raises:
-        TypeError: it is no model.
+        TypeError: it is not a model.
     """
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
     if not isinstance(inner, nn.Module):
@@ -39,7 +39,7 @@ def unwrapped(model: Any) -> nn.Module:
 
 
 def causal_lm(model: Any) -> nn.Module:
-    """The causal language model of transformers inside peft's wrapper, or without one.
+    """The transformers causal language model, taken out of peft's wrapper if it has one.
 
     Raises:
         TypeError: it is another kind of model.
@@ -73,10 +73,10 @@ def positions(model: Any) -> int | None:
 
 
 def check_fits(model: Any, tokens: Tensor) -> None:
-    """Raise an error where a model cannot read the tokens ``[T]`` of a conversation.
+    """Check that a model can read the tokens ``[T]`` of a conversation.
 
     Raises:
-        ValueError: there are more of them than it has positions, or one that it does not know.
+        ValueError: there are more of them than it has positions, or one is outside its vocabulary.
     """
     longest, known = positions(model), int(model.config.get_text_config().vocab_size)
     if longest is not None and len(tokens) > longest:
@@ -89,7 +89,7 @@ def check_fits(model: Any, tokens: Tensor) -> None:
 
 
 def is_hf_folder(path: str | Path) -> bool:
-    """Whether a folder holds a model of transformers, rather than one of this package."""
+    """Whether a folder holds a transformers model, rather than one of this package."""
     return (Path(path) / "config.json").is_file()
 
 
@@ -106,7 +106,7 @@ def load_chat_model(
     Raises:
         ModuleNotFoundError: transformers is not installed.
         FileNotFoundError: the folder holds no model.
-        ValueError: the model cannot be read, is incomplete, or has no fit chat template.
+        ValueError: the model cannot be read, is incomplete, or has no usable chat template.
     """
     require("transformers")
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -122,10 +122,10 @@ def load_chat_model(
             folder, local_files_only=True, attn_implementation=attention, dtype=dtype, output_loading_info=True
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # transformers raises what its parts raise: OSError, KeyError, SafetensorError, ...
+    except Exception as error:  # of transformers or its dependencies: OSError, KeyError, SafetensorError, ...
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(f"the model in {folder} cannot be read: {first}") from error
     missing = sorted({*loaded["missing_keys"], *(str(key) for key in loaded.get("mismatched_keys", ()))})
-    if missing:  # transformers would go on with random numbers
+    if missing:  # transformers would continue with random weights
         raise ValueError(f"the model in {folder} is incomplete: {len(missing)} weights are missing, as {missing[0]}")
     return model.eval(), ChatTemplate(tokenizer)

@@ -1,4 +1,4 @@
-"""A mask's rows in the form that a model's attention takes, or a refusal where it would drop them without a word.
+"""A mask's rows in the form that a model's attention takes, or an error if it would silently drop them.
 
 ============== ==================================================================================
 implementation what it takes
@@ -8,8 +8,8 @@ eager          float ``[B, 1, T, S]`` that is added to the scores: 0, or the sma
 flex_attention a ``BlockMask``
 ============== ==================================================================================
 
-A bool mask under ``eager`` would be added as 0 and 1, and flash attention looks at no mask at all. A model with sliding
-layers takes a dict, one mask for each kind of layer: their window limits how far *back* the rule is followed.
+A bool mask under ``eager`` would be added as 0 and 1, and flash attention ignores masks altogether. A model with
+sliding-window layers takes a dict, one mask for each kind of layer: the window limits how far *back* the rule applies.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ FIT = ("sdpa", "eager", "flex_attention")
 FULL, SLIDING = "full_attention", "sliding_attention"
 NO_BLOCK = -1
 PROBE = 24
-"""Tokens of a forward that finds out what an attention does: as many as a compiled kernel needs."""
+"""Tokens of the forward pass that tests an attention: as many as a compiled kernel needs."""
 SAME = 1e-4
-"""Scores that differ by less, as a share of their spread, are taken to be the same."""
+"""Scores that differ by less, as a share of their spread, count as equal."""
 
 
 class UnfitAttentionError(ValueError):
-    """A model's attention cannot follow a mask of one's own."""
+    """A model's attention cannot follow a custom mask."""
 
 
 def attention_mask(
     model: Any, allowed: Tensor, start: int, implementation: str | None = None
 ) -> AttentionMask | dict[str, AttentionMask]:
-    """What to hand to a model of transformers as ``attention_mask``.
+    """What to pass to a transformers model as ``attention_mask``.
 
     Args:
-        model: of transformers; its config tells the implementation and the layers' windows.
-        allowed: BoolTensor ``[T, S]`` or ``[B, T, S]``, True = may attend, for T tokens that are read now over S
-            positions, of a cache and of themselves.
+        model: a transformers model; its config gives the implementation and the layers' windows.
+        allowed: BoolTensor ``[T, S]`` or ``[B, T, S]``, True = may attend, for the T tokens being read, over S
+            positions: the cache's, then their own.
         start: position of the first of the T tokens among the S.
-        implementation: of the attention that takes it; default, the model's own.
+        implementation: the attention implementation that takes it; default, the model's own.
 
     Raises:
-        UnfitAttentionError: the model's attention would drop the mask, or has layers that are no such attention.
+        UnfitAttentionError: the model's attention would drop the mask, or some layers do not attend in this way.
     """
     config = model.config.get_text_config()
     implementation = implementation or str(config._attn_implementation)
@@ -67,11 +67,11 @@ def attention_mask(
 
 @torch.no_grad()
 def check_follows(model: Any) -> None:
-    """Try whether a model's attention follows a mask: whether its first token reads the second, if it may and if not.
+    """Test whether a model's attention follows a mask: its first token must read the second if it may, and only then.
 
     Raises:
         UnfitAttentionError: it does not, or cannot; see :func:`attention_mask`.
-        ValueError: it has too few positions to be tried.
+        ValueError: it has too few positions to be tested.
     """
     if (longest := positions(model)) is not None and longest < PROBE:
         raise ValueError(
@@ -87,7 +87,7 @@ def check_follows(model: Any) -> None:
             given = attention_mask(model, rows, 0)
             try:
                 first = model(tokens, attention_mask=given, use_cache=False).logits[:, 0].float()  # (2, V)
-            except Exception as error:  # a model, or PyTorch's compiler, may raise whatever it likes
+            except Exception as error:  # a model, or PyTorch's compiler, may raise anything
                 first_line = str(error).strip().split("\n", 1)[0]
                 raise UnfitAttentionError(
                     f"{_under(model)} cannot be computed here with a mask of one's own: {first_line}; {OTHER}, or take "
@@ -108,10 +108,10 @@ def _under(model: Any) -> str:
 
 
 def by_layer(config: Any, allowed: Tensor, start: int) -> dict[str, Tensor]:
-    """The rows ``[..., T, S]`` as each kind of layer follows them: a sliding one reads its window back, no further.
+    """The rows ``[..., T, S]`` as each kind of layer follows them: a sliding one reads no further back than its window.
 
     Raises:
-        UnfitAttentionError: a layer keeps its past in another way than keys and values.
+        UnfitAttentionError: a layer keeps its past in a form other than keys and values.
     """
     kinds: list[str] | None = getattr(config, "layer_types", None)
     window: int | None = getattr(config, "sliding_window", None)
@@ -145,12 +145,12 @@ def _form(implementation: str, allowed: Tensor, dtype: torch.dtype) -> Attention
 def block_sequence_ids(segments: Segments, *, sink: bool = True, system_as_query: bool = True) -> Tensor:
     """ISM as transformers' mask functions take it: ``create_causal_mask(..., block_sequence_ids=ids)``.
 
-    Each query has an id of its own, in which it reads both ways; -1 elsewhere reads backwards. One id for all of them
-    would let the first question read the second.
+    Each query has its own id, and its tokens read each other both ways; -1 elsewhere means backwards only. One id for
+    all of them would let the first question read the second.
 
     Args:
         segments: ``[T]`` or ``[B, T]``.
-        sink: token 0 reads backwards, as the attention sink of a pretrained causal model needs it.
+        sink: token 0 stays causal, as a pretrained causal model needs it to be for its attention sink.
         system_as_query: a system prompt reads both ways, too.
 
     Returns:

@@ -1,4 +1,4 @@
-"""A causal language model of transformers, with the face that the chat engine knows from :class:`~mini_ism.GPT`."""
+"""A transformers causal language model, behind the interface that the chat engine knows from :class:`~mini_ism.GPT`."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from mini_ism.hf.masks import UnfitAttentionError, attention_mask, by_layer, che
 from mini_ism.interfaces import weights_version
 
 LONGEST = 4096
-"""Positions that a conversation may have unless more are asked for: the engine keeps a matrix over all pairs."""
+"""The most positions a conversation may have unless more are requested: the engine keeps a matrix over all pairs."""
 PROBE = 12
-"""Tokens of the forwards that find out what a model does."""
+"""Tokens of the forward passes that test what a model does."""
 TOLERANCE = 1e-3
-"""Of the probe, as a share of the logits' spread: above any rounding, below any change of mask."""
+"""For the probe, as a share of the logits' spread: above any rounding, below the effect of any change of mask."""
 
 
 @dataclass(frozen=True)
 class HFConfig:
-    """A model's shape, as the chat engine asks for it."""
+    """A model's shape, as the chat engine expects it."""
 
     vocab_size: int
     context: int
@@ -33,18 +33,18 @@ class HFConfig:
 
 
 class HFCache:
-    """A dynamic cache of transformers whose length is counted by the engine: what lies past it is meaningless."""
+    """A transformers dynamic cache whose length the engine counts: whatever lies past it is stale."""
 
     def __init__(self, capacity: int, device: torch.device) -> None:
         from transformers import DynamicCache
 
-        # Without the model's config each layer keeps everything, sliding ones too: so that a turn can be taken back.
+        # Without the model's config each layer keeps everything, sliding ones too, so that a turn can be undone.
         self.inner: Any = DynamicCache()
         self.tokens = torch.zeros(1, capacity, dtype=torch.long, device=device)
         self.length = 0
 
     def trim(self) -> None:
-        """Let go of all keys and values past the length, as those of a forward that broke off."""
+        """Drop all keys and values past the length, such as those of an interrupted forward pass."""
         for layer in self.inner.layers:
             if layer.get_seq_length() > self.length:
                 layer.keys, layer.values = (kept[..., : self.length, :] for kept in (layer.keys, layer.values))
@@ -69,10 +69,10 @@ class HFCache:
 
 
 class HFModel:
-    """A causal language model of transformers that reads chunks under the rows of any mask.
+    """A transformers causal language model that reads chunks under the rows of any mask.
 
     Args:
-        model: of transformers, whose layers all attend; its ``attn_implementation`` must follow masks.
+        model: a transformers model whose layers all attend; its ``attn_implementation`` must follow masks.
         context: positions a conversation may have; default, the model's own, at most :data:`LONGEST`.
         mask: the rule it was trained with, for the record.
 
@@ -80,9 +80,9 @@ class HFModel:
         mask_free: whether a chunk that sees everything may be read without a mask, over a warm cache.
 
     Raises:
-        UnfitAttentionError: the attention does not follow a mask of one's own; it is tried.
-        TypeError: the model is no causal language model of transformers, or the context no whole number.
-        ValueError: the model keeps something else than keys and values, or has not so much room.
+        UnfitAttentionError: the attention does not follow a custom mask; this is tested.
+        TypeError: the model is not a transformers causal language model, or the context is not a whole number.
+        ValueError: the model caches something other than keys and values, or has fewer positions than ``context``.
     """
 
     def __init__(self, model: Any, context: int | None = None, mask: str = "causal") -> None:
@@ -99,7 +99,7 @@ class HFModel:
         self._names = inspect.signature(self.inner.forward).parameters
         self._cache_name = "cache" if "cache" in self._names else "past_key_values"  # the name in earlier versions
         check_follows(inner)
-        # Now, so that no turn waits for it.
+        # Tested now, so that no turn has to wait for it.
         self.mask_free = self._reads_without_mask()
         self._sizes = self._count()
 
@@ -109,12 +109,12 @@ class HFModel:
         return torch.device(self.inner.device)
 
     def eval(self) -> HFModel:
-        """Switch to inference."""
+        """Switch to evaluation mode."""
         self.inner.eval()
         return self
 
     def version(self) -> object:
-        """Changes with the weights, and with the adapters of peft that are switched on."""
+        """A value that changes with the weights, and with the peft adapters that are active."""
         adapters = [
             (layer.disable_adapters, *layer.active_adapters)
             for layer in self.inner.modules()
@@ -127,10 +127,10 @@ class HFModel:
         return HFCache(self.config.context, self.device)
 
     def compute(self, tokens: Tensor, mask: Tensor | None, cache: HFCache, logits_at: slice = slice(None)) -> Tensor:
-        """Read ``[1, T]`` tokens behind the cache, under rows ``[T, S]``, None = all is seen; logits ``[1, N, V]``."""
+        """Read ``[1, T]`` tokens after the cache, under rows ``[T, S]``, None = all is seen; logits ``[1, N, V]``."""
         T, start = tokens.shape[1], cache.length
         alone = T == 1 and self.inner.config.get_text_config()._attn_implementation != "flex_attention"
-        if mask is None and not (alone or self.mask_free):  # transformers' own block masks are compiled, one a length
+        if mask is None and not (alone or self.mask_free):  # transformers compiles its own block masks for each length
             mask = torch.ones(T, start + T, dtype=torch.bool)
         return self._forward(tokens, mask, cache, logits_at)
 
@@ -154,16 +154,16 @@ class HFModel:
         cache.advance(tokens)
         return logits[:, logits_at]
 
-    # -- what the model does, found out by trying --------------------------------------------------
+    # -- what the model does, by test --------------------------------------------------------------
 
     def _reads_without_mask(self) -> bool:
         """Whether a chunk that sees everything may be read without a mask, over a warm cache: ``is_causal=False``.
 
-        It is tried, not assumed: a version that does not know the option ignores it without a word.
+        This is tested, not assumed: a version that does not know the option silently ignores it.
         """
         config = self.inner.config.get_text_config()
         last = torch.ones(1, self.config.context, dtype=torch.bool)
-        windows = by_layer(config, last, self.config.context - 1).values()  # which the trial is too short to feel
+        windows = by_layer(config, last, self.config.context - 1).values()  # the test is too short to notice these
         if config._attn_implementation != "sdpa" or not all(bool(seen.all()) for seen in windows):
             return False
         everything = torch.ones(PROBE, PROBE, dtype=torch.bool)
@@ -181,7 +181,7 @@ class HFModel:
     # -- what it costs -----------------------------------------------------------------------------
 
     def _count(self) -> tuple[int, int, int]:
-        """Multiplications of a token in the linear maps, of a pair in the attention, and numbers kept of a token."""
+        """Multiplications per token in the linear maps and per pair in the attention, and numbers cached per token."""
         calls: list[int] = []
         head = self.inner.get_output_embeddings()
 
@@ -203,16 +203,16 @@ class HFModel:
         return sum(calls), 2 * width * len(cache.inner.layers), kept
 
     def flops(self, tokens: int, pairs: int, logits: int = 1) -> int:
-        """Floating-point operations of a forward, as :meth:`~mini_ism.GPT.flops` counts them."""
+        """Floating-point operations of a forward pass, as :meth:`~mini_ism.GPT.flops` counts them."""
         per_token, per_pair, _ = self._sizes
         head = self.inner.get_output_embeddings().weight.numel()
         return 2 * (tokens * per_token + pairs * per_pair + logits * int(head))
 
     def kv_bytes(self, positions: int) -> int:
-        """Bytes that the keys and values of so many positions take."""
+        """Bytes that the keys and values of this many positions take."""
         return self._sizes[2] * positions * int(next(self.inner.parameters()).element_size())
 
 
 def _is_linear(module: nn.Module) -> bool:
-    """``nn.Linear``, or the layer with the transposed weight that GPT-2 has."""
+    """``nn.Linear``, or GPT-2's layer with a transposed weight."""
     return isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"

@@ -1,4 +1,4 @@
-"""A notebook's cells where an extra is missing: each says in a line how to get it, and none fails."""
+"""Notebook cells where an extra is missing: each says in one line how to get it, instead of failing."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ MISSING = 'This cell needs more: pip install "mini-ism[hf]", then restart the ke
 
 
 def skip_cells_without(*packages: str) -> None:
-    """From the next cell on, print :data:`MISSING` in place of each cell, if one of some packages is not installed.
+    """From the next cell on, print :data:`MISSING` in place of each cell, if any of the packages is not installed.
 
-    Outside a notebook nothing happens.
+    Outside a notebook this does nothing.
     """
     from IPython import get_ipython
 

@@ -1,7 +1,7 @@
-"""Reading a conversation chunk by chunk, in any way of calling a model, with small changes to what is read.
+"""Reading a conversation chunk by chunk, with any way of calling a model, and with small changes to what is read.
 
-:mod:`mini_ism.hf.doctor` compares what comes out. A model is called as its user would call it; what is changed is the
-output of its embedding, so that nothing on the way from there to the scores can tell.
+:mod:`mini_ism.hf.doctor` compares the results. A model is called as its user would call it; only the output of its
+embedding is changed, so that nothing between there and the scores can tell the difference.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from mini_ism.segments import Segments
 
 @dataclass(frozen=True, eq=False)
 class Chunk:
-    """A stretch of a conversation that is read at once.
+    """A stretch of a conversation that is read in one forward pass.
 
     Args:
-        model: which reads it.
+        model: the model that reads it.
         mask: the declared rule.
-        segments: ``[stop]``, of all that is said up to the chunk's end.
+        segments: ``[stop]``, of everything up to the chunk's end.
         start, stop: its positions in the conversation.
         padding: columns left of position 0; the first chunk holds them.
-        capacity: columns of a cache that has all of them from the start; 0 if it grows.
+        capacity: columns of a cache that is allocated in full from the start; 0 if it grows.
     """
 
     model: Any
@@ -56,14 +56,14 @@ class Chunk:
 
     @cached_property
     def rows(self) -> Tensor:
-        """The declared rule, BoolTensor ``[T, S]``, True = may attend; padding sees itself, and nobody sees it."""
+        """The declared rule, BoolTensor ``[T, S]``, True = may attend; padding sees, and is seen by, only itself."""
         allowed = torch.eye(self.last, max(self.capacity, self.last), dtype=torch.bool)
         allowed[self.padding :, self.padding : self.last] = self.mask.dense(self.segments)
         return allowed[self.first : self.last]
 
     @property
     def positions(self) -> Tensor:
-        """The place of each token in the conversation, LongTensor ``[1, T]``; 0 for padding."""
+        """The position of each token in the conversation, LongTensor ``[1, T]``; 0 for padding."""
         return (torch.arange(self.first, self.last)[None] - self.padding).clamp(min=0)
 
     @property
@@ -74,23 +74,23 @@ class Chunk:
 
     @property
     def not_padding(self) -> Tensor:
-        """What transformers calls an attention mask of two dimensions: LongTensor ``[1, S]``, 0 for padding."""
+        """What transformers calls a two-dimensional attention mask: LongTensor ``[1, S]``, 0 for padding."""
         return (torch.arange(self.last)[None] >= self.padding).long()
 
 
 Call = Callable[[Chunk], Mapping[str, object]]
-"""A way of calling a model: what it gets for a chunk, besides the tokens and the cache."""
+"""A way of calling a model: the keyword arguments for a chunk, apart from the tokens and the cache."""
 
 
 def by_rows(chunk: Chunk) -> dict[str, object]:
-    """The rule's own rows, in the form that the model takes: the way that is right on every turn."""
+    """The rule's own rows, in the form that the model takes: the way that is correct on every turn."""
     if isinstance(chunk.model, GPT):
         return {"mask": chunk.rows}
     return {"attention_mask": attention_mask(chunk.model, chunk.rows, chunk.first), "position_ids": chunk.positions}
 
 
 def by_default(chunk: Chunk) -> dict[str, object]:
-    """No mask but that of the padding, as ``generate`` calls a causal model."""
+    """No mask except for padding, as ``generate`` calls a causal model."""
     return {"attention_mask": chunk.not_padding, "position_ids": chunk.positions}
 
 
@@ -108,9 +108,9 @@ class Reader:
     """A model, a way of calling it, and a way of making its cache.
 
     Args:
-        model: of transformers, or a :class:`~mini_ism.GPT`.
+        model: a transformers model, or a :class:`~mini_ism.GPT`.
         call: see :data:`Call`.
-        new_cache: makes an empty cache for a batch of so many rows; default, one that grows.
+        new_cache: makes an empty cache for a batch of this many rows; default, one that grows.
     """
 
     model: Any
@@ -144,7 +144,7 @@ class Reader:
         given: dict[str, Any] = dict(keywords)
         if isinstance(self.model, GPT):
             return self.model.forward(tokens, cache=cache, **given)
-        for key, value in given.items():  # one row for all
+        for key, value in given.items():  # a single row is for the whole batch
             wide = isinstance(value, Tensor) and value.ndim == 2 and len(value) == 1
             given[key] = _moved(value.expand(len(tokens), -1) if wide else value, tokens.device)
         name = "cache" if "cache" in inspect.signature(self.model.forward).parameters else "past_key_values"
@@ -163,7 +163,7 @@ def _moved(value: Any, device: torch.device) -> Any:
 
 @contextmanager
 def followed(model: Any) -> Iterator[None]:
-    """For as long as it lasts, an attention that follows any mask, where the model's own does not."""
+    """While active, the model uses an attention that follows any mask, if its own does not."""
     config = None if isinstance(model, GPT) else model.config.get_text_config()
     if config is None or config._attn_implementation in FIT:
         yield
@@ -188,7 +188,7 @@ def read_changed(
     padding: int = 0,
     cached: bool = True,
 ) -> Tensor:
-    """The scores of a conversation that is read chunk by chunk, with something added to its embedded tokens.
+    """The scores of a conversation read chunk by chunk, with something added to its embedded tokens.
 
     Args:
         reader: the model and how it is called.
@@ -196,8 +196,8 @@ def read_changed(
         segments: ``[T]``.
         mask: the declared rule.
         cuts: start and stop of each chunk.
-        changes: ``[B, T, C]``, what is added, in each row of a batch. In the last row the slots of the cache that hold
-            nothing yet are filled with noise, too.
+        changes: ``[B, T, C]``, what is added, in each row of a batch. In the last row the cache's empty slots are also
+            filled with noise.
         padding: columns of padding on the left.
         cached: whether there is a cache; without one there is one chunk.
 
@@ -210,7 +210,7 @@ def read_changed(
     added = torch.cat([torch.zeros(B, padding, C), changes], dim=1)
     cache = reader.cache(B, padding + T) if cached else None
     capacity = _capacity(cache)
-    at = 0  # one past the last column that is read
+    at = 0  # one past the last column read so far
 
     def add(module: nn.Module, given: object, out: Tensor) -> Tensor:
         return out + added[:, at - out.shape[1] : at].to(out)

@@ -1,15 +1,15 @@
 r"""From a chat template to ids, segments and labels: where each message begins and ends, found once and checked.
 
-A chat template writes a whole conversation as one text. To attend by segments one has to know which token belongs to
-whom, and to keep a cache the ids of what was said must not change when a turn is added. So the template is rendered
-once with made-up messages that can be found again, and taken apart into what it writes *around* them::
+A chat template renders a whole conversation as one text. To attend by segments, we must know which message each token
+belongs to; to keep a cache, the ids of earlier messages must not change when a turn is added. So the template is
+rendered once with made-up messages that are easy to locate, and split into what it writes *around* them::
 
     opening  question  prompt | lead  answer  ending | between  question  prompt | lead  answer  ending | ...
     <|im_start|>user\n  Hi.  <|im_end|>\n<|im_start|>assistant\n | Hello.  <|im_end|> | \n<|im_start|>user\n ...
 
 A query is what the model only reads: its frame, its text and the generation prompt, so that its last token predicts the
-answer. An answer is what the model writes, up to and including the marker that ends it. Each piece is tokenised by
-itself. A template that cannot be taken apart this way is refused, with the reason.
+answer. An answer is what the model writes, up to and including the marker that ends it. Each piece is tokenised on its
+own. A template that cannot be split this way is rejected, with the reason.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from mini_ism.dialogue import EncodedDialogue, Message, check_messages, is_targe
 from mini_ism.segments import Segments
 
 IGNORED = -100
-"""The label of a position that is no target, as PyTorch's cross entropy and transformers have it."""
+"""The label of a position that is not a target, as in PyTorch's cross entropy and in transformers."""
 
 TURNS = 3  # of the made-up conversation: the second and third must look alike
 MADE_UP = {"system": "zqsystem", "user": "zquser{}qz", "assistant": "zqanswer{}qz"}
@@ -43,9 +43,9 @@ class Frame:
     Args:
         opening: before the first message.
         middle: between a system prompt and the first question; empty without one.
-        prompt: behind a question, to ask for its answer.
+        prompt: after a question, to ask for its answer.
         lead: before the answer's text; the model writes it.
-        ending: behind the answer's text, up to and including a special token.
+        ending: after the answer's text, up to and including a special token.
         between: what is left before the next question.
     """
 
@@ -61,15 +61,15 @@ class ChatTemplate:
     """How a tokenizer's chat template writes a conversation, message by message.
 
     Args:
-        tokenizer: of transformers, with a chat template.
-        options: passed on to the template, as ``enable_thinking=False``.
+        tokenizer: a transformers tokenizer with a chat template.
+        options: passed on to the template, such as ``enable_thinking=False``.
 
     Attributes:
-        end_ids: the marker that ends an answer, then the tokenizer's own end of text if it is another one.
-        forbidden_ids: special tokens that no answer holds.
+        end_ids: the marker that ends an answer, then the tokenizer's own end of text if that is a different one.
+        forbidden_ids: special tokens that no answer may contain.
 
     Raises:
-        TemplateError: there is no template, or it cannot be taken apart.
+        TemplateError: there is no template, or it cannot be split.
     """
 
     def __init__(self, tokenizer: Any, **options: Any) -> None:
@@ -98,7 +98,7 @@ class ChatTemplate:
             )
         except ImportError as error:
             raise TemplateError(f"the chat template cannot be rendered: {error}") from error
-        except Exception as error:  # a template may raise whatever it likes
+        except Exception as error:  # a template may raise anything
             raise TemplateError(
                 f"the chat template of {_name(self.tokenizer)} refuses a conversation: {error}"
             ) from error
@@ -140,7 +140,7 @@ class ChatTemplate:
         return Frame(first, middle, prompts[0], heads[0][len(prompts[0]) :], ending, tails[0][len(ending) :])
 
     def _after_last(self, messages: Sequence[Message]) -> str:
-        """What the template writes behind a last question, to ask for its answer."""
+        """What the template writes after the last question, to ask for its answer."""
         return self._render(messages, True).rpartition(messages[-1]["content"])[2]
 
     def _marker(self, text: str) -> str | None:
@@ -160,7 +160,7 @@ class ChatTemplate:
         return frame.opening, ending, frame.middle[len(ending) :]
 
     def _check_pieces(self) -> None:
-        """Piece by piece, the made-up conversation must give the ids of the whole."""
+        """Check that the made-up conversation, tokenised piece by piece, gives the ids of the whole."""
         messages = _conversation(TURNS)
         if self._tokenize(self._render(messages, True)) != [id for id, _ in self._pieces(messages)]:
             raise TemplateError(
@@ -171,12 +171,12 @@ class ChatTemplate:
     # -- tokens ------------------------------------------------------------------------------------
 
     def _tokenize(self, text: str, **options: Any) -> list[int]:
-        # Half a character, a surrogate on its own, becomes U+FFFD, as tiktoken has it; these tokenizers refuse it.
+        # A lone surrogate, half a character, becomes U+FFFD as in tiktoken; these tokenizers would reject it.
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         return list(self.tokenizer(text, add_special_tokens=False, **options)["input_ids"])
 
     def _ids(self, text: str) -> list[int]:
-        """A piece that does not open the conversation, as it is tokenised behind a marker."""
+        """The ids of a piece that does not open the conversation, as tokenised after a marker."""
         return self._tokenize(self._frame.ending + text)[self._ending_length :]
 
     def _piece(self, before: str, text: str, after: str, *, opens: bool) -> list[int]:
@@ -194,9 +194,9 @@ class ChatTemplate:
         return ids(before) + plain + self._ids(after)
 
     def encode_message(self, role: str, text: str, before: Sequence[tuple[str, str]] = ()) -> list[int]:
-        """The tokens of a message behind others, which are given as (role, text).
+        """The tokens of a message that follows others, given as (role, text).
 
-        A system prompt without a border of its own has none: it is written with the first question.
+        A system prompt without its own border yields no tokens: it is written with the first question.
 
         Raises:
             TemplateError: the template takes no system prompt.
@@ -222,11 +222,11 @@ class ChatTemplate:
         return self._piece(opening, joined, self._frame.prompt, opens=True)
 
     def _as_written(self, system: bool, said: Mapping[int, str], between: str = "") -> str:
-        """A message as the template writes it, which may leave out space around it: asked of the template itself.
+        """A message as the template writes it, which may strip whitespace around it: found by rendering it.
 
         Args:
             system: whether the conversation has a system prompt.
-            said: the text by its number, 0 for the first question and -1 for the system prompt; two are joined.
+            said: texts by number, 0 for the first question and -1 for the system prompt; two are joined.
             between: what joins them.
         """
         plain = between.join(said.values())
@@ -272,7 +272,7 @@ class ChatTemplate:
         return str(self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
     def decode_single_token_bytes(self, token: int) -> bytes:
-        """The bytes of one token, which may be a part of a character; none for a marker."""
+        """The bytes of one token, which may be part of a character; none for a marker."""
         if token in self._special.values():
             return b""
         piece = str(self.tokenizer.convert_ids_to_tokens(token))
@@ -284,18 +284,18 @@ class ChatTemplate:
 
 
 def labels(encoded: EncodedDialogue) -> Tensor:
-    """What transformers' losses take: the tokens that an answer is made of, and elsewhere :data:`IGNORED`."""
+    """Labels for transformers' losses: the tokens of answers, and :data:`IGNORED` elsewhere."""
     return torch.where(encoded.loss_mask, encoded.tokens, IGNORED)
 
 
 def _conversation(turns: int, system: bool = False) -> list[dict[str, str]]:
-    """Question and answer in turn, and a question more; a system prompt before them."""
+    """Questions and answers in turn, then one more question; perhaps a system prompt before them."""
     roles = ["system"] * system + ["user", "assistant"] * turns + ["user"]
     return [{"role": role, "content": MADE_UP[role].format((n - system) // 2)} for n, role in enumerate(roles)]
 
 
 def _parts(whole: str, contents: Sequence[str]) -> list[str] | None:
-    """The text before, between and behind some texts that occur once each, in order; ``None`` if they do not."""
+    """The text before, between and after some texts that occur once each, in order; ``None`` if they do not."""
     parts = []
     for content in contents:
         before, found, whole = whole.partition(content)
@@ -307,7 +307,7 @@ def _parts(whole: str, contents: Sequence[str]) -> list[str] | None:
 
 
 def _special_tokens(tokenizer: Any) -> dict[int, str]:
-    """Ids and texts of all tokens that stand for something else than text."""
+    """Ids and texts of all tokens that stand for something other than text."""
     added = {i: str(t) for i, t in tokenizer.added_tokens_decoder.items() if t.special}
     return added | dict(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True))
 

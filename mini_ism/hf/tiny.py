@@ -1,4 +1,4 @@
-"""Tiny random chat models in transformers' own classes, made on the spot: to try things out with no download."""
+"""Tiny random chat models in transformers' own classes, made on the spot, to try things out without a download."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ SHAPE: dict[str, Any] = {
 def train_tokenizer(
     texts: Iterable[str], template: str | None = CHATML, *, markers: Sequence[str] = MARKERS, size: int = VOCABULARY
 ) -> object:
-    """A small byte-level tokenizer of transformers that writes a chat template.
+    """A small byte-level transformers tokenizer with a chat template.
 
     Args:
-        texts: to learn from.
+        texts: what it is trained on.
         template: in Jinja; None = no chat template.
         markers: special tokens, ``<s>``, ``</s>`` and ``<pad>`` among them.
         size: of the vocabulary.
@@ -68,10 +68,10 @@ def train_tokenizer(
 def tiny_chat_model(
     chats: Iterable[Sequence[Message]], architecture: Literal["llama", "hrm_text"] = "llama"
 ) -> tuple[nn.Module, ChatTemplate]:
-    """A random model, the same each time, and a tokenizer that learned its words from some chats.
+    """A random model, the same each time, and a tokenizer trained on some chats.
 
     Args:
-        chats: whose words the tokenizer learns; the model has read nothing.
+        chats: what the tokenizer is trained on; the model is untrained.
         architecture: a causal Llama of two layers, or a small HRM-Text, which takes ``token_type_ids``.
 
     Raises:

@@ -52,15 +52,15 @@ def lsa_weights(task: Task, segments: Segments, mask: str | Mask, *, eta: float,
         task: the examples.
         segments: of the examples, ``[n]``, from :func:`~mini_ism.regression.tasks.example_segments`.
         mask: the rule that says which example sees which.
-        eta: step size. The layers settle if it is less than 2 / the largest eigenvalue of the scores inside any block
-            of examples that see each other; beyond that they run away.
+        eta: step size. The layers converge if it is less than 2 / the largest eigenvalue of the scores inside any block
+            of examples that see each other; beyond that they diverge.
         layers: how many.
 
     Returns:
         ``[layers + 1, B, d]``, the first all 0.
 
     Raises:
-        ValueError: the segments are not the examples', the step size is not above 0, or there are fewer than 0 layers.
+        ValueError: the segments do not match the examples, eta is not above 0, or there are fewer than 0 layers.
     """
     if len(segments) != len(task):
         raise ValueError(f"the segments have {len(segments)} positions, but there are {len(task)} examples")
@@ -79,14 +79,14 @@ def turn_weights(
 ) -> Tensor:
     """The weights that a question at the end of each turn reads off, when examples arrive over turns.
 
-    Each turn is a prompt of its own, with all segments so far. Under causal and ISM nothing that was computed earlier
+    Each turn is a separate prompt, with all segments so far. Under causal and ISM nothing that was computed earlier
     changes; under prefix all of it does.
 
     Args:
         task: the examples.
         segments: of the examples; a turn ends where a segment ends.
         mask: the rule.
-        eta: with ``layers``: of :func:`lsa_weights`. Without both: the stationary point.
+        eta: as in :func:`lsa_weights`, along with ``layers``. Without both: the stationary point.
         layers: see ``eta``.
 
     Returns:

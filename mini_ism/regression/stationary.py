@@ -20,7 +20,7 @@ from mini_ism.segments import Segments
 
 
 def causal_weights(task: Task) -> Tensor:
-    """The weights at which causal layers rest: ``y_j = sum over k <= j of a_k <x_k, x_j>``, solved from the top.
+    """The stationary weights of causal layers: ``y_j = sum over k <= j of a_k <x_k, x_j>``, by forward substitution.
 
     Returns:
         Weights ``[B, d]``.
@@ -32,7 +32,7 @@ def causal_weights(task: Task) -> Tensor:
 
 
 def least_squares_weights(task: Task) -> Tensor:
-    """The weights that explain all labels best, for examples that all see each other; of several such, the shortest.
+    """The weights that explain all labels best, for examples that all see each other; of several, the least in norm.
 
     Returns:
         Weights ``[B, d]``.

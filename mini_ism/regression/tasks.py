@@ -19,7 +19,7 @@ class Task:
     Args:
         x: inputs ``[B, n, d]``.
         y: labels ``[B, n]``, ``x @ w`` and noise.
-        w: the functions ``[B, d]``, which are to be found from the examples.
+        w: the functions ``[B, d]``, to be recovered from the examples.
         query: an input ``[B, d]`` to predict the label of.
         shift: mean of the inputs, the same in every direction.
     """
@@ -70,7 +70,7 @@ def draw_tasks(
         seed: the same seed, the same tasks.
 
     Raises:
-        TypeError: an argument is no number of its kind.
+        TypeError: an argument is not a number of the right kind.
         ValueError: a size is less than 1, or the noise is negative or not finite.
     """
     for name, value in (("draws", draws), ("examples", examples), ("width", width)):
@@ -90,7 +90,7 @@ def draw_tasks(
 
 
 def example_segments(sizes: Sequence[int]) -> Segments:
-    """Examples as a dialogue: one position per example, and one query per group of this size.
+    """Examples as a dialogue: one position per example, and one query per group of one of these sizes.
 
     Raises:
         ValueError: no size, or one that is less than 1.
@@ -103,7 +103,7 @@ def example_segments(sizes: Sequence[int]) -> Segments:
 
 
 def split_evenly(examples: int, segments: int) -> list[int]:
-    """Sizes of this many segments that differ by one at most: ``(40, 3)`` -> ``[14, 13, 13]``."""
+    """Sizes of this many segments that differ by at most one: ``(40, 3)`` -> ``[14, 13, 13]``."""
     segments = whole_number("segments", segments, 1, whole_number("examples", examples, 1))
     small, extra = divmod(examples, segments)
     return [small + 1] * extra + [small] * (segments - extra)

@@ -1,6 +1,6 @@
 """Reading the rows of ``costs``: an epoch of training by the number of turns, and a chat turn by turn.
 
-Masks were timed side by side, so that ratios of the same repeat share what else the machine did.
+Masks were timed side by side, so that the two times in a repeat's ratio saw the same load on the machine.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def ratios(a: Row, b: Row, value: Callable[[Row], Sequence[float]]) -> Interval:
 
 
 def claims(rows: Sequence[Row]) -> list[Claim]:
-    """Ratios of seconds between masks, less 1: 0 where they cost the same."""
+    """Ratios of seconds between masks, minus 1: 0 where they cost the same."""
     made = []
 
     def compare(text: str, found: dict[str, Row], value: Callable[[Row], Sequence[float]]) -> None:

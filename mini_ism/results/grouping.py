@@ -17,7 +17,7 @@ def by_seed(rows: Iterable[Row], value: Callable[[Row], float], seed: str = "see
     """A value for each seed, for :func:`~mini_ism.results.intervals.paired_difference`.
 
     Raises:
-        ValueError: two rows have the same seed, so they differ in something that was not chosen.
+        ValueError: two rows have the same seed, so they differ in some other key that was not fixed.
     """
     values: dict[Value, float] = {}
     for row in rows:
@@ -46,7 +46,7 @@ def at_best_rate(
     these, it is compared again, on their common seeds, with all other rates that have more seeds. So a few seeds can
     try every rate, and further seeds only the best one or two.
 
-    The score must come from validation data, and what is reported from test data, or the choice flatters itself.
+    The score must come from validation data, and what is reported from test data, or the choice biases the result.
 
     Args:
         rows: of a sweep.

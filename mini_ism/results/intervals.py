@@ -19,8 +19,8 @@ class Interval:
 
     Args:
         mean: of the values.
-        low, high: where the true mean lies, by Student's t; without bounds for a single value.
-        count: values.
+        low, high: where the true mean lies, by Student's t; infinite for a single value.
+        count: how many values.
     """
 
     mean: float
@@ -44,7 +44,7 @@ class Interval:
         return self.mean, self.low, self.high
 
     def apart(self, other: Interval) -> bool:
-        """Whether the two intervals have nothing in common."""
+        """Whether the two intervals do not overlap."""
         return self.high < other.low or other.high < self.low
 
     def text(self, digits: int = 2) -> str:
@@ -56,7 +56,7 @@ class Interval:
         return f"{self.mean:.{digits}f} ({self.low:.{digits}f} to {self.high:.{digits}f})"
 
     def share(self, digits: int = 1) -> str:
-        """An interval of shares, cut off below 0 and above 1: ``"98.0% (95.2% to 100.0%)"``."""
+        """An interval of shares, clipped to between 0 and 1: ``"98.0% (95.2% to 100.0%)"``."""
         if not math.isfinite(self.high - self.low):
             return self.percent(digits)
         return Interval(self.mean, max(self.low, 0.0), min(self.high, 1.0), self.count).percent(digits)
@@ -133,7 +133,7 @@ def mean_interval(values: Iterable[float], *, t: float | None = None) -> Interva
 
 
 def paired_difference(a: Mapping[Any, float], b: Mapping[Any, float]) -> Interval:
-    """The interval of ``a - b``, taken seed by seed, so that what both share with a seed cancels.
+    """The interval of ``a - b``, taken seed by seed, so that what a seed does to both cancels.
 
     Args:
         a: a value for each seed.

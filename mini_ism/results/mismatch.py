@@ -1,4 +1,4 @@
-"""Reading the rows of ``mismatch`` and ``mismatch-chains``: weights that run under another mask than their own.
+"""Reading the rows of ``mismatch`` and ``mismatch-chains``: weights that run under a mask other than their own.
 
 A result holds shares of answers that are exactly right, by stage, mask and skill as :func:`key` joins them. The stages:
 ``"zero-shot"``, the weights as they are; ``"tuned"``, after a short training under the mask that they run under.

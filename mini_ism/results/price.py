@@ -1,4 +1,4 @@
-"""The price of looking ahead: the runs of ``words`` by what else can buy the answers that ISM gives.
+"""The price of looking ahead: the runs of ``words`` by what a reader can use instead of ISM for the same answers.
 
 Three ways to give a causal reader what ISM gives it: tell the facts twice, ask before telling, or add a layer.
 """
@@ -20,10 +20,10 @@ class Arm(NamedTuple):
     """One way to answer.
 
     Attributes:
-        name: as tables say it.
+        name: as shown in tables.
         task: of :data:`~mini_ism.results.words.TASKS`.
         layers: of the model.
-        mask: that it reads under.
+        mask: the mask it reads under.
     """
 
     name: str
@@ -51,7 +51,7 @@ ARMS: dict[str, list[Arm]] = {
 
 
 def runs_of(best: Mapping[Group, list[Row]], arm: Arm) -> list[Row]:
-    """An arm's runs, at the learning rate that is best on validation; empty before they are made.
+    """An arm's runs, at the learning rate that is best on validation; empty if there are none yet.
 
     Args:
         best: the runs of the words sweep by setting, from :func:`mini_ism.results.words.best`.
@@ -61,7 +61,7 @@ def runs_of(best: Mapping[Group, list[Row]], arm: Arm) -> list[Row]:
 
 
 def seed_shares(best: Mapping[Group, list[Row]]) -> dict[str, dict[str, list[float]]]:
-    """The share that each seed answers, by where the links stand and by reader: for a picture with a dot a seed."""
+    """The share that each seed answers, by where the links stand and by reader: for a picture with a dot per seed."""
     shares = {
         place: {arm.name: [exact(row) for row in runs] for arm in arms if (runs := runs_of(best, arm))}
         for place, arms in ARMS.items()
@@ -70,7 +70,7 @@ def seed_shares(best: Mapping[Group, list[Row]]) -> dict[str, dict[str, list[flo
 
 
 def price_claims(best: Mapping[Group, list[Row]]) -> list[Claim]:
-    """ISM less each other way, seed by seed, where both have been run."""
+    """ISM minus each other way, seed by seed, where both have been run."""
     found = []
     for place, arms in ARMS.items():
         ism = by_seed((row for arm in arms if arm.name == "ism" for row in runs_of(best, arm)), exact)

@@ -22,7 +22,7 @@ PAIRS = (("causal", "ism"), ("ism", "prefix"), ("causal", "prefix"))
 
 
 def value(row: Row, name: str, turn: int | None = None) -> float:
-    """A number of a row, to three digits: masks that compute the same differ in later digits, which is no effect.
+    """A number of a row, to three digits: masks that compute the same thing differ in later ones, through rounding.
 
     Args:
         row: of a sweep.

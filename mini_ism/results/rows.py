@@ -13,7 +13,7 @@ SWEPT = ("causal", "ism", "prefix")
 """The three masks of the course, in the order in which tables list them."""
 
 Config = dict[str, Any]
-"""Everything that decides a run, flat: names and numbers, strings, bools or ``None``."""
+"""Everything that determines a run, flat: names and numbers, strings, bools or ``None``."""
 
 Result = dict[str, Any]
 """What a run measured, as JSON can hold it; ``None`` for a number that is not finite."""
@@ -28,7 +28,7 @@ class Row:
         result: what it measured.
         seconds: how long it took; runs that were computed together share their time evenly.
         versions: of Python and the packages that computed it.
-        threads: that it used.
+        threads: how many it used.
     """
 
     config: Config
@@ -64,7 +64,7 @@ def load_rows(name: str) -> list[Row]:
 def read_rows(path: Path) -> list[Row]:
     """The rows of a file; none if there is no file.
 
-    A last line without a line end was being written when its run was killed, and is left out.
+    A last line without a newline was being written when its run was killed, and is left out.
 
     Raises:
         ValueError: another line is not a row.
@@ -73,7 +73,7 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def whole_lines(path: Path) -> list[bytes]:
-    """The lines of a file as they are, without a last one that has no line end."""
+    """The lines of a file as they are, without a last one that has no newline."""
     return [line + b"\n" for line in path.read_bytes().split(b"\n")[:-1]] if path.exists() else []
 
 

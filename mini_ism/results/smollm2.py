@@ -10,16 +10,16 @@ from mini_ism.results.intervals import Claim, paired_difference
 from mini_ism.results.rows import Row
 
 ARMS = ("causal", "causal, told twice", "ism", "prefix")
-"""The ways to read that are compared, in the order in which tables list them."""
+"""The ways of reading that are compared, in the order in which tables list them."""
 
 FIRST, LATER = "turn 1", "turns 2 to 4"
 TURNS = (FIRST, "turn 2", "turn 3", "turn 4")
 LINKS = ("1 link", "2 links", "3 links")
 TOLD = ("told now", "told earlier")
-"""Of turns 2 to 4: the question takes facts of its own turn only, or one of an earlier turn at least."""
+"""For turns 2 to 4: the question needs facts of its own turn only, or at least one of an earlier turn."""
 ALL = "all"
 CHANCE = 1 / 3
-"""Of a reader who knows which three chains a question is about, and guesses among their rooms."""
+"""The score of a reader who knows which three chains a question is about, and guesses among their rooms."""
 
 CONTRASTS = (("ism", "causal", FIRST), ("ism", "causal", LATER), ("prefix", "ism", LATER))
 """What is compared, and at which turns: written down before the first run."""
@@ -37,7 +37,7 @@ def exact(row: Row, label: str = ALL, held_out: str = "test") -> float:
 
 
 def untrained(rows: Iterable[Row]) -> dict[str, Row]:
-    """The rows of the model as it came, by arm."""
+    """The rows of the model before fine-tuning, by arm."""
     return {row.config["arm"]: row for row in rows if not row.config["steps"]}
 
 
@@ -68,7 +68,7 @@ def claims(rows: Iterable[Row]) -> list[Claim]:
 
 
 def curves(rows: Iterable[Row], label: str = LATER) -> dict[str, list[list[tuple[float, float]]]]:
-    """How each arm learns: of every run, (steps of equally many tokens, share right on validation)."""
+    """How each arm learns: for every run, (steps of equally many tokens, share right on validation)."""
     return {
         arm: [[(point["step"], point[label]) for point in row.result["curve"]] for row in runs]
         for arm, runs in best(rows).items()
@@ -76,6 +76,6 @@ def curves(rows: Iterable[Row], label: str = LATER) -> dict[str, list[list[tuple
 
 
 def seed_shares(rows: Iterable[Row], labels: Sequence[str] = (FIRST, LATER)) -> dict[str, dict[str, list[float]]]:
-    """The share that each seed answers, by label and arm: for a picture with a dot a seed."""
+    """The share that each seed answers, by label and arm: for a picture with a dot per seed."""
     chosen = best(rows)
     return {label: {arm: [exact(row, label) for row in runs] for arm, runs in chosen.items()} for label in labels}

@@ -30,7 +30,7 @@ TARGET = "target"
 """All questions that the task is about: those that need three look-ups in a row."""
 
 COMPARED = ("3 links, ahead", "3 links, behind", "2 links", "1 link", "told", "one code word")
-"""Labels that are reported beside the target."""
+"""Labels that are reported alongside the target."""
 
 
 def exact(row: Row, label: str = TARGET, held_out: str = "first") -> float:
@@ -39,8 +39,8 @@ def exact(row: Row, label: str = TARGET, held_out: str = "first") -> float:
     Args:
         row: of the sweep.
         label: of the questions.
-        held_out: ``"first"``: the first questions of the test dialogues, to which no earlier answer gives anything
-            away; ``"test"``: all their questions; ``"validation"``: all questions of other dialogues.
+        held_out: ``"first"``: the first questions of the test dialogues, which no earlier answer can give away;
+            ``"test"``: all their questions; ``"validation"``: all questions of other dialogues.
     """
     return float(row.result[held_out][label])
 

@@ -1,4 +1,4 @@
-"""About me: what people tell of themselves in a chat, in the words that they use."""
+"""About me: what people say about themselves in a chat, in the words that they use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mini_ism.corpus.world import Wording, World
 
 
 class Field(NamedTuple):
-    """Something to tell of oneself: how it is told, and the questions with their answers."""
+    """Something to say about oneself: how it is told, and the questions with their answers."""
 
     draw: Callable[[World], dict[str, str]]
     tell: Wording

@@ -1,7 +1,7 @@
 """Code books: facts told in code words, and a book that comes before, after or later.
 
-Reading facts before their book needs a look ahead, which is what sets the masks apart: a causal fact cannot know yet
-what its words mean.
+Reading facts that come before their book requires looking ahead, which is what sets the masks apart: under causal, a
+fact cannot know yet what its words mean.
 """
 
 from __future__ import annotations

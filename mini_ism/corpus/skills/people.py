@@ -13,7 +13,7 @@ from mini_ism.corpus.world import Wording, World
 
 
 class About(NamedTuple):
-    """Something to tell of somebody: the kind of word, the sentence, questions with answers, a question for yes."""
+    """Something to say about somebody: the kind of word, the sentence, questions with answers, a yes-or-no question."""
 
     kind: str
     tell: Wording
@@ -95,7 +95,7 @@ def people(rng: Random, world: World, size: int) -> list[Turn]:
             asked += [(world.say(ask).format(**values), answer.format(**values), "people")] * 2
         asked.append((about.yes.format(**values), "Yes.", "yes_no"))
         if chance(rng, 0.35):
-            # Somebody of whom nothing was told, or another thing of somebody of whom something was.
+            # About somebody who was not mentioned, or something else about somebody who was.
             other = {**values, "it": (new := world.word(about.kind)), "a_it": phrases.a(new)}
             if chance(rng, 0.5):
                 other["name"] = world.name()

@@ -1,4 +1,4 @@
-"""Recall: say again what was said."""
+"""Recall: repeat what was said."""
 
 from __future__ import annotations
 

@@ -56,5 +56,5 @@ def _revise_line(rng: Random, world: World, size: int) -> list[Turn]:
     index = int(rng.random() * len(line))
     old, line[index] = line[index], world.name()
     change = f"I was wrong: {line[index]} is in the queue, not {old}."
-    around = line[max(0, index - 1) : index + 2]  # a question that the change bears on
+    around = line[max(0, index - 1) : index + 2]  # a question that the change affects
     return [opening, *lay_out(rng, [change], [ask_neighbour(rng, around, "revision")])]

@@ -24,7 +24,7 @@ TALK = (
 )
 NOBODY = (("Who are you?", MODEL), ("What is your name?", "I have no name."))
 
-# The same in more words, from version 2 on, and what people want to know of a chat model.
+# The same in more words, from version 2 on, and what people want to know from a chat model.
 CHATTER = (
     (
         Wording(
@@ -163,7 +163,7 @@ def smalltalk(rng: Random, world: World, size: int) -> list[Turn]:
 
 
 def _greeted_by_name(rng: Random, world: World) -> list[Turn]:
-    """The user says hello and who it is, and asks for it later."""
+    """The user says hello, gives a name, and asks for it later."""
     name = world.name()
     turns = [Turn(world.say(GREETINGS).format(name), f"Hello, {name}.", "smalltalk", -1)]
     if chance(rng, 0.6):

@@ -12,7 +12,7 @@ from mini_ism.corpus.skills.persona import ASK_USER
 from mini_ism.corpus.threads import lay_out, question_count
 from mini_ism.corpus.world import World
 
-# slot of the dialogue -> questions that have no answer while nobody fills it
+# slot of the dialogue -> questions that have no answer as long as it is not filled
 UNTOLD: dict[str, tuple[str, ...]] = {
     **{field: tuple(question for question, _ in asks) for field, asks in ASK_USER.items()},
     "the queue": ("Who is first?", "Who is next?", "Who is last?"),
@@ -28,7 +28,7 @@ def unknown(rng: Random, world: World, size: int) -> list[Turn]:
     """The key is in the box. Where is the lamp? -> I do not know."""
     if chance(rng, 0.35):
         slot = pick(rng, tuple(UNTOLD))
-        if world.claim(slot):  # so no other thread will tell it
+        if world.claim(slot):  # so no other thread will fill it
             return [_not_told(pick(rng, UNTOLD[slot]))]
     if chance(rng, 0.08):
         return [_not_told(f"What does {world.name()} like?")]

@@ -113,7 +113,7 @@ def _ask_where(world: World, fact: Fact, label: str = "whereabouts") -> Turn:
 
 
 def _ask_it(rng: Random, world: World, fact: Fact, label: str, *, follows: bool) -> Turn:
-    """The same about "it", which is what the sentence before told of."""
+    """The same question about "it", the subject of the sentence before."""
     if fact.kind == "plural":
         question = "Where are they?"
     else:
@@ -137,7 +137,7 @@ def _ask_yes_no(rng: Random, world: World, fact: Fact) -> Turn:
 
 
 def _ask_absent(rng: Random, world: World, kind: str) -> Turn:
-    """A question about what nobody told."""
+    """A question about something nobody mentioned."""
     absent = _fact(rng, world, kind)
     turn = _ask_yes_no(rng, world, absent) if chance(rng, 0.3) else _ask_where(world, absent)
     return Turn(turn.user, phrases.UNKNOWN_ANSWER, "unknown")
@@ -155,12 +155,12 @@ def _ask(rng: Random, world: World, fact: Fact) -> Turn:
 
 
 def _move(rng: Random, world: World, fact: Fact) -> str:
-    """The sentence by which a fact comes to be elsewhere."""
+    """A sentence that moves somebody or something to another spot."""
     if fact.kind == "name" and chance(rng, 0.5):
         fact.spot = f"in the {world.room()}"
         return world.say(GO).format(x=fact.it, to=fact.spot.removeprefix("in "))
     if fact.kind != "name" and chance(rng, 0.6):
-        # "To the shelf" is on it: of these all are known, since nobody could tell of a new one.
+        # "To the shelf" means on it: only known surfaces are used, since a new word would leave "in" or "on" open.
         spot = f"in the {world.place()}" if chance(rng, 0.6) or world.held_out else f"on the {world.word('surface')}"
         fact.spot = spot
         return world.say(MOVE).format(x=fact.x, to=spot.removeprefix("in ").removeprefix("on "))
@@ -185,7 +185,7 @@ def _pair(rng: Random, world: World) -> list[Turn]:
 
 
 def _early(rng: Random, world: World) -> list[Turn]:
-    """A question before its fact, and again after it, which may say "it" of what was asked for."""
+    """A question before its fact, and again after it; the fact may call what was asked about "it"."""
     fact = _fact(rng, world, pick(rng, ("name", "thing", "plural", "pet")))
     question, told = _ask_where(world, fact), _fill(world.say(TELL[fact.kind]), fact)
     if chance(rng, 0.3):
@@ -198,7 +198,7 @@ def _early(rng: Random, world: World) -> list[Turn]:
 
 
 def _told_of_it(rng: Random, world: World) -> list[Turn]:
-    """Facts of which the last is asked for by a pronoun, at once or after it was moved."""
+    """A fact that is asked about by a pronoun, as it was told or after a move."""
     fact = _fact(rng, world, pick(rng, ("name", "thing", "plural", "pet")))
     told, label = [_fill(world.say(TELL[fact.kind]), fact)], "whereabouts"
     if chance(rng, 0.6):
