@@ -12,7 +12,7 @@ from mini_ism.blind_cache import StaleTurn, answer_blindly, blind_trace, stale_p
 from mini_ism.chat import ChatSession
 from mini_ism.checkpoints import CheckpointError, load_model, shipped_models
 from mini_ism.cost import as_model, plan
-from mini_ism.dialogue import DialogueFormat, EncodedDialogue, Message, encode_dialogue
+from mini_ism.dialogue import EncodedDialogue, Message, encode_dialogue
 from mini_ism.mask import Mask
 from mini_ism.masks import COURSE_MASKS, get_mask
 from mini_ism.model import GPT
@@ -69,7 +69,6 @@ class CachePlayer(Panel):
     ) -> None:
         super().__init__("mi-cache")
         self._models = dict(models or {})
-        self._foreign: set[str] = set()  # sessions whose models use another dialogue format
         if sessions is None:
             self._plan(
                 list(EXAMPLE if messages is None else messages),
@@ -107,7 +106,6 @@ class CachePlayer(Panel):
             for name, session in sessions.items()
         }
         self._models |= {name: (session.model, session.tokenizer) for name, session in sessions.items()}
-        self._foreign |= {name for name, each in sessions.items() if not isinstance(each.style, DialogueFormat)}
         self.dialogue = _in_common([_tokens_of(session) for session in sessions.values()])
 
     def _counted(self, name: str) -> GPT:
@@ -238,7 +236,7 @@ class CachePlayer(Panel):
         return next((each for each in self._proofs[name] if each.turn == turn), None)
 
     def _model(self, name: str) -> tuple[GPT, tiktoken.Encoding]:
-        if name in self._foreign:
+        if name in self._models and not isinstance(self._models[name][0], GPT):  # a session's, of another package
             raise CheckpointError("its model is not of this package, and cannot be made to trust a stale cache")
         if name not in self._models:
             if name not in shipped_models():
