@@ -15,6 +15,8 @@ INSTALL_LOWEST = $(LOWEST)/bin/python -m pip install --quiet --disable-pip-versi
 INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
 # make lab LAB_ARGS="--no-browser --ip=127.0.0.1"; make test TEST_ARGS="-k masks"
 LAB_ARGS =
+# What asks, over a corner of the first notebook, whether JupyterLab may fetch news about itself.
+NEWS = @jupyterlab/apputils-extension:announcements
 # JupyterLab refuses to run as root, which is who one is in a container, unless it is told to.
 AS_ROOT = $$(test "$$(id -u)" -ne 0 || echo --allow-root)
 QUICK = -n 2 -m "not slow and not browser and not notebook" --ignore=tests/browser
@@ -104,6 +106,7 @@ always:
 
 $(VENV)/lab.stamp: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
 	$(INSTALL) ".[lab]"
+	$(RUN) -m jupyter labextension disable --level=sys_prefix $(NEWS)
 	@touch $@
 
 $(VENV)/test.stamp: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt

@@ -82,7 +82,7 @@ def run(config: Config) -> Result:
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "packages": {name: metadata.version(name) for name in ("transformers", "peft")},
     }
-    _kept(config).unlink(missing_ok=True)
+    _unfinished(config).unlink(missing_ok=True)
     return result
 
 
@@ -102,20 +102,13 @@ def train(model: torch.nn.Module, config: Config) -> list[dict[str, Any]]:
         scores = shares(model, arm, "validation", config["often"])
         mean = float(torch.stack(losses).mean()) if losses else math.nan
         loss = round(mean, 5) if math.isfinite(mean) else None
-        kept = {label: scores[label] for label in (ALL, FIRST, LATER)}
-        curve.append({"step": step, "tokens": tokens, "conversations": conversations, "loss": loss, **kept})
+        shown = {label: scores[label] for label in (ALL, FIRST, LATER)}
+        curve.append({"step": step, "tokens": tokens, "conversations": conversations, "loss": loss, **shown})
         losses.clear()
-        state, file = io.BytesIO(), _kept(config)
-        torch.save({"weights": weights, "optimizer": optimizer.state_dict(), "curve": curve}, state)
-        write_atomically(file, state.getvalue())
+        _save(config, weights, optimizer, curve)
 
-    if _kept(config).exists():
-        kept = torch.load(_kept(config), map_location=weights[0].device, weights_only=True)
-        with torch.no_grad():
-            for weight, value in zip(weights, kept["weights"], strict=True):
-                weight.copy_(value)
-        optimizer.load_state_dict(kept["optimizer"])
-        curve = kept["curve"]
+    if _unfinished(config).exists():
+        curve += _resume(config, weights, optimizer)
         tokens, conversations = curve[-1]["tokens"], curve[-1]["conversations"]
     else:
         measure(0)
@@ -131,9 +124,29 @@ def train(model: torch.nn.Module, config: Config) -> list[dict[str, Any]]:
     return curve
 
 
-def _kept(config: Config) -> Path:
+def _unfinished(config: Config) -> Path:
     """The file of an unfinished run: its adapter, its optimiser's state and its curve so far."""
     return KEPT / f"{sha256(key(config).encode())[:16]}.pt"
+
+
+def _save(
+    config: Config, weights: Sequence[torch.Tensor], optimizer: torch.optim.Optimizer, curve: list[dict[str, Any]]
+) -> None:
+    """Write an unfinished run's file, all of it or nothing."""
+    state = io.BytesIO()
+    torch.save({"weights": weights, "optimizer": optimizer.state_dict(), "curve": curve}, state)
+    write_atomically(_unfinished(config), state.getvalue())
+
+
+def _resume(config: Config, weights: Sequence[torch.Tensor], optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
+    """Load the adapter and the optimiser's state of an unfinished run in place; returns its curve so far."""
+    state = torch.load(_unfinished(config), map_location=weights[0].device, weights_only=True)
+    with torch.no_grad():
+        for weight, value in zip(weights, state["weights"], strict=True):
+            weight.copy_(value)
+    optimizer.load_state_dict(state["optimizer"])
+    curve: list[dict[str, Any]] = state["curve"]
+    return curve
 
 
 # -- what is run -----------------------------------------------------------------------------------

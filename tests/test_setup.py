@@ -134,7 +134,8 @@ def test_make_lab_starts_for_root_and_for_a_user(checkout: Path, user: int) -> N
     env = {**os.environ, "PATH": f"{checkout}{os.pathsep}{os.environ['PATH']}", "NOTES": str(notes)}
     for _ in range(2):
         subprocess.run(["make", "lab", "LAB_ARGS=--no-browser"], cwd=checkout.parent, env=env, check=True)
-    install, *started = notes.read_text(encoding="utf-8").splitlines()
+    install, news, *started = notes.read_text(encoding="utf-8").splitlines()
     assert install.endswith("-c constraints.txt -e .[lab]"), "once, and not again"
+    assert news.startswith("-m jupyter labextension disable --level=sys_prefix"), "nothing covers the first picture"
     flag = " --allow-root" if user == 0 else ""
     assert started == [f"-m jupyterlab{flag} --no-browser notebooks/00_start_here.ipynb"] * 2
