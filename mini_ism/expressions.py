@@ -53,9 +53,9 @@ ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.FloorDiv: lambda x, y: x // y,
     ast.Mod: lambda x, y: x % y,
 }
-LONGEST = 1000
+LONGEST = 10_000
 """The most characters that a rule may have."""
-DEEPEST = 60
+DEEPEST = 100
 """The most levels of brackets and operators that a rule may have."""
 LARGEST = 10**6
 """The largest number that may be written in a rule."""
@@ -70,7 +70,7 @@ def read_mask(text: str, masks: Mapping[str, Mask]) -> Mask:
 
     Raises:
         ValueError: the text cannot be read, or names an unknown mask; it says what to write instead.
-        TypeError: an option does not fit.
+        TypeError: an option does not fit, or is given twice.
     """
     return _Reader(text, masks).mask()
 
@@ -80,8 +80,7 @@ class _Reader:
         self.text, self.masks = text, masks
 
     def mask(self) -> Mask:
-        if len(self.text) > LONGEST:
-            raise ValueError(f"a mask's text may have {LONGEST} letters, this one has {len(self.text)}")
+        self._check_length(self.text)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", SyntaxWarning)  # "3if": unreadable text is reported below
@@ -89,8 +88,14 @@ class _Reader:
         except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two from very deep brackets
             raise self._unreadable(f"mask {self.text!r}") from None
         if _depth(body) > DEEPEST:
-            raise ValueError(f"a mask's text may be {DEEPEST} levels deep, this one is deeper; name its parts")
-        return self._mask(body)
+            raise ValueError(f"a mask's text may be {DEEPEST} levels deep, this one is deeper; register its parts")
+        mask = self._mask(body)
+        self._check_length(mask.name)  # written out in full it is longer, and a model keeps its mask's name
+        return mask
+
+    def _check_length(self, text: str) -> None:
+        if len(text) > LONGEST:
+            raise ValueError(f"a mask's text may have {LONGEST} letters, this one has {len(text)}; register its parts")
 
     # -- what is true or false ---------------------------------------------------------------------
 
@@ -101,7 +106,7 @@ class _Reader:
             case ast.Call(func=ast.Name(id="abs")) if "abs" not in self.masks:
                 raise self._number_found(node)
             case ast.Call(func=ast.Name() as function, args=values, keywords=keywords) if all(k.arg for k in keywords):
-                named = {str(k.arg): self._literal(k.value) for k in keywords}
+                named = [(str(k.arg), self._literal(k.value)) for k in keywords]
                 return _with_values(self._mask(function), [self._literal(value) for value in values], named)
             case ast.BinOp(left=left, op=ast.BitAnd(), right=right):
                 return self._mask(left) & self._mask(right)
@@ -185,7 +190,7 @@ class _Reader:
                 raise self._unreadable(self._quoted(node), f"the fields of s are {', '.join((*FLAGS, *COUNTS))}")
             case ast.Attribute(value=ast.Name(id="s"), attr=name):
                 raise self._unreadable(self._quoted(node), f"say whose: s.{name}[q] or s.{name}[kv]")
-        raise self._unreadable(self._quoted(node), "a number is needed there")
+        raise self._unreadable(self._quoted(node), "a number is needed there: q, kv, a whole number or s.id[q]")
 
     def _field(self, node: ast.Subscript) -> Number:
         """A field of the segments at one of the two positions; nothing else may be looked up."""
@@ -225,13 +230,18 @@ class _Reader:
         return ValueError(f"cannot read {part}; {hint}")
 
 
-def _with_values(mask: Mask, values: list[Option], named: dict[str, Option]) -> Mask:
+def _with_values(mask: Mask, values: list[Option], named: list[tuple[str, Option]]) -> Mask:
     """Options by name or by position: ``sliding_window(32)``."""
     known = mask.options
     if len(values) > len(known):
         surplus = values[len(known) :]
         raise TypeError(f"mask {mask.name!r} has no such option: {surplus}; its options are {known or 'none'}")
-    return mask.with_options(**dict(zip(known, values, strict=False)) | named)
+    options = dict(zip(known, values, strict=False))
+    for name, value in named:
+        if name in options:
+            raise TypeError(f"option {name!r} of mask {mask.name!r} is given twice: {options[name]!r} and {value!r}")
+        options[name] = value
+    return mask.with_options(**options)
 
 
 def _bound(node: ast.AST) -> int:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
+from mini_ism.checks import whole_number
 from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
 from mini_ism.reuse import reusable
@@ -58,7 +59,11 @@ def gallery_segments(messages: int, *, packed: bool = False) -> Segments:
     Args:
         messages: how many.
         packed: make the first two messages a dialogue of their own in the same row.
+
+    Raises:
+        TypeError, ValueError: the gallery has no such number of messages.
     """
+    messages = whole_number("messages", messages, 1, len(LENGTHS))
     ids = torch.arange(messages).repeat_interleave(torch.tensor(LENGTHS[:messages]))  # (T)
     document = (ids > 1).long() if packed else None
     return Segments(id=ids, is_query=(ids == 0) | (ids % 2 == 1), is_system=ids == 0, document=document)

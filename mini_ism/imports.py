@@ -7,6 +7,8 @@ import sys
 import traceback
 from pathlib import Path
 
+from mini_ism.rule_checks import summary
+
 
 class UnknownNameError(ValueError):
     """No mask or skill is registered under a name."""
@@ -52,7 +54,7 @@ def import_file(path: str | Path) -> None:
         if not isinstance(error, Exception | SystemExit):
             raise
         hint = "; it must not end Python when it is imported" if isinstance(error, SystemExit) else ""
-        raise ValueError(f"{path}{_line(error, path)}: {type(error).__name__}: {error}{hint}") from error
+        raise ValueError(f"{path}{_line(error, path)}: {summary(error)}{hint}") from error
 
 
 def _line(error: BaseException, path: Path) -> str:

@@ -7,19 +7,17 @@ kv**. FlexAttention's ``mask_mod`` follows the same idea, with batch and head in
 
 from __future__ import annotations
 
-import inspect
 import re
-import traceback
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask
 
-from mini_ism.checks import real_number, whole_number
+from mini_ism.checks import check_kind, real_number, whole_number
+from mini_ism.rule_checks import check_rule, described, rule_options
 from mini_ism.segments import PADDING, Segments, check_segments
 
 Rule = Callable[..., Tensor]
@@ -36,17 +34,19 @@ class Mask:
     """A rule with a name and options, which composes with ``&``, ``|`` and ``~``.
 
     Args:
-        rule: ``rule(q, kv, s) -> bool tensor``, True = may attend; see the module's docstring. Its keyword-only
-            parameters, if any, are the mask's options: ``ism.with_options(sink=True)``.
-        name: what the mask is called. For everything built from registered masks, ``get_mask(mask.name)``
-            gives the same mask again.
+        rule: ``rule(q, kv, s) -> bool tensor``, True = may attend; see the module's docstring. Parameters after these
+            three are the mask's options, and need a default: ``ism.with_options(sink=True)``.
+        name: what the mask is called. For everything built from registered masks, ``get_mask(mask.name)`` gives the
+            same mask again, if the name is no longer or deeper than a mask's text may be (:mod:`mini_ism.expressions`).
 
     Raises:
-        TypeError: the rule is not a function of three positional arguments.
+        TypeError: the rule is not a function of three positional arguments, an option has no default or the default
+            None, or the name is not a string.
     """
 
     def __init__(self, rule: Rule, name: str = "custom") -> None:
-        _check_signature(rule)
+        check_rule(rule)
+        check_kind("a mask's name", name, str, "leave it out for a rule that needs none")
         self.rule = rule
         self.name = name
 
@@ -91,8 +91,7 @@ class Mask:
     @property
     def options(self) -> dict[str, Option]:
         """The rule's options with their current values."""
-        parameters = inspect.signature(self.rule).parameters.values()
-        return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+        return rule_options(self.rule)
 
     @property
     def _overrides(self) -> dict[str, Option]:
@@ -132,20 +131,24 @@ class Mask:
 
         Args:
             segments: of shape ``[..., T]``.
-            rows: which query positions, default all T.
+            rows: which query positions, as a slice; default all T.
 
         Returns:
             BoolTensor ``[..., rows, T]``, True = may attend.
 
         Raises:
-            TypeError, ValueError: the rule does not return a bool tensor that broadcasts to ``[rows, T]``, or leaves
-                a position with nothing to attend to.
+            TypeError, ValueError: the rule fails, does not return a bool tensor that broadcasts to ``[rows, T]``, or
+                leaves a position with nothing to attend to.
         """
         check_segments(segments)
+        rows = slice(None) if rows is None else rows
+        check_kind("rows", rows, slice, "row 3 alone is slice(3, 4)")
+        if segments.id.numel() == 0:
+            return segments.id.new_zeros((*segments.id.shape, len(segments)), dtype=torch.bool)[..., rows, :]
         if segments.id.ndim > 1:
             return torch.stack([self.dense(row, rows) for row in segments.rows()])
         positions = torch.arange(len(segments), device=segments.id.device)  # (T)
-        q, kv = positions[rows if rows is not None else slice(None)][:, None], positions[None, :]  # (R, 1), (1, T)
+        q, kv = positions[rows][:, None], positions[None, :]  # (R, 1), (1, T)
         allowed = self.allowed(q, kv, segments)  # (R, T)
         if bool(allowed.gather(1, q).all()):  # most rules let each position see itself, which saves a second pass
             return allowed
@@ -168,12 +171,10 @@ class Mask:
         mine = f"the rule of mask {self.name!r}"
         try:
             allowed: object = self.rule(q, kv, segments)
-        except (LookupError, ArithmeticError, AttributeError, NameError, RuntimeError) as error:
+        except Exception as error:  # whatever it is, it is the rule's own
             if "Boolean value of Tensor" in str(error):
                 raise TypeError(f"{mine} asks whether a whole tensor is true; {USE_BITS}") from error
-            at = traceback.extract_tb(error.__traceback__)[-1]
-            place = f"{Path(at.filename).name}, line {at.lineno}"
-            raise ValueError(f"{mine} raised {type(error).__name__}: {error} ({place})") from error
+            raise ValueError(f"{mine} raised {described(error)}") from error
         if not isinstance(allowed, Tensor) or allowed.dtype != torch.bool:
             got = str(allowed.dtype) if isinstance(allowed, Tensor) else type(allowed).__name__
             raise TypeError(f"{mine} returned {got}, not a bool tensor; {USE_BITS}")
@@ -187,7 +188,10 @@ class Mask:
             ) from None
 
     def mask_mod(self, segments: Segments) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
-        """The mask as FlexAttention's ``mask_mod(b, h, q, kv)``, for segments ``[T]`` (any batch) or ``[B, T]``."""
+        """FlexAttention's ``mask_mod(b, h, q, kv)``, for segments ``[T]`` or ``[B, T]``; ``ValueError`` for others."""
+        check_segments(segments)
+        if len(shape := tuple(segments.id.shape)) > 2 or 0 in shape:
+            raise ValueError(f"FlexAttention takes segments [T] or [B, T] that hold a token, got shape {shape}")
 
         def mod(b: Tensor, h: Tensor, q: Tensor, kv: Tensor) -> Tensor:
             s = segments if segments.id.ndim == 1 else cast(Segments, _BatchRow(segments, b))
@@ -199,7 +203,7 @@ class Mask:
         """The mask as FlexAttention's ``BlockMask``, with one mask per row of a batch, shared by all heads.
 
         Raises:
-            TypeError, ValueError: see :meth:`dense`.
+            TypeError, ValueError: see :meth:`dense` and :meth:`mask_mod`.
         """
         block_size = whole_number("block_size", block_size, 1)
         self.dense(segments)  # FlexAttention's own errors name neither the rule nor the position
@@ -213,36 +217,17 @@ class Mask:
         return f"Mask({self.name})"
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> tuple[dict[str, Any], ...]:
-        """A picture of the mask on a small dialogue."""
+        """A picture of the mask on a small dialogue; in words what is wrong with the rule, if it fails there."""
         from mini_ism.views.mask_map import example_grid  # the core draws nothing; only a notebook asks for this
 
-        return example_grid(self)._repr_mimebundle_()
+        try:
+            return example_grid(self)._repr_mimebundle_()
+        except (TypeError, ValueError) as error:
+            return {"text/plain": f"{self}: {error}"}, {}
 
 
 def _as_mask(rule: Rule) -> Mask:
     return rule if isinstance(rule, Mask) else Mask(rule, getattr(rule, "__name__", "custom"))
-
-
-def _check_signature(rule: object) -> None:
-    """Refuse what cannot be called as ``rule(q, kv, s)``.
-
-    Raises:
-        TypeError: it is not a function, or takes other arguments; FlexAttention's four are recognised.
-    """
-    if not callable(rule):
-        raise TypeError(f"a mask's rule must be a function (q, kv, s) -> bool tensor, got {rule!r}")
-    try:
-        taken = inspect.signature(rule)
-    except ValueError:  # some built-in functions have none
-        return
-    try:
-        taken.bind(None, None, None)
-    except TypeError:
-        flex = len(taken.parameters) == 4
-        hint = (
-            "; four arguments are FlexAttention's (b, h, q, kv): drop b and h, and add s, the segments" if flex else ""
-        )
-        raise TypeError(f"a mask's rule takes three arguments (q, kv, s), but this one takes {taken}{hint}") from None
 
 
 def _within_document(allowed: Tensor, q: Tensor, kv: Tensor, s: Segments) -> Tensor:

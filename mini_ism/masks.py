@@ -29,7 +29,7 @@ def register_mask(rule: Rule) -> Mask:
 
     Raises:
         ValueError: the name is taken by another module's rule, or the function has no name (a lambda).
-        TypeError: the rule does not take three arguments; see :class:`~mini_ism.mask.Mask`.
+        TypeError: the rule or an option of it does not fit; see :class:`~mini_ism.mask.Mask`.
     """
     name = getattr(rule, "__name__", "")
     if not name.isidentifier():
@@ -163,8 +163,11 @@ def get_mask(spec: str | Mask, **options: Option) -> Mask:
 
     Raises:
         ValueError: the expression cannot be read, or names an unknown mask.
-        TypeError: ``spec`` is neither text nor a mask, or an option does not fit.
+        TypeError: ``spec`` is neither text nor a mask, or an option does not fit or is given twice.
     """
     if not isinstance(spec, str | Mask):
         raise TypeError(f"a mask is given by its name, an expression or a Mask object, got {spec!r}")
-    return (spec if isinstance(spec, Mask) else read_mask(spec, MASKS)).with_options(**options)
+    mask = spec if isinstance(spec, Mask) else read_mask(spec, MASKS)
+    if isinstance(spec, str) and (twice := sorted(mask._overrides.keys() & options.keys())):
+        raise TypeError(f"{twice[0]!r} is given twice, in {spec!r} and beside it; leave one out")
+    return mask.with_options(**options)

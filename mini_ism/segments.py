@@ -33,7 +33,7 @@ class Segments:
 
     Raises:
         TypeError: a field is not a tensor, or has the wrong dtype.
-        ValueError: the fields' shapes differ.
+        ValueError: the fields' shapes differ, or they are single numbers.
     """
 
     id: Tensor
@@ -49,14 +49,12 @@ class Segments:
             if not isinstance(field, Tensor):
                 raise TypeError(f"Segments.{name} must be a tensor, got {type(field).__name__}")
             wanted_bool = name.startswith("is_")
-            if wanted_bool != (field.dtype == torch.bool) or field.is_floating_point():
+            if wanted_bool != (field.dtype == torch.bool) or field.is_floating_point() or field.is_complex():
                 wanted = "bool" if wanted_bool else "an integer dtype"
                 raise TypeError(f"Segments.{name} must have {wanted}, got {field.dtype}")
             if field.shape != self.id.shape or field.ndim == 0:
-                raise ValueError(
-                    f"Segments.{name} has shape {tuple(field.shape)}, but id has "
-                    f"{tuple(self.id.shape)}; all fields are [..., T]"
-                )
+                other = "" if name == "id" else f", but id has {tuple(self.id.shape)}"
+                raise ValueError(f"Segments.{name} has shape {tuple(field.shape)}{other}; all fields are [..., T]")
 
     def __len__(self) -> int:
         """T, the number of positions."""
@@ -72,10 +70,12 @@ class Segments:
         return self._map(lambda field: field[..., positions])
 
     def row(self, index: int) -> Segments:
-        """One dialogue (or packed row) of a batch: ``[B, T]`` -> ``[T]``; raises ``ValueError`` if it is no batch."""
+        """One dialogue (or packed row) of a batch: ``[B, T]`` -> ``[T]``; raises ``ValueError`` if there is none."""
         if self.id.ndim < 2:
             raise ValueError(f"segments of shape {tuple(self.id.shape)} are those of one dialogue, not of a batch")
-        return self._map(lambda field: field[index])
+        if index not in range(-len(self.id), len(self.id)):
+            raise ValueError(f"a batch of {len(self.id)} has no row {index!r}")
+        return self._map(lambda field: field[int(index)])
 
     def rows(self) -> Iterator[Segments]:
         """The rows of a batch ``[B, T]``, one after the other."""
@@ -106,7 +106,9 @@ class Segments:
     def end(self) -> Tensor:
         """One past the last position of a token's segment."""
         here = torch.arange(len(self), device=self.id.device).expand(self.id.shape)
-        key = self.id if self.document is None else self.id + (self.id.max() + 1) * self.document
+        key = self.id
+        if self.document is not None and self.id.numel():
+            key = key + (key.max() + 1) * self.document
         backwards = _run_start(key.flip(-1), here)  # where the run starts, read from the right
         return len(self) - backwards.flip(-1)
 
@@ -118,7 +120,7 @@ class Segments:
         """
         here = torch.arange(len(self), device=self.id.device).expand(self.id.shape)
         end = torch.where(self.is_query, here + 1, torch.zeros_like(here))
-        if len(self) == 0:
+        if self.id.numel() == 0:
             return end
         if self.document is None:
             return end.amax(-1, keepdim=True).expand(self.id.shape)

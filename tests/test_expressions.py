@@ -98,7 +98,7 @@ REFUSED = [
     ("q // kv == 1", "divide by a number that is written there"),
     ("q ** 2 == kv", "a number is needed there"),
     ("kv < 99999999999999999999", "numbers go up to 1,000,000"),
-    ("kv < 1.5", "a number is needed there"),
+    ("kv < 1e3", "a number is needed there: q, kv, a whole number or s.id"),
     ("kv < True", "a number is needed there"),
     ("kv <= __import__('os').getpid()", "a number is needed there"),
     ("s.__class__[q] == q", "the fields of s are"),

@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS: tuple[tuple[str, ...], ...] = (
+    ("rule_checks", "typed"),
     ("paths", "checks", "devices", "early", "interfaces", "interrupts", "segments", "speed", "strict_json", "terminal"),
     ("ahead", "command_line", "files", "folder_lock", "bpe", "imports"),
     ("tokenizer_files", "storage"),

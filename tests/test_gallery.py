@@ -16,6 +16,12 @@ def test_every_rule_can_be_read_and_leaves_nobody_alone(exhibit: Exhibit) -> Non
     assert exhibit.lives
 
 
+@pytest.mark.parametrize(("messages", "error"), [(0, ValueError), (7, ValueError), (1.5, TypeError)])
+def test_the_gallery_has_a_few_messages(messages: int, error: type[Exception]) -> None:
+    with pytest.raises(error, match="messages must be"):
+        gallery_segments(messages)
+
+
 def test_names_and_masks_differ() -> None:
     assert len(NAMED) == len(GALLERY)
     rules = [exhibit.rule for exhibit in GALLERY]

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.attention.flex_attention import create_mask, flex_attention
 
 from mini_ism import ChatSession, Mask, Segments, get_mask, load_tokenizer, register_mask
+from mini_ism.masks import MASKS
 from tests.strategies import (
     EXAMPLE,
     NONEMPTY,
@@ -249,10 +250,14 @@ def test_the_row_that_sees_nothing_is_named_by_its_position_in_the_dialogue() ->
     [
         (lambda b, h, q, kv: kv <= q, r"takes \(b, h, q, kv\); four arguments are FlexAttention's .*drop b and h"),
         (lambda q, kv: kv <= q, r"takes three arguments \(q, kv, s\), but this one takes \(q, kv\)"),
-        (lambda q, kv, s, *, n: kv <= q, r"but this one takes \(q, kv, s, \*, n\)"),
+        (lambda q, kv, s, *, n: kv <= q, r"takes \(q, kv, s, \*, n\); whatever comes .* a default, as in n=8$"),
+        (lambda q, kv, s, n: kv <= q, r"takes \(q, kv, s, n\); whatever comes .* a default, as in n=8$"),
+        (lambda q, kv, s, n=None: kv <= q, r"option 'n' of a mask's rule has the default None"),
     ],
 )
 def test_a_rule_of_other_arguments_is_refused_at_once(rule: Any, message: str) -> None:
+    with pytest.raises(TypeError, match="a mask's name must be str, got 3"):
+        Mask(near, 3)  # type: ignore[arg-type]
     for make in (Mask, register_mask, lambda wrong: get_mask("causal") & wrong):
         with pytest.raises((TypeError, ValueError), match=message if make is not register_mask else "function's name"):
             make(rule)
@@ -268,6 +273,32 @@ def test_a_table_is_its_own_dense_form(mask: Mask, layout: Layout) -> None:
 @pytest.mark.parametrize("tree", NONEMPTY, ids=str)
 def test_an_empty_dialogue_has_an_empty_mask(tree: Tree) -> None:
     assert build(tree).dense(segments_of([("user", 1)])[:0]).shape == (0, 0)
+
+
+def test_rows_are_a_slice_and_flex_forms_need_a_token() -> None:
+    mask, s = get_mask("ism"), segments_of(EXAMPLE)
+    with pytest.raises(TypeError, match=r"rows must be slice, got 3; row 3 alone is slice\(3, 4\)"):
+        mask.dense(s, 3)  # type: ignore[arg-type]
+    nobody = Segments(torch.zeros(0, 4, dtype=torch.long), torch.zeros(0, 4, dtype=torch.bool))
+    assert mask.dense(nobody, slice(1, 3)).shape == (0, 2, 4)
+    deep = Segments(torch.zeros(2, 2, 4, dtype=torch.long), torch.zeros(2, 2, 4, dtype=torch.bool))
+    for wrong in (s[:0], nobody, deep):
+        with pytest.raises(ValueError, match=r"FlexAttention takes segments \[T\] or \[B, T\] that hold a token, got"):
+            mask.block_mask(wrong)
+    with pytest.raises(TypeError, match="expected the Segments of a dialogue, got NoneType"):
+        mask.mask_mod(None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["~causal", "inside(9)", *MASKS])
+def test_every_mask_draws_itself_even_where_rows_see_nothing(name: str) -> None:
+    data = get_mask(name)._repr_mimebundle_()[0]
+    assert "<img" in str(data["text/html"])
+    assert data["text/plain"].endswith(" see nothing") == (name in ("inside(9)", "inside", "same_query"))
+
+
+def test_a_mask_whose_rule_fails_says_so_where_it_is_displayed() -> None:
+    data = Mask(lambda q, kv, s: kv <= s)._repr_mimebundle_()[0]
+    assert data["text/plain"].startswith("Mask(custom): the rule of mask 'custom' raised TypeError")
 
 
 def test_a_mask_draws_itself() -> None:

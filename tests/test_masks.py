@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.attention.flex_attention import create_mask
 
 from mini_ism import ChatSession, Mask, Segments, get_mask, load_tokenizer, register_mask
+from mini_ism.expressions import LONGEST
 from mini_ism.masks import MASKS
 from tests.strategies import (
     EXAMPLE,
@@ -136,6 +137,8 @@ def test_options() -> None:
         ("sliding_window(True)", TypeError, "option 'n' .* must be a whole number, got True"),
         ("sliding_window(1, 2)", TypeError, r"no such option: \[2\]; its options are {'n': 32}"),
         ("ism(snik=True)", TypeError, r"mask 'ism' has no such option: \['snik'\].*'sink': False"),
+        ("sliding_window(8, n=16)", TypeError, "option 'n' of mask 'sliding_window' is given twice: 8 and 16"),
+        ("ism(sink=True, sink=True)", TypeError, "option 'sink' of mask 'ism' is given twice: True and True"),
         ("causal(3)", TypeError, r"no such option: \[3\]; its options are none"),
         (3, TypeError, "by its name, an expression or a Mask object, got 3"),
         (None, TypeError, "got None"),
@@ -167,6 +170,8 @@ def test_numbers_of_any_kind_are_options_and_come_back_by_name(monkeypatch: pyte
 def test_unknown_option_by_keyword() -> None:
     with pytest.raises(TypeError, match="mask 'ism' has no such option: \\['window'\\]"):
         get_mask("ism", window=3)
+    with pytest.raises(TypeError, match=r"'sink' is given twice, in 'ism\(sink=True\)' and beside it"):
+        get_mask("ism(sink=True)", sink=False)
 
 
 # -- rules of one's own -----------------------------------------------------------------------------------------------
@@ -191,6 +196,32 @@ def test_a_cell_that_runs_again_replaces_its_own_rule() -> None:
 
         register_mask(mine)
         assert get_mask("mine").options == {"n": reach}
+
+
+@pytest.mark.usefixtures("registry")
+def test_an_option_need_not_be_keyword_only() -> None:
+    @register_mask
+    def window(q: Tensor, kv: Tensor, s: Segments, n: int = 8, *, least: int = 0) -> Tensor:
+        return ((q - kv).abs() < n) & (q - kv >= least)
+
+    s = segments_of(EXAMPLE)
+    mask = get_mask("window(3)")
+    assert mask.name == "window(n=3)"
+    assert torch.equal(mask.dense(s), get_mask("causal & sliding_window(3)").dense(s))
+    assert get_mask(mask.name, least=-2).options == get_mask("window(3, -2)").options == {"n": 3, "least": -2}
+
+
+def test_a_long_composition_comes_back_by_its_name() -> None:
+    mask = get_mask("causal")
+    for number in range(70):
+        mask = mask | get_mask("inside", n=number)
+    assert torch.equal(get_mask(mask.name).dense(segments_of(EXAMPLE)), mask.dense(segments_of(EXAMPLE)))
+    text = "(q<1)"
+    for _ in range(10):
+        text = f"({text}|{text})"
+    assert len(text) <= LONGEST  # but as "(q < 1) | (q < 1)" it is longer
+    with pytest.raises(ValueError, match=f"may have {LONGEST} letters"):
+        get_mask(text)
 
 
 @pytest.mark.usefixtures("registry")

@@ -76,7 +76,8 @@ def test_a_dialogue_without_a_query_has_no_prefix() -> None:
         ({"is_query": torch.tensor([True])}, ValueError, r"is_query has shape \(1,\), but id has \(2,\)"),
         ({"is_system": torch.tensor([True])}, ValueError, r"is_system has shape \(1,\)"),
         ({"document": torch.tensor([0.0, 1.0])}, TypeError, "document must have an integer dtype"),
-        ({"id": torch.tensor(0), "is_query": torch.tensor(True)}, ValueError, r"all fields are \[..., T\]"),
+        ({"id": torch.tensor(0)}, ValueError, r"Segments\.id has shape \(\); all fields are \[..., T\]"),
+        ({"id": torch.tensor([0j, 1j])}, TypeError, "id must have an integer dtype, got torch.complex64"),
     ],
 )  # fmt: skip
 def test_bad_fields(fields: dict[str, Any], error: type[Exception], message: str) -> None:
@@ -107,3 +108,12 @@ def test_what_takes_segments_says_so(use: Callable[[Any], object]) -> None:
 def test_a_row_is_one_of_a_batch() -> None:
     with pytest.raises(ValueError, match=r"segments of shape \(5,\) are those of one dialogue, not of a batch"):
         segments_of([("user", 5)]).row(0)
+    with pytest.raises(ValueError, match="a batch of 1 has no row 1"):
+        segments_of_rows([[[("user", 5)]]], 5).row(1)
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 4), (2, 0)])
+def test_no_token_has_fields_of_no_value(shape: tuple[int, ...]) -> None:
+    ids = torch.zeros(shape, dtype=torch.long)
+    s = Segments(ids, ids == 0, document=ids)
+    assert s.position.shape == s.end.shape == s.last_query_end.shape == s.system.shape == shape

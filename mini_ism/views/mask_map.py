@@ -183,7 +183,10 @@ def example_grid(mask: Mask) -> Picture:
     lengths = (3, 5, 4, 5, 4)
     ids = torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths))  # (T)
     segments = Segments(id=ids, is_query=(ids == 0) | (ids % 2 == 1), is_system=ids == 0)
-    allowed = mask.dense(segments).numpy()
+    here = torch.arange(len(ids))
+    allowed = mask.allowed(here[:, None], here[None, :], segments).numpy()  # dense() would refuse rows that see nothing
     alt = f"{mask} over {len(ids)} tokens: {allowed.sum()} pairs are visible, {np.triu(allowed, 1).sum()} look ahead"
+    if blind := int((~allowed.any(-1)).sum()):
+        alt += f"; {blind} {'token sees' if blind == 1 else 'tokens see'} nothing"
     caption = f"{mask.name}: row = reader, column = what it may read (system, query, answer, query, answer)"
     return Picture(svg.bool_grid(allowed, alt, ids.tolist()), alt, caption)

@@ -10,7 +10,7 @@ const ARITHMETIC = {
   "+": (x, y) => x + y, "-": (x, y) => x - y, "*": (x, y) => x * y,
   "//": (x, y) => Math.floor(x / y), "%": (x, y) => x - y * Math.floor(x / y),
 };
-const [LONGEST, LARGEST] = [1000, 10 ** 6]; // letters of a rule, and a number in it
+const [LONGEST, LARGEST] = [10 ** 4, 10 ** 6]; // letters of a rule, and a number in it
 const BINDING = [Object.keys(COMPARE), ["|"], ["&"], ["+", "-"], ["*", "//", "%"]]; // Python's, the loosest first
 const SYMBOL = /\s*(\d+|[A-Za-z_]\w*|<=|>=|==|!=|\/\/|[-+*%&|~()[\].,=<>])/y;
 
