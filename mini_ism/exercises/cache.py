@@ -140,8 +140,8 @@ def safe_cuts(answer: Callable[[Tensor], Any]) -> Verdict:
                     f"under {rule.name}, a cut before position {n} is not safe, but you list it: {tokens[i]} reads "
                     f"on to {tokens[j]}, which would not have been read yet."
                 )
-            if found != sorted(found):
-                return wrong(f"the cuts should rise; under {rule.name} they are {found}.")
+            if found != target:
+                return wrong(f"the cuts should rise, each listed once; under {rule.name} they are {found}.")
     return right("under ISM the safe cuts are those outside queries, and a chunk is safe between any two of them.")
 
 

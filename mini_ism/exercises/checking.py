@@ -13,18 +13,19 @@ import torch
 from torch import Tensor
 
 from mini_ism.exercises.core import Slip, Verdict, find, wrong
+from mini_ism.segments import FIELDS, Segments
 
 
-class _NotDone(Exception):
+class _NotDone(BaseException):
     """The answer, or what it returns, is still ``...``."""
 
 
-class _AnswerRaised(Exception):
+class _AnswerRaised(BaseException):
     """The answer itself raised; the cause is its exception."""
 
 
 def check(name: str, answer: Any) -> Verdict:
-    """Judge an answer. However wrong the answer is, this does not raise.
+    """Judge an answer. However wrong the answer is, even if it calls ``exit()``, this does not raise; Ctrl-C stops it.
 
     Args:
         name: the exercise's name.
@@ -49,7 +50,9 @@ def check(name: str, answer: Any) -> Verdict:
         return wrong(f"{title} {slip}")
     except _AnswerRaised as raised:
         return wrong(f"{title} raised {_described(raised.__cause__, answer)}")
-    except Exception as error:  # the judge could not handle what the answer is or returned
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # the judge could not handle what the answer is or returned
         return wrong(f"{title} does not fit the task: {_described(error, answer)}")
 
 
@@ -73,10 +76,12 @@ def _guard(answer: Any) -> Any:
 
     def guarded(*values: Any, **named: Any) -> Any:
         _check_arguments(answer, values, named)
-        before = [_copied(value) for value in values]
+        given = [_copied(value) for value in values]  # so that no slip reaches the dialogues that exercises share
         try:
-            result = answer(*values, **named)
-        except Exception as error:
+            result = answer(*given, **named)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # SystemExit, too: an answer must not end the notebook's kernel
             # `kv <= ...` is an answer that has been started
             if isinstance(error, TypeError) and "ellipsis" in str(error):
                 raise _NotDone from None
@@ -85,7 +90,7 @@ def _guard(answer: Any) -> Any:
             raise _NotDone
         if result is None:
             raise Slip("returned None: is a `return` missing?")
-        for number, (old, value) in enumerate(zip(before, values, strict=True)):
+        for number, (old, value) in enumerate(zip(values, given, strict=True)):
             if not _same(old, value):
                 which = _argument(answer, number)
                 raise Slip(f"changes {which}, which belongs to its caller: work on a copy and return that.")
@@ -117,16 +122,24 @@ def _argument(answer: Any, number: int) -> str:
 
 
 def _copied(value: Any) -> Any:
-    """A copy of what an answer could modify by accident: tensors, and lists with their items."""
+    """A copy of what an answer could modify by accident: tensors, segments, and lists and dicts with their items."""
     if isinstance(value, Tensor):
-        return value.detach().clone()
+        return value.clone()  # still differentiable
+    if isinstance(value, Segments):
+        return Segments(*(_copied(getattr(value, name)) for name in FIELDS))
+    if isinstance(value, dict):
+        return {key: _copied(each) for key, each in value.items()}
     return [_copied(each) for each in value] if isinstance(value, list) else value
 
 
 def _same(old: Any, value: Any) -> bool:
     if isinstance(value, Tensor):
         same_kind = isinstance(old, Tensor) and old.shape == value.shape and old.dtype == value.dtype
-        return same_kind and torch.allclose(old, value.detach(), rtol=0, atol=0, equal_nan=True)
+        return same_kind and torch.allclose(old.detach(), value.detach(), rtol=0, atol=0, equal_nan=True)
+    if isinstance(value, Segments):
+        return isinstance(old, Segments) and all(_same(getattr(old, name), getattr(value, name)) for name in FIELDS)
+    if isinstance(value, dict):
+        return isinstance(old, dict) and old.keys() == value.keys() and all(_same(old[key], value[key]) for key in old)
     if isinstance(value, list):
         return isinstance(old, list) and len(old) == len(value) and all(map(_same, old, value))
     return old is value

@@ -103,8 +103,12 @@ def wrong(message: str, *, yours: Shown = None, target: Shown = None) -> Verdict
     return Verdict("wrong", message, yours, target)
 
 
-class Slip(Exception):
-    """Something is wrong with an answer, whatever the task; the message continues "your answer ..."."""
+class Slip(BaseException):
+    """Something is wrong with an answer, whatever the task; the message continues "your answer ...".
+
+    No ``Exception``, since it may have to pass through code that reports any exception as its own, as a mask does with
+    those of its rule.
+    """
 
 
 # -- the registry ----------------------------------------------------------------------------------

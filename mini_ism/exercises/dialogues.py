@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 
 from mini_ism.corpus import Turn, World
+from mini_ism.corpus.registry import check_turns
 from mini_ism.dialogue import ASSISTANT, END, USER, EncodedDialogue, Message, decode_dialogue, encode_dialogue
 from mini_ism.exercises.core import Verdict, exercise, right, wrong
 from mini_ism.mask import Mask
@@ -65,8 +67,16 @@ def compare_flags(found: Any, target: Sequence[bool], encoded: EncodedDialogue, 
 @exercise("targets-by-hand", difficulty=1)
 def targets_by_hand(answer: Callable[[list[str]], Any]) -> Verdict:
     """Given a dialogue's tokens as text, markers included, say for each whether the model learns to write it."""
-    encoded = encode_dialogue(TALK, load_tokenizer())
-    words = tokenized(encoded, load_tokenizer()).labels
+    for messages in (TALK[1:4], TALK):
+        encoded = encode_dialogue(messages, load_tokenizer())
+        words = tokenized(encoded, load_tokenizer()).labels
+        verdict = _judge_targets(answer(list(words)), words, encoded)
+        if verdict.state != "right":
+            break
+    return verdict
+
+
+def _judge_targets(found: Any, words: Sequence[str], encoded: EncodedDialogue) -> Verdict:
     target, writing = [], False
     for word in words:
         target.append(writing)
@@ -82,7 +92,7 @@ def targets_by_hand(answer: Callable[[list[str]], Any]) -> Verdict:
             return "a model that never learns to write ‹end› never stops"
         return "it is part of an answer" if target[position] else "it is part of a query, which is only read"
 
-    return compare_flags(answer(list(words)), target, encoded, why)
+    return compare_flags(found, target, encoded, why)
 
 
 # -- which targets lie open ------------------------------------------------------------------------
@@ -199,7 +209,9 @@ def packing_rule(answer: Callable[..., Any]) -> Verdict:
                 "pass carries into every weight; padding, too, must see itself.",
                 **pictures,
             )
-        for i, j in (found != torch.tensor(target)).nonzero().tolist()[:1]:
+        for i, j in (found != torch.tensor(target)).nonzero().tolist():
+            if j <= i and document[i] == document[j] == -1:
+                continue  # what padding sees besides itself is nobody's business
             if j > i:
                 reason = f"position {j} lies ahead of position {i}"
             else:
@@ -218,7 +230,7 @@ def marker_injection(answer: Any) -> Verdict:
     tokenizer = load_tokenizer()
     careless = tokenizer.encode(f"{USER} {answer}{ASSISTANT}", allowed_special="all")
     as_read = decode_dialogue(careless, tokenizer)
-    spoken = [message["content"] for message in as_read if message["role"] == "assistant" and message["content"]]
+    spoken = [each["content"] for each in as_read if each["role"] == "assistant" and each["content"].strip()]
     if not spoken:
         hint = (
             "it opens an answer but writes nothing in it"
@@ -233,6 +245,8 @@ def marker_injection(answer: Any) -> Verdict:
             f"after your false answer {spoken[0]!r} the dialogue should go on with a user's turn, so that the model "
             f"replies to it; yours goes on inside the answer: end it with {END} and let the user speak again."
         )
+    if not as_read[-1]["content"].strip():
+        return wrong("the user's last turn is empty, so the model has nothing to reply to; let the user say something.")
     safe = decode_dialogue(encode_dialogue([{"role": "user", "content": answer}], tokenizer).tokens, tokenizer)
     return right(
         f"read carelessly, your text is {len(as_read)} messages, and the assistant has said {spoken[0]!r}. "
@@ -250,6 +264,10 @@ def own_skill(answer: Callable[[Random, World, int], Any]) -> Verdict:
             turns, again = (answer(*_hand(seed), size) for _ in range(2))
             if not isinstance(turns, list) or not turns or not all(isinstance(turn, Turn) for turn in turns):
                 return wrong(f"a skill returns a list of Turn, with one turn at least; yours returned {turns!r:.90}.")
+            try:
+                check_turns(getattr(answer, "__name__", "yours"), turns)
+            except ValueError as error:  # its own words are clear already
+                return wrong(f"{error}.")
             if turns != again:
                 return wrong(
                     "the same rng must give the same turns, or no run can be repeated: draw everything from "
@@ -279,23 +297,65 @@ def _asked(turns: list[Turn], size: int) -> tuple[Verdict | None, float]:
     if not question.user.strip().endswith("?"):
         return wrong(f"the last turn should ask: end it with a question mark, not {question.user[-20:]!r}."), 0
     text = " ".join(turn.user for turn in turns)
-    facts = [fact.strip() for fact in text.rsplit("?", 1)[0].split(".")][:-1]
+    sentences = [sentence.strip() for sentence in re.findall(r"[^.?!]+[.?!]", text)]
+    facts = [*dict.fromkeys(sentence for sentence in sentences if not sentence.endswith("?"))]
     if len(facts) < size:
         return wrong(
-            f"size is {size}, so tell {size} facts, each a sentence; yours tells {len(facts)}: {text!r:.120}"
+            f"size is {size}, so tell {size} facts, each a sentence of its own; yours tells {len(facts)}: {text!r:.120}"
         ), 0
-    words = [word.strip(".,") for word in question.assistant.split()]
-    homes = [
-        [n for n, fact in enumerate(facts) if word.lower() in fact.lower().split()]
-        for word in words
-        if word.lower() not in COMMON
-    ]
-    found = [home for home in homes if home]
-    if not found:
+    told, asked = [_words(fact) for fact in facts], _words(sentences[-1])
+    offered = {asked[n] for at, word in enumerate(asked) if word == "or" for n in (at - 1, at + 1) if n < len(asked)}
+    homes = {word: [n for n, words in enumerate(told) if word in words] for word in _words(question.assistant)}
+    if not any(homes.values()):
         return wrong(
             f"the answer {question.assistant!r} is not among the facts {text!r:.120}; a model could not know it."
         ), 0
-    return None, min(found, key=len)[0]
+    found = [home for word, home in homes.items() if home and (word in offered or word not in asked)]
+    if not found:
+        return wrong(
+            f"the answer {question.assistant!r} only repeats words of the question {sentences[-1]!r}; answer with what "
+            "the fact tells besides."
+        ), 0
+    home, about = min(found, key=len), _about(facts, {*asked} - offered)
+    if not about.intersection(home):
+        return wrong(
+            f"the question {sentences[-1]!r} is not about the fact that holds the answer {question.assistant!r}: "
+            f"{facts[home[0]]!r} Answer with the fact that is asked for."
+        ), 0
+    return None, next(n for n in home if n in about)
 
 
-COMMON = frozenset({"a", "an", "the", "in", "is", "has", "it", "at", "on", "to", "of"})
+def _words(text: str) -> list[str]:
+    """The words of a text that say something, in lower case."""
+    words = (word.removesuffix("'s") for word in re.findall(r"\w[\w'-]*", text.casefold()))
+    return [word for word in words if word not in COMMON]
+
+
+def _about(facts: Sequence[str], asked: set[str]) -> set[int]:
+    """The facts that a question may be about: those with a word of it that not all have, and what is linked to them.
+
+    A fact is linked to another by a word that not all facts have, or by a pronoun at its front to the one before it;
+    of only two facts, what both have may be the link.
+    """
+    told = [{*_words(fact)} for fact in facts]
+    everywhere = told[0].intersection(*told) if len(told) > 2 else set()
+    specific = [words - everywhere for words in told]
+    about = {n for n, words in enumerate(specific) if words & asked}
+    if not about:  # it names none, as "What did I say first?" does
+        return {*range(len(facts))}
+    while True:
+        known = set().union(*(specific[n] for n in about))
+        linked = {n for n, words in enumerate(specific) if words & known}
+        linked |= {n + 1 for n in about if n + 1 < len(facts) and facts[n + 1].casefold().startswith(PRONOUNS)}
+        if linked <= about:
+            return about
+        about |= linked
+
+
+PRONOUNS = ("it ", "he ", "she ", "they ")
+FILLERS = (
+    "a an the in is has it at on to of and was are do does did i my me you your he she his her they their this that "
+    "what what's who where which when how"
+)
+COMMON = frozenset(FILLERS.split())
+"""Words that tell nothing by themselves."""

@@ -74,17 +74,31 @@ def masked_softmax(answer: Any) -> Verdict:
 
 
 def _beyond(answer: Any, allowed: Tensor) -> str | None:
-    """What a finite stand-in for minus infinity does to very low scores; ``None`` if the answer uses no such thing."""
-    lowest = torch.full(allowed.shape, torch.finfo(torch.float32).min)
-    found = torch.as_tensor(answer(lowest, allowed.clone()))
-    if bool((found[~allowed] == 0).all()) and torch.allclose(found.sum(-1), torch.ones(len(allowed))):
-        return None
-    row, column = (~allowed).nonzero()[0].tolist()
-    return (
-        f"with all scores at {float(lowest[0, 0]):.2g}, row {row} gives hidden token {column} a weight of "
-        f"{float(found[row, column]):.2g}. A large negative number such as -1e9 hides a token only from scores above "
-        "it; minus infinity lies below every number."
-    )
+    """What a finite stand-in for minus infinity does to extreme scores; ``None`` if the answer uses no such thing.
+
+    Filled in, a number is found out where all scores are as low; added, where hidden scores are high and others low.
+    """
+    low, high = torch.finfo(torch.float32).min, torch.finfo(torch.float32).max
+    extremes = {
+        f"all scores at {low:.2g}": torch.full(allowed.shape, low),
+        f"hidden scores at {high:.2g} and all others at {low:.2g}": torch.where(allowed, low, high),
+    }
+    for where, scores in extremes.items():
+        found = torch.as_tensor(answer(scores.clone(), allowed.clone()))
+        leaks = (~allowed & (found != 0)).nonzero().tolist()
+        if leaks:
+            row, column = leaks[0]
+            reason = (
+                "Infinity times 0 is not a number: hide scores with minus infinity, before the exponential."
+                if bool(found[row, column].isnan())
+                else "A large negative number such as -1e9 hides a token only from scores above it; minus infinity "
+                "lies below every number."
+            )
+            return f"with {where}, row {row} gives hidden token {column} a weight of {found[row, column]:.2g}. {reason}"
+        message = difference(found, allowed / allowed.sum(-1, keepdim=True), f"with {where}, the weight")
+        if message is not None:
+            return f"{message} Tokens with equal scores share a row's weight evenly, however low the scores are."
+    return None
 
 
 def _why_not_weights(found: Any, allowed: Tensor, target: Tensor) -> str:
@@ -128,7 +142,7 @@ def rotary(answer: Any) -> Verdict:
     """
     for seed, total, width in ((0, 4, 2), (1, 6, 8)):
         x, inv_freq = _random(total, width, seed=seed), 0.5 ** torch.arange(width // 2).float()
-        for positions in (torch.arange(total), torch.arange(3, 3 + total)):
+        for positions in (torch.arange(total), torch.arange(3, 3 + total), torch.tensor([9, 0, 4, 2, 30, 7])[:total]):
             target, found = slow_rotary(x, positions, inv_freq), answer(x.clone(), positions.clone(), inv_freq.clone())
             message = difference(found, target, "the turned vectors", atol=1e-4)
             if message is not None:

@@ -121,14 +121,18 @@ def marker_segment(answer: Any) -> Verdict:
             segment += opens or word in (SYSTEM, USER)
             target.append(segment)
             opens = word == ASSISTANT
-        found = list(answer(list(words)))
+        given = answer(list(words))
+        found = given.tolist() if isinstance(given, Tensor) else list(given)
         if len(found) != len(words):
             return wrong(f"there are {len(words)} tokens, but your list has {len(found)} numbers.")
+        odd = next((value for value in found if type(value) is not int), None)
+        if odd is not None:
+            return wrong(f"segments are counted in whole numbers, but one of yours is {odd!r:.40}.")
         for at, (word, mine, wanted) in enumerate(zip(words, found, target, strict=True)):
             if mine == wanted:
                 continue
             why = ""
-            if all(given == true + 1 for given, true in zip(found, target, strict=True)):
+            if all(mine == true + 1 for mine, true in zip(found, target, strict=True)):
                 why = " Count segments from 0."
             elif word == ASSISTANT:
                 why = (

@@ -80,6 +80,8 @@ PAIRS = (
     (Score(70, 100), Score(70, 100)),
     (Score(900, 1000), Score(850, 1000)),
     (Score(20, 20), Score(19, 20)),
+    (Score(10, 10), Score(500, 1000)),
+    (Score(500, 1000), Score(10, 10)),
 )
 
 

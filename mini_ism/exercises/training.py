@@ -104,15 +104,15 @@ def break_the_chat(answer: Any) -> Verdict:
         )
     thing, place, asked = fact.groups()
     longest = max(fact.groups(), key=len)
-    if asked != thing:
+    if asked.casefold() != thing.casefold():
         return wrong(f"your message asks for the {asked}, but tells of the {thing}: nobody could answer that.")
-    if thing == place:
+    if thing.casefold() == place.casefold():
         return wrong(f"a {thing} in itself: take two different words.")
     if len(longest) > LETTERS:
         return wrong(f"{longest!r} has {len(longest)} letters; a word may have {LETTERS}, or it would be too easy.")
     model, _ = load_model("ism")
     reply = str(ChatSession(model, load_tokenizer()).send(answer.strip()))
-    if reply == f"In the {place}.":
+    if reply.casefold().endswith(f"in the {place}.".casefold()):  # in a whole sentence, or in capitals, it is as right
         return wrong(f"the model answers {reply!r}, which is right. What kind of word has it never had to copy?")
     return right(
         f"the model answers {reply!r}, but it is in the {place}. Your words have {len(thing) + len(place)} letters: "

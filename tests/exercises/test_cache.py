@@ -104,6 +104,7 @@ def last_row_only(dense: Tensor) -> list[int]:
         ("safe-cuts", lambda dense: range(len(dense) + 1), r"reads on to .* which would not have been read yet"),
         ("safe-cuts", lambda dense: cuts(dense)[1:-1], r"before position 0 is safe \(at an end\), but your list lacks"),
         ("safe-cuts", last_row_only, r"is not safe, .* reads on to"),
+        ("safe-cuts", lambda dense: sorted(cuts(dense) * 2), r"each listed once"),
         ("safe-cuts", borders, r"not True or False"),
         ("safe-cuts", lambda dense: [n + 1 for n in cuts(dense)], r"is not a cut of|lacks it|is not safe"),
         ("reusable", same_rows, r"position \d+ saw .* and now sees|which is not kept"),

@@ -3,6 +3,7 @@
 import ast
 import copy
 import math
+import sys
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -12,6 +13,9 @@ import torch
 from torch import Tensor
 
 from mini_ism.exercises import check, exercises
+from mini_ism.exercises.dialogues import TALK
+from mini_ism.exercises.judging import sample_dialogues
+from mini_ism.segments import Segments
 from tests.exercises.test_solutions import FENCE, imports, is_check, notebook_of, tagged
 from tests.exercises.verdicts import assert_todo, assert_wrong
 
@@ -160,3 +164,29 @@ def test_a_number_that_is_not_finite_is_never_right(name: str, number: float) ->
 @EVERY_FUNCTION
 def test_other_arguments_are_named(name: str) -> None:
     assert_wrong(name, lambda: 0, r"takes \(\)")
+
+
+def test_an_answer_that_leaves_python_is_wrong_and_ctrl_c_goes_through() -> None:
+    assert_wrong("masked-softmax", lambda scores, allowed: sys.exit(), "raised SystemExit")
+
+    def stopped(scores: Tensor, allowed: Tensor) -> Tensor:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        check("masked-softmax", stopped)
+
+
+def test_what_exercises_share_survives_an_answer_that_changes_it() -> None:
+    def rewrites(messages: list[dict[str, str]]) -> list[list[dict[str, str]]]:
+        messages[0]["content"] = "Something else."
+        return [messages]
+
+    def renumbers(q: Tensor, kv: Tensor, s: Segments) -> Tensor:
+        s.id.add_(1)
+        return kv <= q
+
+    ids = sample_dialogues()[0].segments.id.clone()
+    assert_wrong("triplet-expansion", rewrites, "changes `messages`, which belongs to its caller")
+    assert_wrong("causal-rule", renumbers, "changes `s`, which belongs to its caller")
+    assert TALK[0]["content"] == "Be kind and brief."
+    assert torch.equal(sample_dialogues()[0].segments.id, ids)

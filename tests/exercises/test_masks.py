@@ -70,6 +70,7 @@ WRONG = [
     ("ism-rule", lambda q, kv, s: (kv <= q) | (s.id[q] == s.id[kv]), r"an answer, but your rule lets it"),
     ("half-cache", "kv <= p", r"unknown mask 'p'|cannot read"),
     ("f-of-j", lambda ids, asks: [float(f) for f in f_right(ids, asks)], r"whole numbers, but one of yours is \d+\.0"),
+    ("marker-segment", lambda tokens: [float(n) for n in segments(tokens)], r"whole numbers, but one of yours is 0\.0"),
     ("marker-segment", lambda tokens: [n + 1 for n in segments(tokens)], r"Count segments from 0"),
     ("causal-rule", lambda q, kv, s: kv < q, r"position 0 with nothing to attend to"),
     ("causal-rule", lambda q, kv, s: kv >= q, r"‹user› \(0\) must not see .* \(1\), which lies ahead"),

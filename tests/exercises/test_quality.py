@@ -31,6 +31,11 @@ def claim(a: Score, b: Score) -> str:
     return "second" if b.interval[0] > a.interval[1] else "cannot tell"
 
 
+def by_count(a: Score, b: Score) -> str:
+    """Claims by the number of right answers, of however many."""
+    return claim(a, b) if a.total == b.total else "first" if a.right > b.right else "second"
+
+
 def by_share(a: Score, b: Score) -> str:
     return "first" if a.share > b.share else "second" if b.share > a.share else "cannot tell"
 
@@ -70,6 +75,7 @@ def test_right_answers_pass(name: str, answer: Any) -> None:
         ("wilson", lambda r, n: [value * (1 + Z**2 / n) for value in wilson(r, n)], r"divided by 1 \+ z²/n"),
         ("wilson", lambda r, n: r / n, r"shape \[2\], but it has \[\]"),
         ("wilson", lambda r, n: (0.0, 1.0), "terms stand under the root"),
+        ("may-claim", by_count, "9 of 10 .* The intervals lie apart|10 of 10 .* The intervals lie apart"),
         ("may-claim", by_share, "The intervals overlap"),
         ("may-claim", lambda a, b: "cannot tell", "The intervals lie apart"),
         ("may-claim", lambda a, b: "first" if a.interval[0] > b.share else claim(a, b), "The intervals overlap"),

@@ -85,6 +85,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("break-the-chat", "The cup is in the oven. Where is the key?", r"asks for the key, but tells of the cup"),
     ("break-the-chat", f"The {'cup' * 9} is in the oven. Where is the {'cup' * 9}?", r"27 letters"),
     ("break-the-chat", "The cup is in the cup. Where is the cup?", r"two different words"),
+    ("break-the-chat", "The cup is in the CUP. Where is the cup?", r"two different words"),
     ("break-the-chat", "The cup is in the oven. Where is the cup?", r"answers 'In the oven\.', which is right"),
     ("who-predicts", changes_its_input, r"changes `targets`, which belongs to its caller"),
     ("answer-loss", lambda z, t, m: F.cross_entropy(z[:-1], t[1:]), r"mean over all tokens"),
