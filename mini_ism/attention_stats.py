@@ -9,15 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import tiktoken
 import torch
 from torch import Tensor
 
 from mini_ism.checks import check_kind
-from mini_ism.dialogue import EncodedDialogue, Message, encode_dialogue
+from mini_ism.dialogue import END, EncodedDialogue, Message, encode_dialogue
 from mini_ism.interfaces import TextDecoder
+from mini_ism.markers import marker_id
 from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
 from mini_ism.model import GPT
@@ -41,6 +42,10 @@ class AttentionRecord:
     logits: Tensor
 
 
+A_MODEL = 'model, tokenizer = load_model("ism") gives one'
+"""The remedy for whatever else was given."""
+
+
 @torch.no_grad()
 def read_attention(model: GPT, dialogue: EncodedDialogue, mask: str | Mask | None = None) -> AttentionRecord:
     """Let a model read a dialogue, and record what its heads did.
@@ -51,13 +56,20 @@ def read_attention(model: GPT, dialogue: EncodedDialogue, mask: str | Mask | Non
         mask: any rule, even one the model has never seen; default, the one it was trained with.
 
     Raises:
-        TypeError, ValueError: a batch was given, the mask cannot be read or does not fit, or the dialogue is longer
-            than the model's context.
+        TypeError: the model, the dialogue or the mask is of another kind.
+        ValueError: a batch was given, the mask cannot be read or does not fit, or the dialogue is longer than the
+            model's context.
     """
+    check_kind("model", model, GPT, A_MODEL)
     check_kind("dialogue", dialogue, EncodedDialogue, "encode_dialogue(messages, tokenizer) makes one")
     if dialogue.tokens.ndim != 1:
         raise ValueError(
             f"attention is read one dialogue at a time, tokens [T], but they have shape {tuple(dialogue.tokens.shape)}"
+        )
+    if len(dialogue) > model.config.context:
+        raise ValueError(
+            f"the dialogue's {len(dialogue)} tokens exceed the model's context of {model.config.context}; shorten a "
+            "message or leave out its first turns"
         )
     rule = get_mask(model.config.mask if mask is None else mask)
     allowed = rule.dense(dialogue.segments)
@@ -69,6 +81,7 @@ def read_attention(model: GPT, dialogue: EncodedDialogue, mask: str | Mask | Non
     return AttentionRecord(allowed.cpu(), torch.cat(scores).cpu(), torch.cat(weights).cpu(), logits[0].cpu())
 
 
+@runtime_checkable
 class AttentionReader(Protocol):
     """A model with its tokenizer, as the attention explorer needs them.
 
@@ -96,10 +109,19 @@ class AttentionReader(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class GPTAttention:
-    """A :class:`~mini_ism.GPT` with its tokenizer, as an :class:`AttentionReader`."""
+    """A :class:`~mini_ism.GPT` with its tokenizer, as an :class:`AttentionReader`.
+
+    Raises:
+        TypeError: the model or the tokenizer is of another kind.
+        ValueError: the tokenizer lacks the markers of a dialogue.
+    """
 
     model: GPT
     tokenizer: tiktoken.Encoding
+
+    def __post_init__(self) -> None:
+        check_kind("model", self.model, GPT, A_MODEL)
+        marker_id(self.tokenizer, END)
 
     @property
     def mask(self) -> Mask:

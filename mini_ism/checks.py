@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Iterable, Sequence
 from dataclasses import Field, field, fields
 from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -71,6 +72,27 @@ def check_kind(name: str, value: object, kind: type, remedy: str) -> None:
     """Raise a :class:`TypeError` with a remedy if an argument is of another type."""
     if not isinstance(value, kind):
         raise TypeError(f"{name} must be {kind.__name__}, got {value!r:.60}; {remedy}")
+
+
+Item = TypeVar("Item")
+
+
+def items_of(name: str, values: object, kind: type[Item], remedy: str) -> list[Item]:
+    """What an iterable holds, as a list; a :class:`TypeError` with a remedy if it is none, or an item does not fit."""
+    check_kind(name, values, Iterable, remedy)
+    assert isinstance(values, Iterable)
+    items = list(values)
+    for item in items:
+        if not isinstance(item, kind):
+            raise TypeError(f"{name} must hold {kind.__name__} objects, got {item!r:.60}; {remedy}")
+    return items
+
+
+def one_of(name: str, value: Item, allowed: Sequence[Item]) -> Item:
+    """The argument; a :class:`ValueError` that lists the values allowed if it is none of them."""
+    if value not in allowed:
+        raise ValueError(f"{name} is one of {', '.join(map(str, allowed))}, got {value!r}")
+    return value
 
 
 Value = TypeVar("Value", bool, int, float, str)

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 
 from mini_ism.cache import KVCache
-from mini_ism.checks import whole_number
+from mini_ism.checks import check_kind, whole_number
 from mini_ism.decoding import check_room, with_answer
-from mini_ism.dialogue import END, EncodedDialogue
+from mini_ism.dialogue import ASSISTANT, END, EncodedDialogue
 from mini_ism.interrupts import uninterrupted
 from mini_ism.markers import marker_id
 from mini_ism.mask import Mask
@@ -29,7 +29,7 @@ from mini_ism.masks import get_mask
 from mini_ism.model import GPT
 from mini_ism.reuse import borders
 from mini_ism.sampling import Sampler
-from mini_ism.segments import Segments
+from mini_ism.segments import Segments, check_segments
 
 BlockHash = tuple[int, bytes]
 """A block's number in its dialogue, and the digest of all that its keys and values depend on."""
@@ -88,10 +88,14 @@ class PagedCache:
         evictions: how many blocks have been evicted so far to make room for others.
 
     Raises:
-        TypeError, ValueError: a size is not a positive integer.
+        TypeError: the model, a size or ``hashes`` is of another kind.
+        ValueError: a size is not positive.
     """
 
     def __init__(self, model: GPT, *, block_size: int = 16, blocks: int = 64, hashes: Hashes = block_hashes) -> None:
+        check_kind("model", model, GPT, 'model, tokenizer = load_model("ism") gives one')
+        if not callable(hashes):
+            raise TypeError(f"hashes must be a function such as block_hashes, got {hashes!r:.60}")
         self.block_size = whole_number("block_size", block_size, 1)
         c, count = model.config, whole_number("blocks", blocks, 1)
         shape = (c.layers, count, c.heads, self.block_size, c.head_dim)
@@ -220,9 +224,11 @@ class PagedConversation:
             Logits ``[N, V]`` of the last N positions, those that were computed, on the CPU.
 
         Raises:
-            TypeError, ValueError: see :meth:`Mask.dense` and :meth:`GPT.forward`; nothing has changed then.
+            TypeError, ValueError: the tokens are not those of one dialogue, do not match its segments or do not fit
+                into the model's context; see also :meth:`Mask.dense` and :meth:`GPT.forward`. Nothing has changed then.
         """
         pool, model = self.cache, self.cache.model
+        self._check_dialogue(tokens, segments)
         tokens, dense = tokens.cpu(), self.mask.dense(segments.to("cpu"))  # (T), (T, T)
         hashes = pool.hashes(dense, tokens, pool.block_size)
         found = pool.find(hashes[: (len(tokens) - 1) // pool.block_size])
@@ -237,16 +243,41 @@ class PagedConversation:
         self.reads.append((reused, len(tokens) - reused))
         return logits.clone()  # an ordinary tensor, which may be written to
 
+    def _check_dialogue(self, tokens: Tensor, segments: Segments) -> None:
+        """Refuse what is not one dialogue, from its first token on; see :meth:`read` for the errors."""
+        check_kind("tokens", tokens, Tensor, "give a dialogue's .tokens, with its .segments")
+        check_segments(segments)
+        if tokens.ndim != 1 or tokens.shape != segments.id.shape or len(tokens) == 0:
+            raise ValueError(
+                f"a conversation reads one dialogue, tokens [T] and segments [T], got shapes {tuple(tokens.shape)} and "
+                f"{tuple(segments.id.shape)}; of a batch take one row"
+            )
+        context = self.cache.model.config.context
+        if len(tokens) > context:
+            raise ValueError(
+                f"the dialogue's {len(tokens)} tokens exceed the model's context of {context}; "
+                "leave out its first turns"
+            )
+
     def answer(self, prompt: EncodedDialogue, tokenizer: tiktoken.Encoding, *, max_new_tokens: int = 64) -> str:
         """The greedy answer to a dialogue that ends with a question.
 
         Raises:
-            TypeError, ValueError: see :meth:`read`.
+            TypeError, ValueError: an argument does not fit, or the dialogue does not end with a question; see also
+                :meth:`read`.
             ContextFullError: the dialogue leaves no room for an answer in the model's context.
         """
         longest = whole_number("max_new_tokens", max_new_tokens, 1)
+        check_kind("prompt", prompt, EncodedDialogue, "encode_dialogue(messages, tokenizer) makes one")
+        end, asked = marker_id(tokenizer, END), marker_id(tokenizer, ASSISTANT)
         check_room(len(prompt), self.cache.model.config.context, "the dialogue")
-        sampler, end = Sampler(tokenizer), marker_id(tokenizer, END)
+        self._check_dialogue(prompt.tokens, prompt.segments)
+        if int(prompt.tokens[-1]) != asked:  # the marker that asks for an answer is a question's last token
+            raise ValueError(
+                "the dialogue does not end with a question, so there is nothing to answer; its last message must be "
+                "the user's, and whole"
+            )
+        sampler = Sampler(tokenizer)
         stop = min(len(prompt) + longest, self.cache.model.config.context)
         tokens, segments = prompt.tokens.tolist(), with_answer(prompt.segments, stop)
         while len(tokens) < stop:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from mini_ism.checks import check_kind
+from mini_ism.checks import items_of
 
 Phase = Literal["reuse", "discard", "prefill", "decode"]
 
@@ -73,9 +73,8 @@ class TurnCost:
 
 def turn_costs(trace: Iterable[Event]) -> list[TurnCost]:
     """A trace summed by turn. What-if turns under the same number (``truncate``, then ``send`` again) add up."""
-    check_kind("the trace", trace, Iterable, "a session has it as session.trace")
     turns: dict[int, list[Event]] = {}
-    for event in trace:
+    for event in items_of("the trace", trace, Event, "a session has it as session.trace"):
         turns.setdefault(event.turn, []).append(event)
 
     def positions(events: list[Event], phase: Phase) -> int:

@@ -68,8 +68,10 @@ def test_bad_input_is_refused_and_leaves_no_hook(model: GPT, dialogue: EncodedDi
     with pytest.raises(ValueError, match="one dialogue at a time"):
         read_attention(model, collate([dialogue, dialogue], TOKENIZER))
     long = encode_dialogue([{"role": "user", "content": "cup " * 300}], TOKENIZER)
-    with pytest.raises(ValueError, match="exceed the model's context"):
+    with pytest.raises(ValueError, match="tokens exceed the model's context of 200; shorten a message or leave out"):
         read_attention(model, long)
+    with pytest.raises(TypeError, match="model must be GPT"):
+        read_attention((model, TOKENIZER), dialogue)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="unknown mask"):
         read_attention(model, dialogue, "ims")
     assert all(not block.get_submodule("attention")._forward_pre_hooks for block in model.blocks)

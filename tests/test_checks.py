@@ -12,10 +12,14 @@ import torch
 
 from mini_ism import GPT, ChatSession
 from mini_ism.attention_stats import read_attention
+from mini_ism.checkpoints import load_model
 from mini_ism.checks import check_fields, real_number, whole_number
 from mini_ism.cost import plan
 from mini_ism.evaluation import evaluate
+from mini_ism.sources import Source
 from mini_ism.trace import turn_costs
+from mini_ism.training import Run, TrainingConfig
+from mini_ism.views.tables import cost_table
 from tests.strategies import TOKENIZER, random_model, segments_of
 
 MODEL = random_model(vocab_size=TOKENIZER.n_vocab)
@@ -107,8 +111,17 @@ CHAT: Any = ChatSession(MODEL, TOKENIZER)
     [
         (lambda: GPT(TINY), r"config must be GPTConfig, got 'tiny'; .* take GPTConfig\.preset\(\"tiny\"\)"),
         (lambda: plan("ism", segments_of([("user", 5)]), TINY), "config must be GPTConfig, got 'tiny'"),
+        (lambda: evaluate(TINY, TOKENIZER, []), r"model must be GPT, got 'tiny'; load_model"),
+        (lambda: evaluate(MODEL, TOKENIZER, CHAT), r"dialogues must be Iterable, .*; give a list, \[dialogue\] for a"),
+        (lambda: Run(TINY, "run"), "config must be TrainingConfig, got 'tiny'; as in Run"),
+        (lambda: Run(TrainingConfig(), "run", source=CHAT), "source must be Source, .*; as in source=Source"),
+        (lambda: Source(tokenizer=TINY), "tokenizer must be Encoding, got 'tiny'; load_tokenizer"),
+        (lambda: Source(model=TINY), "model must be GPT, got 'tiny'; load_model"),
+        (lambda: Source(TEST), "each of dialogues must be Dialogue, got 't'; read_dialogues"),
+        (lambda: load_model(CHAT), "name must be a folder, or one of causal"),
         (lambda: evaluate(MODEL, TOKENIZER, TEST), r"each dialogue must be Dialogue, got 't'; take some of"),
         (lambda: evaluate(MODEL, TOKENIZER, [MESSAGES]), "each dialogue must be Dialogue, got "),
+        (lambda: cost_table(turn_costs(plan("ism", segments_of([("user", 2)])))), "hold Event objects, got TurnCost"),  # type: ignore[arg-type]
         (lambda: turn_costs(CHAT), "trace must be .*; a session has it as session.trace"),
         (lambda: read_attention(MODEL, MESSAGES), "dialogue must be EncodedDialogue, .*; encode_dialogue"),
     ],

@@ -319,10 +319,11 @@ def test_a_read_that_fails_changes_nothing() -> None:
     wrong: list[tuple[Any, Segments]] = [
         (torch.full((5,), 99), segments),  # no token of the model's
         (torch.ones(7, dtype=torch.long), segments),  # other lengths
+        (torch.ones(1, 5, dtype=torch.long), segments),  # a batch
         (torch.ones(120, dtype=torch.long), segments_of([("user", 120)])),  # past the context
     ]
     for tokens, of in wrong:
-        with pytest.raises(ValueError, match=r"out of range|has shape|exceed"):
+        with pytest.raises(ValueError, match=r"out of range|got shapes|exceed the model's context of 96; leave out"):
             talk.read(tokens, of)
     assert ([*talk.blocks], [*talk.reads], pool.held) == before
 
@@ -389,3 +390,26 @@ def test_answers_are_those_of_a_chat() -> None:
         assert talk.answer(prompt, tokenizer) == str(ChatSession(model, tokenizer).send(question))
         assert talk.reads[0][0] == 0  # the questions begin alike, and share nothing
         assert talk.reads[-1][0] > 0
+
+
+def test_other_kinds_are_named() -> None:
+    tokens, segments = torch.tensor([1, 2]), segments_of([("user", 2)])
+    talk: Any = PagedCache(MODEL).open()
+    other: Any = "ism"
+    for call, complaint in (
+        (lambda: PagedCache(other), "model must be GPT"),
+        (lambda: PagedCache(MODEL, hashes=other), "hashes must be a function"),
+        (lambda: talk.read(tokens.tolist(), segments), "tokens must be Tensor"),
+        (lambda: talk.read(tokens, tokens), "expected the Segments"),
+        (lambda: talk.answer([{"role": "user", "content": "Hi."}], TOKENIZER), "prompt must be EncodedDialogue"),
+    ):
+        with pytest.raises(TypeError, match=complaint):
+            call()
+
+
+@pytest.mark.parametrize("stop", [None, 3])
+def test_what_does_not_end_with_a_question_is_not_answered(stop: int | None) -> None:
+    said = [{"role": "user", "content": "Where is the cup?"}, {"role": "assistant", "content": "In the box."}]
+    talk = PagedCache(random_model(vocab_size=TOKENIZER.n_vocab)).open("ism")
+    with pytest.raises(ValueError, match="does not end with a question"):
+        talk.answer(encode_dialogue(said, TOKENIZER).first(stop or 99), TOKENIZER)

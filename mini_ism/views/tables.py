@@ -70,6 +70,9 @@ def cost_table(turns: Mapping[str, Iterable[Event]] | Iterable[Event], *, second
     Args:
         turns: a trace (``ChatSession.trace``) or a plan (:func:`~mini_ism.cost.plan`), or several by name.
         seconds: show the measured times, too. They differ from run to run.
+
+    Raises:
+        TypeError: it is no trace; :func:`~mini_ism.trace.turn_costs` has summed one up already.
     """
     lanes = turns if isinstance(turns, Mapping) else {"": turns}
     costs = [(cost, name) for name, events in lanes.items() for cost in turn_costs(events)]

@@ -92,7 +92,7 @@ def frames(
     """The steps of several conversations in lockstep: what is kept, what is read, then a token at a time.
 
     A lane with less to read or to write waits for the others. Conversations that went back (``truncate``) cannot be
-    aligned like this.
+    aligned like this, whether or not they went on afterwards.
 
     Args:
         traces: by name, from :func:`~mini_ism.cost.plan` or ``ChatSession.trace``.
@@ -161,6 +161,8 @@ def _script(name: str, trace: Sequence[Event], at_once: int | None) -> dict[Mome
     waiting: list[Event] = []  # held for the next forward pass, whichever that is
     last: Moment = (0, 0, 0)
     for event in trace:
+        if event.turn < last[0]:
+            raise _went_back(name, event.turn)
         if event.phase in ("reuse", "discard"):
             waiting.append(event)
             continue
@@ -177,7 +179,14 @@ def _script(name: str, trace: Sequence[Event], at_once: int | None) -> dict[Mome
             moment = (event.turn, 2, last[2] + 1 if last[:2] == (event.turn, 2) else 0)
             events = [*waiting, event]
         if moment < last:
-            raise ValueError(f"conversation {name!r} went back to turn {event.turn}; show one that only went forward")
+            raise _went_back(name, event.turn)
         script[moment] = events
         last, waiting = moment, []
     return script
+
+
+def _went_back(name: str, turn: int) -> ValueError:
+    return ValueError(
+        f"conversation {name!r} went back to turn {turn}, by truncate() or an interruption; show one that only went "
+        "forward"
+    )

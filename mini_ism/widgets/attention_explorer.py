@@ -20,6 +20,7 @@ from mini_ism.attention_stats import (
     may_look_ahead,
     uniform_attention,
 )
+from mini_ism.checks import check_kind
 from mini_ism.dialogue import EncodedDialogue, Message, check_messages
 from mini_ism.mask import Mask
 from mini_ism.masks import get_mask
@@ -52,7 +53,7 @@ class AttentionExplorer(Panel):
         swapped: the second mask to begin with, as text for :func:`~mini_ism.masks.get_mask`.
 
     Raises:
-        TypeError, ValueError: there is no model, or the dialogue or the mask is not valid.
+        TypeError, ValueError: there is no model, or a model, the dialogue or the mask is not valid.
     """
 
     def __init__(
@@ -62,15 +63,16 @@ class AttentionExplorer(Panel):
         swapped: str = "causal",
     ) -> None:
         super().__init__("mi-attention")
+        remedy = 'give some by name: {"ism": load_model("ism")}'
+        check_kind("models", models, Mapping, remedy)
         if not models:
-            raise ValueError('no model to look into; give some by name: {"ism": load_model("ism")}')
+            raise ValueError(f"no model to look into; {remedy}")
         start = list(EXAMPLE if messages is None else messages)
         check_messages(start)
+        check_kind("swapped", swapped, str, "write the rule as text, which can be edited here")
         get_mask(swapped)
         self.models = dict(models)
-        self._readers: dict[str, AttentionReader] = {
-            name: GPTAttention(*each) if isinstance(each, tuple) else each for name, each in models.items()
-        }
+        self._readers = {name: _reader_of(name, each, remedy) for name, each in models.items()}
         self._make_controls(swapped)
         self.editor.fill(start)
         self._lay_out()
@@ -303,6 +305,15 @@ class AttentionExplorer(Panel):
         )
         figure.alt = f"Attention explorer. {self.status}. {figure.alt}"
         return figure
+
+
+def _reader_of(name: str, given: tuple[GPT, tiktoken.Encoding] | AttentionReader, remedy: str) -> AttentionReader:
+    """What reads for a model that was given with its tokenizer, or itself, if it is a reader."""
+    if isinstance(given, tuple) and len(given) == 2:
+        return GPTAttention(*given)
+    if isinstance(given, tuple) or not isinstance(given, AttentionReader):
+        raise TypeError(f"the model {name!r} must come with its tokenizer, got {given!r:.60}; {remedy}")
+    return given
 
 
 def _ahead(reading: AttentionRecord, at: tuple[int, int]) -> str:

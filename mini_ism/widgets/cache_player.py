@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import ipywidgets as w
 import tiktoken
@@ -11,6 +11,7 @@ import torch
 from mini_ism.blind_cache import StaleTurn, answer_blindly, blind_trace, stale_positions
 from mini_ism.chat import ChatSession
 from mini_ism.checkpoints import CheckpointError, load_model, shipped_models
+from mini_ism.checks import check_kind, items_of
 from mini_ism.cost import as_model, plan
 from mini_ism.dialogue import EncodedDialogue, Message, encode_dialogue
 from mini_ism.mask import Mask
@@ -46,15 +47,15 @@ class CachePlayer(Panel):
     Args:
         messages: the dialogue; what each lane does with it follows from the rules, exactly, and no model runs.
         tokenizer: default, the package's own.
-        masks: the lanes, as text for :func:`~mini_ism.masks.get_mask`.
+        masks: the lanes, each a :class:`~mini_ism.mask.Mask` or text for :func:`~mini_ism.masks.get_mask`.
         sessions: real conversations by name, instead of ``messages``: their traces are played, with their times.
         models: the models that answer and whose bytes are counted, with their tokenizers, by lane; default, the shipped
             model of a lane's name, loaded on first use. Sessions bring their own.
         broken: begin with "break it" on.
 
     Raises:
-        TypeError, ValueError: the dialogue or a mask is not valid; both ``messages`` and ``sessions`` were given; a
-            session has said nothing yet or went back.
+        TypeError, ValueError: the dialogue, a mask, a session or a model is not valid; two masks have one name; both
+            ``messages`` and ``sessions`` were given; a session has said nothing yet or went back.
     """
 
     def __init__(
@@ -62,18 +63,18 @@ class CachePlayer(Panel):
         messages: Sequence[Message] | None = None,
         tokenizer: tiktoken.Encoding | None = None,
         *,
-        masks: Sequence[str] = COURSE_MASKS,
+        masks: str | Mask | Iterable[str | Mask] = COURSE_MASKS,
         sessions: Mapping[str, ChatSession] | None = None,
         models: Mapping[str, tuple[GPT, tiktoken.Encoding]] | None = None,
         broken: bool = False,
     ) -> None:
         super().__init__("mi-cache")
-        self._models = dict(models or {})
+        self._models = _checked_models({} if models is None else models)
         if sessions is None:
             self._plan(
                 list(EXAMPLE if messages is None else messages),
                 tokenizer or load_tokenizer(),
-                masks,
+                _lanes(masks),
             )
         elif messages is None:
             self._play(sessions)
@@ -85,17 +86,20 @@ class CachePlayer(Panel):
 
     # -- the film -------------------------------------------------------------------------------
 
-    def _plan(self, messages: list[Message], tokenizer: tiktoken.Encoding, masks: Sequence[str]) -> None:
+    def _plan(self, messages: list[Message], tokenizer: tiktoken.Encoding, masks: Mapping[str, Mask]) -> None:
         encoded = encode_dialogue(messages, tokenizer)
         self._traces: dict[str, list[Event]] = {
-            mask: plan(mask, encoded.segments, self._counted(mask)) for mask in masks
+            name: plan(mask, encoded.segments, self._counted(name)) for name, mask in masks.items()
         }
         self._sources: dict[str, tuple[Mask, Segments, list[Message]]] = {
-            mask: (get_mask(mask), encoded.segments, messages) for mask in masks
+            name: (mask, encoded.segments, messages) for name, mask in masks.items()
         }
         self.dialogue = tokenized(encoded, tokenizer)
 
     def _play(self, sessions: Mapping[str, ChatSession]) -> None:
+        remedy = 'give ChatSession objects by name: {"ism": session}'
+        check_kind("sessions", sessions, Mapping, remedy)
+        items_of("sessions", sessions.values(), ChatSession, remedy)
         silent = [name for name, session in sessions.items() if not session.trace]
         if silent or not sessions:
             said = f"have said nothing yet: {', '.join(silent)}" if silent else "are none"
@@ -114,6 +118,7 @@ class CachePlayer(Panel):
 
     def _prepare(self) -> None:
         """Both films: the real one, and one with nothing discarded."""
+        film = frames(self._traces, at_once=AT_ONCE)  # first, since it refuses a conversation that went back
         blind = dict(self._traces)
         self._stale: dict[str, dict[int, tuple[int, ...]]] = {}
         for name, trace in self._traces.items():
@@ -121,7 +126,7 @@ class CachePlayer(Panel):
                 mask, segments, _ = self._sources[name]
                 blind[name] = blind_trace(trace, self._counted(name))
                 self._stale[name] = stale_positions(mask, segments, blind[name])
-        self._films = (frames(self._traces, at_once=AT_ONCE), frames(blind, self._stale, at_once=AT_ONCE))
+        self._films = (film, frames(blind, self._stale, at_once=AT_ONCE))
         self._first_read = [first_read(film) for film in self._films]
         self._legends = [wrapping_legend(shown_styles(*film)) for film in self._films]
         self._proofs: dict[str, list[StaleTurn]] = {}
@@ -249,6 +254,32 @@ class CachePlayer(Panel):
         figure = cache_figure(self.film[-1], self.dialogue)
         figure.alt = f"Cache player, last step. {figure.alt}"
         return figure
+
+
+def _lanes(masks: str | Mask | Iterable[str | Mask]) -> dict[str, Mask]:
+    """The rule of each lane, by the name that it was given or has."""
+    each = [masks] if isinstance(masks, str | Mask) else masks
+    check_kind("masks", each, Iterable, 'give one or several, such as masks=["causal", "ism"]')
+    lanes: dict[str, Mask] = {}
+    for mask in each:
+        rule = get_mask(mask)
+        name = mask if isinstance(mask, str) else mask.name
+        if name in lanes:
+            raise ValueError(f"two lanes are called {name!r}; give each mask once, under a name of its own")
+        lanes[name] = rule
+    return lanes
+
+
+def _checked_models(models: object) -> dict[str, tuple[GPT, tiktoken.Encoding]]:
+    """Models by name, each with its tokenizer, as they were given."""
+    remedy = 'give pairs by name: models={"ism": load_model("ism")}'
+    check_kind("models", models, Mapping, remedy)
+    assert isinstance(models, Mapping)
+    for name, each in models.items():
+        pair = each if isinstance(each, tuple) and len(each) == 2 else (each, None)
+        check_kind(f"the model {name!r}", pair[0], GPT, remedy)
+        check_kind(f"the tokenizer of {name!r}", pair[1], tiktoken.Encoding, remedy)
+    return dict(models)
 
 
 def _tokens_of(session: ChatSession) -> TokenizedDialogue:

@@ -1,5 +1,7 @@
 """The film keeps the books."""
 
+from dataclasses import replace
+
 import pytest
 
 from mini_ism.cost import plan
@@ -42,6 +44,8 @@ def test_a_conversation_that_went_back_is_refused() -> None:
     trace = plan("causal", segmented(["Where?", "In.", "Why?", "So."])[0])
     with pytest.raises(ValueError, match="went back to turn 1"):
         frames({"a": [*trace, *trace]})
+    with pytest.raises(ValueError, match=r"went back to turn 1, by truncate\(\)"):
+        frames({"a": [*trace, replace(trace[-1], turn=1, phase="discard")]})
     with pytest.raises(ValueError, match="no conversation"):
         frames({})
 

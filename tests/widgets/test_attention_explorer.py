@@ -8,7 +8,7 @@ import tiktoken
 import torch
 from torch import Tensor
 
-from mini_ism import GPT, GPTConfig, encode_dialogue, load_tokenizer
+from mini_ism import GPT, GPTConfig, encode_dialogue, get_mask, load_tokenizer
 from mini_ism.attention_stats import read_attention
 from mini_ism.dialogue import ASSISTANT
 from mini_ism.views import describe_attention, tokenized
@@ -235,6 +235,17 @@ def test_it_needs_a_model_a_dialogue_and_a_mask(models: Models) -> None:
         AttentionExplorer(models, [])
     with pytest.raises(ValueError, match="at most 200"):
         AttentionExplorer(models, [{"role": "user", "content": "cup " * 1250}])
+
+
+@pytest.mark.parametrize("given", ["ism", {"ism": "ism"}, {"ism": ("ism",)}, {"ism": ("ism", "ism")}])
+def test_other_kinds_of_models_are_named(given: Any) -> None:
+    with pytest.raises(TypeError, match=r'got .*load_model\("ism"\)'):
+        AttentionExplorer(given)
+
+
+def test_a_swapped_rule_is_text(models: Models) -> None:
+    with pytest.raises(TypeError, match=r"swapped must be str, .* write the rule as text"):
+        AttentionExplorer(models, swapped=get_mask("causal"))  # type: ignore[arg-type]
 
 
 @pytest.mark.slow

@@ -1,10 +1,11 @@
 """The cache player: what it keeps, what goes stale when it is broken, and how it says so."""
 
 import re
+from typing import Any
 
 import pytest
 
-from mini_ism import ChatSession, encode_dialogue, load_tokenizer
+from mini_ism import ChatSession, encode_dialogue, get_mask, load_tokenizer
 from mini_ism.checkpoints import load_model
 from mini_ism.dialogue import encode_message
 from mini_ism.trace import turn_costs
@@ -198,3 +199,36 @@ def test_the_player_plays_real_conversations(
     assert "Turn 2" in player.status
     with pytest.raises(ValueError, match="not both"):
         CachePlayer(EXAMPLE, sessions=sessions)
+
+
+def test_lanes_are_names_or_masks_and_each_has_a_name_of_its_own() -> None:
+    for masks in ("ism", get_mask("ism"), [get_mask("ism")]):
+        assert set(CachePlayer(masks=masks).frame.lanes) == {"ism"}
+    with pytest.raises(ValueError, match="two lanes are called 'ism'"):
+        CachePlayer(masks=["ism", get_mask("ism")])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"masks": None},
+        {"sessions": {"ism": "ism"}},
+        {"sessions": ["ism"]},
+        {"models": "ism"},
+        {"models": {"ism": "ism"}},
+    ],
+)
+def test_other_kinds_are_named(options: Any) -> None:
+    with pytest.raises(TypeError, match=r"must (be|hold) \w+( objects)?, got .*; give"):
+        CachePlayer(**options)
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_a_session_that_went_back_is_not_played(kept: int, models: Models) -> None:
+    session = ChatSession(*models["prefix"])
+    for text in ("Where is the cup?", "Why?"):
+        session.send(text, max_new_tokens=2)
+    assert CachePlayer(sessions={"a": session}).film
+    session.truncate(kept)
+    with pytest.raises(ValueError, match="'a' went back"):
+        CachePlayer(sessions={"a": session})
