@@ -24,7 +24,7 @@ import tiktoken
 import torch
 from torch import Tensor
 
-from mini_ism.checks import whole_number
+from mini_ism.checks import check_kind, items_of, whole_number
 from mini_ism.dialogue import DialogueFormat, Message, check_messages
 from mini_ism.interfaces import ChatFormat, ChatModel
 from mini_ism.mask import Mask
@@ -37,6 +37,7 @@ from mini_ism.sampling import Sampler
 from mini_ism.segments import Segments
 from mini_ism.trace import Event, Phase
 from mini_ism.transcript import Conversation
+from mini_ism.typed import typed
 
 SHORTEST_ANSWER = 2  # one token and the end marker
 SHORTEST_TURN = 3 + SHORTEST_ANSWER  # two markers and a token between them
@@ -75,6 +76,7 @@ class ChatSession:
         messages: Sequence[Message] | None = None,
         chunk: int | None = None,
     ) -> None:
+        check_kind("model", model, GPT, 'take one that load_model("ism") gives')
         self.model, self.tokenizer = model, tokenizer
         self._start(model, DialogueFormat(tokenizer), mask, system, messages, chunk)
 
@@ -104,9 +106,12 @@ class ChatSession:
         self._cache, self._planner = model.new_cache(), Planner(self.mask, context)
         self._weights: object = None  # tells whether the model has been trained further
         self._writing: Callable[[], Generator[str] | None] = lambda: None  # a weak reference
-        opening = [] if system is None else [{"role": "system", "content": _checked(system)}]
+        prompt = None if system is None else typed(system, self.tokenizer, "the system prompt")
+        opening = [] if prompt is None else [{"role": "system", "content": prompt}]
         if given := [*opening, *(messages or ())]:
-            check_messages([*given, {"role": "user", "content": "?"}])  # an answer, or a system prompt, comes last
+            check_messages(given)
+            if given[-1]["role"] == "user":
+                raise ValueError("a conversation to go on with ends with an answer; send() its last question instead")
             for message in given:
                 self._talk.said = self._talk.with_message(message["role"], message["content"])
             if self.room < SHORTEST_TURN:
@@ -178,7 +183,7 @@ class ChatSession:
         has been written of the answer, or drops the turn if that is nothing.
 
         Args:
-            text: the user's message.
+            text: the user's message, read as :func:`~mini_ism.typed.typed` spells it.
             max_new_tokens: the longest answer, in tokens.
             temperature: 0 = always the likeliest token, 1 = the model's own probabilities.
             top_k: sample among the k likeliest only.
@@ -195,10 +200,11 @@ class ChatSession:
         self._settle()
         sampler = Sampler(self.style, temperature, top_k, top_p, seed)
         longest = whole_number("max_new_tokens", max_new_tokens, 1)
-        stops = (stop,) if isinstance(stop, str) else tuple(stop or ())
-        if "" in stops or not all(isinstance(each, str) for each in stops):
+        stops = [stop] if isinstance(stop, str) else items_of("stop", stop or (), str, "give texts that end the answer")
+        if "" in stops:
             raise ValueError(f"stop must be texts that are not empty, got {stop!r}")
-        needed = len(self.style.encode_message("user", _checked(text), self._talk.said.messages)) + SHORTEST_ANSWER
+        text = typed(text, self.tokenizer)
+        needed = len(self.style.encode_message("user", text, self._talk.said.messages)) + SHORTEST_ANSWER
         if needed > self.room:
             raise ContextFullError(
                 f"the message needs {needed} positions with the shortest answer, but only {self.room} of the context's "
@@ -346,11 +352,3 @@ class ChatSession:
     def _note(self, phase: Phase, start: int, stop: int, seconds: float, flops: int) -> None:
         kv_bytes = self._engine.kv_bytes(self._cache.length)
         self.trace.append(Event(self.turn, phase, start, stop, seconds, flops, kv_bytes))
-
-
-def _checked(text: str) -> str:
-    if not isinstance(text, str):
-        raise TypeError(f"a message must be a string, got {text!r}")
-    if not text.strip():
-        raise ValueError("the message is empty; say something")
-    return text

@@ -13,7 +13,7 @@ from pathlib import Path
 from matplotlib import colormaps
 
 from mini_ism.checkpoints import MODEL, load_model
-from mini_ism.corpus.topics import ABOUT, EXAMPLES, MANY_PIECES, word_lists
+from mini_ism.corpus.topics import ABOUT, EXAMPLES, HARD, MANY_PIECES, word_lists
 from mini_ism.files import write_atomically
 from mini_ism.masks import COURSE_MASKS
 from mini_ism.paths import data_dir
@@ -99,6 +99,7 @@ def data() -> str:
         "names": NAMES,
         "words": word_lists(),
         "many_pieces": MANY_PIECES,
+        "hard": HARD,
         "longest_answer": LONGEST_ANSWER,
         "presets": PRESETS,
         "states": {state: text for state, text in STATES.items() if state != "stale"},

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from string import punctuation
+import unicodedata
+from collections.abc import Mapping
+from string import ascii_letters, digits, punctuation
 
 import tiktoken
 
@@ -14,6 +16,9 @@ ABOUT = (
     "do sums, and cannot tell which number is larger."
 )
 """What the models know, and what they do not."""
+
+ABOUT_OTHERS = "This model knows only its own training dialogues: talk to it as they do."
+"""The same of a model that was trained on something else."""
 
 EXAMPLES = (
     "My name is Maria. What is my name?",
@@ -40,6 +45,18 @@ LISTS = {
 MANY_PIECES = 7
 """Tokens: most names have 3 to 6 (with the space before them)."""
 
+HARD = {
+    "unread": "has signs that they have never read",
+    "capitals": "is in capitals, which they read letter by letter",
+    "long": "is {count} tokens long, and they see it in pieces",
+}
+"""What makes a word hard to copy, as the end of a sentence about it."""
+
+
+def knows_them_all(training: Mapping[str, object]) -> bool:
+    """Whether a model has been trained for all of this, by what its checkpoint says of its training."""
+    return training.get("skills") == "all" and "data" not in training
+
 
 def word_lists() -> dict[str, tuple[str, ...]]:
     """The words that training used, in alphabetical order, by the titles in :data:`LISTS`."""
@@ -47,8 +64,19 @@ def word_lists() -> dict[str, tuple[str, ...]]:
     return {title: tuple(sorted(known[kind])) for title, kind in LISTS.items()}
 
 
-def words_in_many_pieces(text: str, tokenizer: tiktoken.Encoding) -> dict[str, int]:
-    """The words of a message that take :data:`MANY_PIECES` tokens or more, and how many they take."""
-    words = (word.strip(punctuation) for word in text.split())
-    pieces = {word: len(tokenizer.encode(f" {word}", disallowed_special=())) for word in words if word}
-    return {word: count for word, count in pieces.items() if count >= MANY_PIECES}
+def hard_words(text: str, tokenizer: tiktoken.Encoding) -> dict[str, str]:
+    """The words of a message that the models are likely to misspell, and why, as the rest of a sentence."""
+    found: dict[str, str] = {}
+    for word in (word.strip(punctuation) for word in text.split()):
+        count = len(tokenizer.encode_ordinary(f" {word}"))
+        if not all(letter in ascii_letters + digits + punctuation or _is_latin(letter) for letter in word):
+            found[word] = HARD["unread"]
+        elif len(word) > 2 and word.isupper() and word.isalpha():
+            found[word] = HARD["capitals"]
+        elif word and count >= MANY_PIECES:
+            found[word] = HARD["long"].format(count=count)
+    return found
+
+
+def _is_latin(letter: str) -> bool:
+    return unicodedata.name(letter, "").startswith("LATIN ")

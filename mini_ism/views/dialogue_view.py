@@ -14,6 +14,9 @@ from mini_ism.segments import PADDING, Segments
 from mini_ism.terminal import visible
 from mini_ism.views.styles import ANSI, EITHER
 
+HALF = "\ufffd"
+"""What a tokenizer writes for bytes that are no whole letter."""
+
 
 @dataclass(frozen=True)
 class TokenizedDialogue:
@@ -85,6 +88,19 @@ def _texts(encoded: EncodedDialogue, tokenizer: TextDecoder) -> list[str]:
     return [tokenizer.decode([token]) for token in encoded.tokens.flatten().tolist()]
 
 
+def _whole_letters(encoded: EncodedDialogue, tokenizer: TextDecoder) -> list[str]:
+    """The tokens' texts, ``[T]``, which join to the dialogue's: a letter of several tokens stands at their first."""
+    tokens, texts = encoded.tokens.flatten().tolist(), _texts(encoded, tokenizer)
+    for start in range(len(tokens)):
+        if HALF not in texts[start]:
+            continue
+        for stop in range(start + 2, start + 5):  # UTF-8 has at most four bytes a letter
+            if HALF not in (text := tokenizer.decode(tokens[start:stop])):
+                texts[start:stop] = [text, *[""] * (len(tokens[start:stop]) - 1)]
+                break
+    return texts
+
+
 def token_label(text: str) -> str:
     """A token's label: without its leading space, markers in angle quotes, invisible characters made visible."""
     text = re.sub(r"^<\|(\w+)\|>$", r"‹\1›", text.strip(" ")) or "␣"
@@ -127,5 +143,5 @@ class DialogueView:
 def show_dialogue(encoded: EncodedDialogue, tokenizer: TextDecoder) -> DialogueView:
     """A coloured view of one encoded dialogue ``[T]``: a colour for each role, targets underlined, padding grey."""
     check_kind("encoded", encoded, EncodedDialogue, "make it of messages by encode_dialogue(messages, tokenizer)")
-    texts, roles = _texts(encoded, tokenizer), token_roles(encoded.segments)
+    texts, roles = _whole_letters(encoded, tokenizer), token_roles(encoded.segments)
     return DialogueView(tuple(zip(texts, roles, encoded.loss_mask.tolist(), strict=True)))

@@ -13,7 +13,7 @@ from mini_ism.masks import COURSE_MASKS, get_mask
 from mini_ism.model import GPT
 from mini_ism.views import Figure, turn_bars
 from mini_ism.views.chat_figure import chat_figure
-from mini_ism.widgets.chat_guide import CHIP_STYLE, about_html, note_html, pieces_note, words_html
+from mini_ism.widgets.chat_guide import CHIP_STYLE, about_html, hard_words_note, note_html, words_html
 from mini_ism.widgets.chat_lane import Lane
 from mini_ism.widgets.layout import legible
 from mini_ism.widgets.message_box import MessageBox
@@ -208,7 +208,7 @@ class ChatWidget(Panel):
 
     def _note(self, text: str) -> str:
         """What makes a message hard for one of the tokenizers; ``""`` if nothing does."""
-        notes = (pieces_note(text, lane.session.tokenizer) for lane in self.lanes.values())
+        notes = (hard_words_note(text, lane.session.tokenizer) for lane in self.lanes.values())
         return next(filter(None, notes), "")
 
     def _report(self) -> None:

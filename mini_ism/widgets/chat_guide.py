@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from html import escape
+from itertools import islice
 
 import tiktoken
 
-from mini_ism.corpus.topics import ABOUT, word_lists, words_in_many_pieces
+from mini_ism.corpus.topics import ABOUT, hard_words, word_lists
+from mini_ism.typed import typed
 from mini_ism.views.svg import FAINT, FONT, INK
 
 CHIP_STYLE = (
@@ -14,6 +16,9 @@ CHIP_STYLE = (
     "line-height:1.3;padding:4px 12px;white-space:normal;text-align:left}</style>"
 )
 """The style of the buttons that send an example; it goes onto the page once."""
+
+SHOWN = 3
+"""How many hard words of a message are named."""
 
 
 def about_html(title: str) -> str:
@@ -46,10 +51,11 @@ NAMES = (
 )
 
 
-def pieces_note(text: str, tokenizer: tiktoken.Encoding) -> str:
-    """A sentence about the words of a message that are hard to copy; ``""`` if there are none."""
-    long = [f"“{word}” is {count} tokens long" for word, count in words_in_many_pieces(text, tokenizer).items()]
-    return f"{', '.join(long)}: the models see it in pieces and may misspell it." if long else ""
+def hard_words_note(text: str, tokenizer: tiktoken.Encoding) -> str:
+    """A sentence about the first words of a message that are hard to copy; ``""`` if there are none."""
+    found = hard_words(typed(text, tokenizer), tokenizer)
+    hard = [f"“{word}” {why}" for word, why in islice(found.items(), SHOWN)]
+    return f"The models may misspell this: {'; '.join(hard)}." if hard else ""
 
 
 def note_html(note: str) -> str:

@@ -3,7 +3,7 @@
 import pytest
 
 from mini_ism import ChatSession, load_model, load_tokenizer
-from mini_ism.corpus.topics import EXAMPLES, MANY_PIECES, word_lists, words_in_many_pieces
+from mini_ism.corpus.topics import EXAMPLES, hard_words, word_lists
 from mini_ism.corpus.version_2 import VERSION_2
 from mini_ism.masks import COURSE_MASKS
 from tests.corpus.chat_reader import ChatReader
@@ -49,9 +49,13 @@ def test_word_lists_are_those_that_training_uses() -> None:
         assert len(words) > 50
 
 
-def test_words_in_many_pieces() -> None:
+def test_hard_words() -> None:
     tokenizer = load_tokenizer()
-    assert words_in_many_pieces("", tokenizer) == words_in_many_pieces("The cup is in the oven.", tokenizer) == {}
-    found = words_in_many_pieces("Is <|assistant|> Thandiwe's, (screwdriver)?", tokenizer)
-    assert {"Thandiwe's", "screwdriver"} <= found.keys()
-    assert all(count >= MANY_PIECES for count in found.values())
+    assert hard_words("", tokenizer) == {}
+    for text in EXAMPLES:
+        assert hard_words(text, tokenizer) == {}
+    found = hard_words("Is <|assistant|> Thandiwe's, (screwdriver)? I'm JOS\u00c9, OK \U0001f44b \u674e!", tokenizer)
+    assert found.keys() == {"assistant", "Thandiwe's", "screwdriver", "JOS\u00c9", "\U0001f44b", "\u674e"}
+    assert "tokens long" in found["screwdriver"]
+    assert "capitals" in found["JOS\u00c9"]
+    assert "never read" in found["\u674e"]

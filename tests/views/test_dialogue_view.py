@@ -54,6 +54,15 @@ def test_padding_is_nobodys_and_grey() -> None:
     assert str(show_dialogue(row, TOKENIZER)).endswith("\x1b[90m<|pad|>\x1b[0m" * 2)
 
 
+def test_a_letter_of_several_tokens_is_shown_whole() -> None:
+    text = "Siobhán 😀 Nguyễn 李 ✓✓ äöü"
+    encoded = encode_dialogue([{"role": "user", "content": text}], TOKENIZER)
+    view = show_dialogue(encoded, TOKENIZER)
+    assert repr(view) == f"<|user|> {text}<|assistant|>"
+    assert len(view.pieces) == len(encoded)  # still a colour a token
+    assert all(letter in view._repr_html_() for letter in text)
+
+
 @pytest.mark.parametrize(
     ("parts", "message"),
     [((["a"], ["user"], [0, 1]), "1 labels, 1 roles and 2 ids"), ((["a"], ["User"], [0]), "unknown role 'User'")],

@@ -161,6 +161,7 @@ class ChatSession {
 
   /** Say something and get, with each token, the text so far. Left half-way, it keeps what was written. */
   *stream(text, { maxNewTokens = 64, temperature = 0, seed = 0, stopLoops = false } = {}) {
+    text = this.tokenizer.typed(text);
     const needed = this.tokenizer.encodeMessage({ role: "user", content: text }).length + SHORTEST_ANSWER;
     if (needed > this.room) {
       const left = `${this.room} of ${this.model.config.context} are left`;
@@ -168,8 +169,7 @@ class ChatSession {
     }
     const sampler = new Sampler(this.tokenizer, temperature, seed);
     const writer = new AnswerWriter(this.tokenizer, maxNewTokens, stopLoops);
-    const end = this.tokenizer.specials[END];
-    let stopped = "interrupted";
+    let [stopped, end] = ["interrupted", this.tokenizer.specials[END]];
     this.say("user", text);
     this.messages.push({ role: "assistant", content: "" });
     this.pieces.push(writer.tokens); // grows as the answer does

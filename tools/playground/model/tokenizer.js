@@ -3,6 +3,7 @@
 const [SYSTEM, USER, ASSISTANT, END, PAD] = ["<|system|>", "<|user|>", "<|assistant|>", "<|end|>", "<|pad|>"];
 const FRAMES = { system: [[SYSTEM], []], user: [[USER], [ASSISTANT]], assistant: [[], [END]] }; // before, after a text
 const NEVER_WRITTEN = [SYSTEM, USER, ASSISTANT, PAD]; // markers that no answer holds
+const QUOTES = { "‘": "'", "’": "'", "“": '"', "”": '"' };
 
 class Tokenizer {
   /** From a rank file, lines of `base64(token) rank`, and its description. Bytes are letters 0 to 255 of a string. */
@@ -33,6 +34,13 @@ class Tokenizer {
       if (place < 0) return parts.map((part) => this.ranks.get(part));
       parts.splice(place, 2, parts[place] + parts[place + 1]);
     }
+  }
+
+  /** What somebody typed, in the spelling that dialogues are written in: typed.py. */
+  typed(text) {
+    const spaced = text.normalize("NFC").replace(/((?!\n)\p{White_Space})+/gu, " ").trim();
+    const plain = (found) => (this.encode(found).length === 1 ? found : (QUOTES[found] ?? found.trim()));
+    return spaced.replace(/[‘’“”]| [?!.,;:](?=\p{White_Space}|$)/gu, plain);
   }
 
   /** The bytes of one token, which may be a part of a character. */

@@ -63,7 +63,7 @@ class Playground {
 
   /** Another text for the message of a turn; -1 is the system prompt. */
   change(turn, text) {
-    const trimmed = text.trim();
+    const trimmed = this.tokenizer.typed(text);
     if (turn < 0) return this.setTalk({ system: trimmed });
     const say = [...this.state.say];
     if (trimmed) say[turn] = trimmed;
@@ -114,7 +114,7 @@ class Playground {
   async send(text) {
     this.finish();
     this.complain("");
-    if (!text.trim() || !this.begin(text.trim())) return;
+    if (!text.trim() || !this.begin(this.tokenizer.typed(text))) return;
     this.note(text);
     this.edit(null);
     const answering = (this.answering = {});
@@ -213,13 +213,17 @@ class Playground {
     find("#complaint").textContent = text ? `⚠ ${text}` : "";
   }
 
-  /** A remark about words that are hard to copy. */
+  /** A remark about the first words that are hard to copy: hard_words in topics.py, and why. */
   note(text) {
-    const words = text.split(/\s+/).map((word) => word.replace(/^\p{P}+|\p{P}+$/gu, ""));
-    const long = words.filter((word) => word && this.tokenizer.encode(` ${word}`).length >= SHIPPED.many_pieces);
-    const named = long.map((word) => `“${word}” is ${this.tokenizer.encode(` ${word}`).length} tokens long`);
-    const remark = `${named.join(", ")}: the models see it in pieces and may misspell it.`;
-    find("#note").textContent = long.length ? remark : "";
+    const hard = text.split(/\s+/).flatMap((spelled) => {
+      const word = spelled.replace(/^[!-/:-@[-`{-~]+|[!-/:-@[-`{-~]+$/g, "");
+      const count = this.tokenizer.encode(` ${word}`).length;
+      if (!/^[\p{Script=Latin}\d!-/:-@[-`{-~]*$/u.test(word)) return [`“${word}” ${SHIPPED.hard.unread}`];
+      if (/^\p{Lu}{3,}$/u.test(word)) return [`“${word}” ${SHIPPED.hard.capitals}`];
+      return word && count >= SHIPPED.many_pieces ? [`“${word}” ${SHIPPED.hard.long.replace("{count}", count)}`] : [];
+    });
+    const remark = `The models may misspell this: ${hard.slice(0, 3).join("; ")}.`;
+    find("#note").textContent = hard.length ? remark : "";
   }
 
   // -- what stands on the page -----------------------------------------------------------------------
