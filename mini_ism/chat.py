@@ -37,7 +37,7 @@ from mini_ism.sampling import Sampler
 from mini_ism.segments import Segments
 from mini_ism.trace import Event, Phase
 from mini_ism.transcript import Conversation
-from mini_ism.typed import typed
+from mini_ism.typed import check_typed
 
 SHORTEST_ANSWER = 2  # one token and the end marker
 SHORTEST_TURN = 3 + SHORTEST_ANSWER  # two markers and a token between them
@@ -106,8 +106,9 @@ class ChatSession:
         self._cache, self._planner = model.new_cache(), Planner(self.mask, context)
         self._weights: object = None  # tells whether the model has been trained further
         self._writing: Callable[[], Generator[str] | None] = lambda: None  # a weak reference
-        prompt = None if system is None else typed(system, self.tokenizer, "the system prompt")
-        opening = [] if prompt is None else [{"role": "system", "content": prompt}]
+        if system is not None:
+            check_typed(system, "the system prompt")
+        opening = [] if system is None else [{"role": "system", "content": system}]
         if given := [*opening, *(messages or ())]:
             check_messages(given)
             if given[-1]["role"] == "user":
@@ -183,7 +184,7 @@ class ChatSession:
         has been written of the answer, or drops the turn if that is nothing.
 
         Args:
-            text: the user's message, read as :func:`~mini_ism.typed.typed` spells it.
+            text: the user's message.
             max_new_tokens: the longest answer, in tokens.
             temperature: 0 = always the likeliest token, 1 = the model's own probabilities.
             top_k: sample among the k likeliest only.
@@ -203,7 +204,7 @@ class ChatSession:
         stops = [stop] if isinstance(stop, str) else items_of("stop", stop or (), str, "give texts that end the answer")
         if "" in stops:
             raise ValueError(f"stop must be texts that are not empty, got {stop!r}")
-        text = typed(text, self.tokenizer)
+        check_typed(text)
         needed = len(self.style.encode_message("user", text, self._talk.said.messages)) + SHORTEST_ANSWER
         if needed > self.room:
             raise ContextFullError(

@@ -8,7 +8,7 @@ Every message is one segment, and a dialogue's tokens are its messages' tokens, 
 
 The assistant marker belongs to the query's segment: it is the first position that predicts the answer, and under ISM it
 sees the whole query. Each text gets one leading space, so that a word is the same token wherever it appears; decoding
-strips it.
+strips it. What people type is tokenised as :mod:`mini_ism.typed` spells it; answers are tokenised as they are.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from torch import Tensor
 from mini_ism.interfaces import ChatFormat
 from mini_ism.markers import marker_id
 from mini_ism.segments import Segments
+from mini_ism.typed import normalised
 
 Message = Mapping[str, Any]
 """``{"role": "system" | "user" | "assistant", "content": text}``, as in OpenAI's and Hugging Face's chat formats.
@@ -172,7 +173,8 @@ def encode_dialogue(
 def encode_message(message: Message, tokenizer: tiktoken.Encoding) -> list[int]:
     """The tokens of one message, markers included; see the module's docstring for the format."""
     before, after = ([marker_id(tokenizer, marker) for marker in markers] for markers in FRAMES[message["role"]])
-    text = tokenizer.encode(" " + message["content"], allowed_special=set(), disallowed_special=())
+    content = message["content"] if message["role"] == "assistant" else normalised(message["content"], tokenizer)
+    text = tokenizer.encode(" " + content, allowed_special=set(), disallowed_special=())
     return [*before, *text, *after]
 
 
@@ -198,7 +200,8 @@ def chat_format(tokenizer: tiktoken.Encoding | ChatFormat) -> ChatFormat:
 def decode_dialogue(tokens: Sequence[int] | Tensor, tokenizer: tiktoken.Encoding) -> list[dict[str, str]]:
     """The messages that tokens encode.
 
-    The inverse of :func:`encode_dialogue`. An unfinished answer is returned as it stands.
+    The inverse of :func:`encode_dialogue`, but for its spelling of what was typed. An unfinished answer is returned as
+    it stands.
 
     Raises:
         ValueError: a token is outside the tokenizer's vocabulary.

@@ -1,4 +1,4 @@
-"""What somebody types, as a model of this package reads it best."""
+"""What people type, in the spelling that the models of this package have read."""
 
 from __future__ import annotations
 
@@ -11,32 +11,33 @@ PLAIN = {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', **{f" {mark
 """What keyboards and habits put into a message, and what dialogues have in its place."""
 
 
-def typed(text: str, tokenizer: object, what: str = "the message") -> str:
-    """A message that was typed, in the spelling that dialogues are written in.
+def normalised(text: str, tokenizer: tiktoken.Encoding) -> str:
+    """What somebody typed, as it is tokenised: questions and system prompts are, in training and in chats; answers not.
 
-    A small model has read letters in their composed form (NFC), straight quotes, one space between words, none around
-    a message and none before a mark such as "?". It stumbles over anything else, so a chat does not pass that on;
-    quotes and spaced marks that the tokenizer has learned as a token, such as a French " ?", stay. Other tokenizers
-    than this package's get the text as it is: their chat templates decide.
+    A small model stumbles over any spelling that it has never read, so whatever means the same becomes the same:
+    composed letters (NFC), one space between words, none around a message or before a mark such as "?", straight
+    quotes, and small letters for a message that is all in capitals. What the tokenizer has learned as tokens of its
+    own, as one for French may have " ?", stays as it is.
+    """
+    text = re.sub(r"[^\S\n]+", " ", unicodedata.normalize("NFC", text)).strip()
 
-    Args:
-        text: as it was typed.
-        tokenizer: the chat's.
-        what: names the text in errors.
+    def plain(found: re.Match[str]) -> str:
+        return found[0] if len(tokenizer.encode_ordinary(found[0])) == 1 else PLAIN[found[0]]
+
+    text = re.sub("[\u2018\u2019\u201c\u201d]" r"| [?!.,;:](?=\s|$)", plain, text)
+    if text.isupper() and len(tokenizer.encode_ordinary(small := text.lower())) < len(tokenizer.encode_ordinary(text)):
+        return small
+    return text
+
+
+def check_typed(text: object, what: str = "the message") -> None:
+    """Refuse what is no text, or says nothing.
 
     Raises:
-        TypeError: the text is not a string.
+        TypeError: it is not a string.
         ValueError: it is empty.
     """
     if not isinstance(text, str):
         raise TypeError(f"{what} must be a string, got {text!r}")
     if not text.strip():
         raise ValueError(f"{what} is empty; write something")
-    if not isinstance(tokenizer, tiktoken.Encoding):
-        return text
-    text = re.sub(r"[^\S\n]+", " ", unicodedata.normalize("NFC", text)).strip()
-
-    def plain(found: re.Match[str]) -> str:
-        return found[0] if len(tokenizer.encode_ordinary(found[0])) == 1 else PLAIN[found[0]]
-
-    return re.sub("[\u2018\u2019\u201c\u201d]" r"| [?!.,;:](?=\s|$)", plain, text)

@@ -76,7 +76,7 @@ function answers(questions) {
   const said = {
     tokens: questions.texts.map((text) => tokenizer.encode(text)),
     decoded: questions.texts.map((text) => tokenizer.decode(tokenizer.encode(text))),
-    typed: questions.typed.map((text) => tokenizer.typed(text)),
+    typed: questions.typed.map((text) => tokenizer.normalised(text)),
     talks: questions.talks.map((talk) => talked(...talk)),
     reusable: questions.reusable.map((question) => kept(...question)),
     refused: questions.refused.map(refused),

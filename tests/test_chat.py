@@ -199,7 +199,7 @@ def test_a_message_that_does_not_fit_changes_nothing() -> None:
     chat = ChatSession(model, TOKENIZER, "prefix")
     send(chat, "Hi.", [30, 31])
     before, used = state(chat), len(chat.tokens)
-    needed = len(encode_dialogue([{"role": "user", "content": ("key " * 20).strip()}], TOKENIZER)) + 2
+    needed = len(encode_dialogue([{"role": "user", "content": "key " * 20}], TOKENIZER)) + 2
     message = f"needs {needed} positions .* only {24 - used} of the context's 24 are left after {used}"
     with pytest.raises(ContextFullError, match=message):
         chat.send("key " * 20)

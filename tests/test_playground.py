@@ -28,7 +28,7 @@ from mini_ism.masks import COURSE_MASKS
 from mini_ism.reuse import reusable
 from mini_ism.sampling import loop_start
 from mini_ism.segments import Segments
-from mini_ism.typed import typed
+from mini_ism.typed import normalised
 from tests.strategies import Layout, segments_of
 from tools import build_playground as built
 
@@ -168,10 +168,13 @@ def test_text_is_split_and_joined_as_by_tiktoken(tmp_path: Path) -> None:
 
 
 def test_typed_text_is_spelled_as_in_python(tmp_path: Path) -> None:
-    random, letters = Random(0), ["ab", "e\u0301", "key", *" \u00a0\u202f\t\n?!.,;:(1\u2018\u2019\u201c\u201d"]
+    random, letters = (
+        Random(0),
+        ["ab", "e\u0301", "KEY", *4 * "A", "\u00dc", *" \u00a0\u202f\t\n?!.,;:(1\u2018\u2019\u201c\u201d"],
+    )
     texts = ["".join(random.choices(letters, k=20)) for _ in range(500)]
-    texts = [text for text in texts if text.strip()]
-    assert ask(tmp_path, typed=texts).said["typed"] == [typed(text, load_tokenizer()) for text in texts]
+    texts += [text.upper() for text in texts]
+    assert ask(tmp_path, typed=texts).said["typed"] == [normalised(text, load_tokenizer()) for text in texts]
 
 
 # -- rules ------------------------------------------------------------------------------------------------------------

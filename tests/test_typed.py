@@ -5,8 +5,10 @@ import tiktoken
 
 from mini_ism.chat import ChatSession
 from mini_ism.checkpoints import load_model
+from mini_ism.corpus import load_split
+from mini_ism.dialogue import encode_dialogue, encode_message
 from mini_ism.tokenizer import load_tokenizer
-from mini_ism.typed import typed
+from mini_ism.typed import normalised
 
 TOKENIZER = load_tokenizer()
 
@@ -24,23 +26,42 @@ TOKENIZER = load_tokenizer()
     ],
 )
 def test_spaces_and_accents_are_as_dialogues_have_them(text: str, read: str) -> None:
-    assert typed(text, TOKENIZER) == read
-    assert typed(read, TOKENIZER) == read
+    assert normalised(text, TOKENIZER) == read
+    assert normalised(read, TOKENIZER) == read
 
 
 def test_a_mark_keeps_a_space_that_the_tokenizer_has_learned() -> None:
     ranks = {**{bytes([code]): code for code in range(256)}, b" ?": 256}
     french = tiktoken.Encoding("french", pat_str=r" ?\S", mergeable_ranks=ranks, special_tokens={})
-    assert typed("Qui ? L\u2019ami !", french) == "Qui ? L'ami!"
+    assert normalised("Qui ? L\u2019ami !", french) == "Qui ? L'ami!"
 
 
-def test_other_tokenizers_get_the_text_as_it_is() -> None:
-    assert typed("  if x :\n    y  ", object()) == "  if x :\n    y  "
+def test_capitals_become_small_where_that_is_what_the_tokenizer_knows() -> None:
+    assert normalised("WHERE IS THE CUP?", TOKENIZER) == "where is the cup?"
+    for text in ("I", "I am MARIA.", "Where is the cup?", "12?"):
+        assert normalised(text, TOKENIZER) == text
 
 
-def test_a_chat_reads_and_remembers_what_was_meant() -> None:
+def test_no_dialogue_of_the_corpus_changes() -> None:
+    said = {m["content"] for d in load_split("test") + load_split("held_out") for m in d.messages}
+    assert {normalised(text, TOKENIZER) for text in said} == said
+
+
+def test_answers_are_what_they_are() -> None:
+    odd = " Where\u2019s  it ?"
+    question, answer = ({"role": role, "content": odd} for role in ("user", "assistant"))
+    plain = {**question, "content": "Where's it?"}
+    assert encode_dialogue([question, answer], TOKENIZER).tokens.tolist() == [
+        *encode_dialogue([plain], TOKENIZER).tokens.tolist(),
+        *encode_message(answer, TOKENIZER),
+    ]
+    assert TOKENIZER.decode(encode_message(answer, TOKENIZER)).startswith(f" {odd}")
+
+
+def test_a_chat_reads_what_was_meant() -> None:
     model, tokenizer = load_model("ism")
     plain, odd = ChatSession(model, tokenizer), ChatSession(model, tokenizer)
     reply = odd.send(" The cup is in the  oven. Where is the cup ? ")
     assert reply.text == plain.send("The cup is in the oven. Where is the cup?").text
-    assert odd.messages == plain.messages
+    assert odd.tokens.tolist() == plain.tokens.tolist()
+    assert odd.messages[0]["content"] == " The cup is in the  oven. Where is the cup ? "  # as it was typed

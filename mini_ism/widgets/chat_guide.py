@@ -8,7 +8,7 @@ from itertools import islice
 import tiktoken
 
 from mini_ism.corpus.topics import ABOUT, hard_words, word_lists
-from mini_ism.typed import typed
+from mini_ism.typed import normalised
 from mini_ism.views.svg import FAINT, FONT, INK
 
 CHIP_STYLE = (
@@ -53,7 +53,7 @@ NAMES = (
 
 def hard_words_note(text: str, tokenizer: tiktoken.Encoding) -> str:
     """A sentence about the first words of a message that are hard to copy; ``""`` if there are none."""
-    found = hard_words(typed(text, tokenizer), tokenizer)
+    found = hard_words(normalised(text, tokenizer), tokenizer)
     hard = [f"“{word}” {why}" for word, why in islice(found.items(), SHOWN)]
     return f"The models may misspell this: {'; '.join(hard)}." if hard else ""
 

@@ -161,7 +161,6 @@ class ChatSession {
 
   /** Say something and get, with each token, the text so far. Left half-way, it keeps what was written. */
   *stream(text, { maxNewTokens = 64, temperature = 0, seed = 0, stopLoops = false } = {}) {
-    text = this.tokenizer.typed(text);
     const needed = this.tokenizer.encodeMessage({ role: "user", content: text }).length + SHORTEST_ANSWER;
     if (needed > this.room) {
       const left = `${this.room} of ${this.model.config.context} are left`;

@@ -36,11 +36,14 @@ class Tokenizer {
     }
   }
 
-  /** What somebody typed, in the spelling that dialogues are written in: typed.py. */
-  typed(text) {
+  /** What somebody typed, as it is tokenised: typed.py. */
+  normalised(text) {
     const spaced = text.normalize("NFC").replace(/((?!\n)\p{White_Space})+/gu, " ").trim();
     const plain = (found) => (this.encode(found).length === 1 ? found : (QUOTES[found] ?? found.trim()));
-    return spaced.replace(/[‘’“”]| [?!.,;:](?=\p{White_Space}|$)/gu, plain);
+    const typed = spaced.replace(/[‘’“”]| [?!.,;:](?=\p{White_Space}|$)/gu, plain);
+    const small = typed.toLowerCase();
+    const isLoud = typed === typed.toUpperCase() && this.encode(small).length < this.encode(typed).length;
+    return isLoud ? small : typed;
   }
 
   /** The bytes of one token, which may be a part of a character. */
@@ -56,6 +59,6 @@ class Tokenizer {
   /** The tokens of one message. The assistant's marker belongs to the query: it is the first to predict the answer. */
   encodeMessage({ role, content }) {
     const [before, after] = FRAMES[role].map((markers) => markers.map((marker) => this.specials[marker]));
-    return [...before, ...this.encode(` ${content}`), ...after];
+    return [...before, ...this.encode(` ${role === "assistant" ? content : this.normalised(content)}`), ...after];
   }
 }

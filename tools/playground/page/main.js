@@ -63,7 +63,7 @@ class Playground {
 
   /** Another text for the message of a turn; -1 is the system prompt. */
   change(turn, text) {
-    const trimmed = this.tokenizer.typed(text);
+    const trimmed = text.trim();
     if (turn < 0) return this.setTalk({ system: trimmed });
     const say = [...this.state.say];
     if (trimmed) say[turn] = trimmed;
@@ -114,8 +114,8 @@ class Playground {
   async send(text) {
     this.finish();
     this.complain("");
-    if (!text.trim() || !this.begin(this.tokenizer.typed(text))) return;
-    this.note(text);
+    if (!text.trim() || !this.begin(text.trim())) return;
+    this.note(this.tokenizer.normalised(text));
     this.edit(null);
     const answering = (this.answering = {});
     for (let writing; (writing = this.lanes.filter((lane) => lane.writing)).length; ) {
