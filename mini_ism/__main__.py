@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import fields
 from itertools import islice
@@ -13,14 +14,14 @@ import torch
 
 from mini_ism import __version__
 from mini_ism.chat import ChatSession, ContextFullError
-from mini_ism.checkpoints import load_model
+from mini_ism.checkpoints import load_model, read_checkpoint
 from mini_ism.checks import whole_number
 from mini_ism.command_line import empty_argument, prepare_streams, run_command
 from mini_ism.config import PRESETS
 from mini_ism.corpus import SIZES, SPLITS, generate, load_split
 from mini_ism.corpus.build import build
 from mini_ism.corpus.splits import SEED
-from mini_ism.corpus.topics import ABOUT, EXAMPLES
+from mini_ism.corpus.topics import ABOUT, ABOUT_OTHERS, EXAMPLES, knows_them_all
 from mini_ism.devices import DEVICES, get_device
 from mini_ism.dialogue import encode_dialogue
 from mini_ism.distributed import join
@@ -58,7 +59,7 @@ LEAVE = ("", "exit", "quit")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the exit status is 0, 1 after an error that the user can fix, or 130 after Ctrl-C."""
+    """Run a command; the exit status is 0, 1 after an error to be fixed or faults found, or 130 after Ctrl-C."""
     loaded()
     prepare_streams()
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -67,12 +68,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(empty)
     options = parser.parse_args(arguments)
 
-    def run() -> None:
+    def run() -> object:
         for file in options.imports:
             import_file(file)
         if options.threads:
             torch.set_num_threads(options.threads)
-        options.run(options)
+        return options.run(options)
 
     # A missing module belongs to an optional extra, which the error names.
     return run_command(run, "mini-ism", ModuleNotFoundError, hint=import_hint)
@@ -179,12 +180,16 @@ def _parser() -> argparse.ArgumentParser:
     shown.add_argument("--skill", action="append", metavar="NAME", help="Only this skill; may be given several times.")
 
     add_tokenizer_command(commands)
+    follows = "Measure whether a model follows its mask on every turn."
     doctor = commands.add_parser(
-        "doctor", parents=[shared], help="Measure whether a model follows its mask on every turn."
+        "doctor", parents=[shared], help=follows, description=f"{follows} The exit status is 1 where it does not."
     )
     doctor.set_defaults(run=_doctor)
     doctor.add_argument("--model", required=True, help="A Hugging Face chat model's folder, or one of this package.")
-    doctor.add_argument("--mask", help="The declared rule (default: ISM with token 0 causal).")
+    doctor.add_argument(
+        "--mask",
+        help=f"The declared rule (default: what a model of this package was trained with, else {DEFAULT_MASK}).",
+    )
     doctor.add_argument("--call", choices=list(CALLS), default="rows", help="How it is called (default: rows).")
     doctor.add_argument("--attention", help="A Hugging Face model's attn_implementation (default: sdpa).")
     doctor.add_argument("--chunk", type=_count, metavar="N", help="Prefill N tokens at once, whatever the rule says.")
@@ -203,6 +208,7 @@ def _parser() -> argparse.ArgumentParser:
 def _train(options: argparse.Namespace) -> None:
     given = {field.name: getattr(options, field.name) for field in fields(TrainingConfig)}
     source = read_source(options)
+    source.check_options({name: value for name, value in given.items() if value is not None})
     if source.model is not None and given["mask"] is None:
         given["mask"] = source.model.config.mask
     config = TrainingConfig(**{name: value for name, value in given.items() if value is not None})
@@ -242,9 +248,14 @@ def _eval(options: argparse.Namespace) -> None:
     if options.data and options.skill:
         raise ValueError("--skill draws dialogues from the corpus, and --data brings others; leave out one of them")
     split = options.split or "test"
+    rule = get_mask(options.mask) if options.mask else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they come again when the model is loaded
+        for name in options.model[1:]:  # before the first is scored, which takes minutes
+            read_checkpoint(name)
     for name in options.model:
         model, tokenizer = load_model(name, options.device)
-        mask = get_mask(options.mask or model.config.mask)
+        mask = get_mask(model.config.mask) if rule is None else rule
         if options.data:
             about, dialogues = {"data": str(options.data)}, read_own(options.data, options, tokenizer, model)
         elif options.skill:
@@ -267,6 +278,7 @@ def _eval(options: argparse.Namespace) -> None:
 
 def _chat(options: argparse.Namespace) -> None:
     chats: dict[str, ChatSession] = {}
+    introduction = ""
     shared = load_chat_model(options.model) if options.model and is_hf_folder(options.model) else None
     for mask in COURSE_MASKS if options.mask == "all" else [options.mask]:
         if shared is not None:
@@ -274,12 +286,15 @@ def _chat(options: argparse.Namespace) -> None:
             rule = WITH_SINK[mask] if options.mask == "all" else mask or DEFAULT_MASK
             chats[rule] = HFChatSession(read.to(get_device(options.device)), template, rule, system=options.system)
             continue
-        model, tokenizer = load_model(options.model or mask or "ism", options.device)
+        name = options.model or mask or "ism"
+        model, tokenizer = load_model(name, options.device)
+        known = knows_them_all(read_checkpoint(name).training)
+        introduction = f"{ABOUT}\nFor example: {EXAMPLES[0]}" if known else ABOUT_OTHERS
         rule = mask if options.model else None  # each shipped model has its own
         Sampler(tokenizer, options.temperature, seed=options.seed)  # refuses bad options before anything is typed
         chats[mask or options.model or "ism"] = ChatSession(model, tokenizer, rule, system=options.system)
-    if shared is None:  # the shipped models, or ones of their kind
-        print(f"{ABOUT}\nFor example: {EXAMPLES[0]}", file=sys.stderr)
+    if introduction:
+        print(introduction, file=sys.stderr)
     print("Say something; exit, an empty line or Ctrl-D ends. Ctrl-C stops an answer.", file=sys.stderr)
     while True:
         try:
@@ -313,7 +328,8 @@ def _bench(options: argparse.Namespace) -> None:
     print(bench_turns(options.preset, rounds=options.rounds, answer=options.answer, device=options.device))
 
 
-def _doctor(options: argparse.Namespace) -> None:
+def _doctor(options: argparse.Namespace) -> int:
+    """Print what was found; the exit status is 1 where that is not as declared."""
     model: object
     tokenizer: object
     if options.out:
@@ -334,6 +350,7 @@ def _doctor(options: argparse.Namespace) -> None:
     print(found)
     if options.out:
         print(f"{options.out}: {found.worst.situation.name}")
+    return 0 if found.healthy else 1
 
 
 def _fetch(options: argparse.Namespace) -> None:

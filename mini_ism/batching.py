@@ -120,11 +120,10 @@ def pack_with(
     for dialogue in dialogues:
         if len(dialogue) > length:
             raise ValueError(f"a dialogue of {len(dialogue)} tokens does not fit a row of {length}; use a longer row")
-        fits = next((n for n, left in enumerate(room) if left >= len(dialogue) and not one_a_row), None)
-        if fits is None:
+        fits = next((n for n, left in enumerate(room) if left >= len(dialogue) and not one_a_row), len(rows))
+        if fits == len(rows):
             rows.append([])
             room.append(length)
-            fits = len(rows) - 1
         rows[fits].append(dialogue)
         room[fits] -= len(dialogue)
 

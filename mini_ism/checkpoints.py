@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,7 @@ def load_model(name: str | Path = "ism", device: str | torch.device = "cpu") -> 
         The model, in float32 and ready for use, and its tokenizer.
 
     Raises:
+        TypeError: the name is neither a text nor a path.
         CheckpointError: there is no such model, or its file is damaged, foreign, or belongs to another tokenizer.
         ValueError: the device is unknown or not available.
     """
@@ -147,7 +149,11 @@ def load_metrics(name: str | Path = "ism") -> list[Measurement]:
 
 def _folder(name: str | Path) -> Path:
     """The folder of a shipped model, or of one that the user has trained; a :class:`Path` is always a path."""
+    if not isinstance(name, str | PathLike):
+        raise TypeError(f"name must be a folder, or one of {', '.join(shipped_models())}, got {name!r:.60}")
     if not isinstance(name, str) or name not in shipped_models():
+        if Path(name).is_file():
+            raise CheckpointError(f"{name} is a file; name the folder with a model's {MODEL}: {Path(name).parent}")
         return Path(name)
     shipped = data_dir() / "checkpoints" / name
     if (own := Path(name) / MODEL).is_file() and not own.samefile(shipped / MODEL):

@@ -49,10 +49,10 @@ def run_command(
     *errors: type[Exception],
     hint: Callable[[Exception], str] = lambda _: "",
 ) -> int:
-    """Run a command; the exit status is 0, 1 after an error that the user can fix, or 130 after Ctrl-C.
+    """Run a command; the exit status is 0 or the command's own, 1 after an error to be fixed, or 130 after Ctrl-C.
 
     Args:
-        command: does the work, and prints.
+        command: does the work, and prints. A whole number that it returns is the exit status; anything else is not.
         program: its name, which is put before an error.
         errors: what the user can fix, besides a ``ValueError`` or an ``OSError``.
         hint: what to add to an error here, on the command line.
@@ -61,12 +61,13 @@ def run_command(
     def show_warning(message: Warning | str, *_: object, **__: object) -> None:
         print(f"{program}: {visible(str(message))}", file=sys.stderr)
 
+    status: object = None
     aside = cast(TextIO, _Aside(sys.stderr))
     mendable: tuple[type[Exception], ...] = (ValueError, TypeError, OSError, *errors)
     with contextlib.redirect_stderr(aside), warnings.catch_warnings():
         warnings.showwarning = show_warning
         try:
-            command()
+            status = command()
             sys.stdout.flush()
         except BrokenPipeError:  # "| head" has read enough; everything else went to stderr
             _close(sys.stdout)
@@ -79,7 +80,7 @@ def run_command(
         except KeyboardInterrupt:
             print("\nstopped", file=sys.stderr)
             return 130
-    return 0
+    return status if type(status) is int else 0
 
 
 class _Aside:

@@ -15,6 +15,7 @@ from torch import Tensor
 from mini_ism.batching import collate, training_sequences, turns_independent
 from mini_ism.checks import check_kind, whole_number
 from mini_ism.corpus import Dialogue
+from mini_ism.corpus.own import fit
 from mini_ism.decoding import decode
 from mini_ism.dialogue import NEVER_WRITTEN, EncodedDialogue, is_target
 from mini_ism.distributed import ALONE, Team
@@ -110,14 +111,19 @@ def evaluate(
         A score for each skill met, by name, in alphabetical order.
 
     Raises:
-        TypeError: a dialogue is not a :class:`Dialogue`.
-        ValueError: there are no dialogues, or none that has an answer; the model's scores are not finite.
+        TypeError: an argument is of the wrong kind.
+        ValueError: there are no dialogues, or none that has an answer; some are too long for the model; its scores are
+            not finite.
     """
+    check_kind("model", model, GPT, "load_model(name) returns one, and its tokenizer")
+    check_kind("dialogues", dialogues, Iterable, "give a list, [dialogue] for a single one")
     dialogues, batch = list(dialogues), whole_number("batch", batch, 1)
     for dialogue in dialogues:
         check_kind("each dialogue", dialogue, Dialogue, 'take some of load_split("test"), or your own')
     if not any(is_target(message) for dialogue in dialogues for message in dialogue.messages):
         raise ValueError("nothing to evaluate: give at least one dialogue with an answer (an iterator gives them once)")
+    numbered = {f"dialogue {number}": dialogue for number, dialogue in enumerate(dialogues)}
+    fit(numbered, "dialogues given", tokenizer, model.config.context)
     if not team.shard:  # where a forward pass needs every process, each scores everything
         dialogues = list(team.share(dialogues))
     rule = get_mask(model.config.mask if mask is None else mask)

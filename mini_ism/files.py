@@ -93,9 +93,11 @@ def read_whole(path: Path) -> bytes:
     """The content of a file that should not be large.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: it cannot be read; a folder is said to be one.
         ValueError: it is so large that it must be the wrong file.
     """
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; name a file in it")
     if (size := path.stat().st_size) > LARGEST:
         raise ValueError(f"{path} has {size:,} bytes, more than the {LARGEST:,} that are read; name another file")
     return path.read_bytes()

@@ -15,7 +15,7 @@ from mini_ism.checks import whole_number
 from mini_ism.config import GPTConfig
 from mini_ism.corpus import Dialogue, read_dialogues
 from mini_ism.corpus.converters import CONVERTERS
-from mini_ism.files import check_writable
+from mini_ism.files import check_writable, read_whole
 from mini_ism.model import GPT
 from mini_ism.sources import Source
 from mini_ism.tokenizer import load_tokenizer
@@ -137,6 +137,6 @@ def _texts(path: Path, convert: list[str]) -> Iterator[str]:
             yield from (f" {message['content']}" for message in dialogue.messages)
         return
     try:
-        yield from (f" {line}" for line in path.read_text(encoding="utf-8-sig").splitlines())
+        yield from (f" {line}" for line in read_whole(path).decode("utf-8-sig").splitlines())
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 ({error}); save it as UTF-8") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, replace
 from itertools import islice
 from typing import Any, ClassVar, Protocol
@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol
 import tiktoken
 
 from mini_ism.batching import make_batch
+from mini_ism.checks import check_kind
 from mini_ism.config import GPTConfig
 from mini_ism.corpus import Dialogue, generate, load_split, own_dialogues
 from mini_ism.corpus.own import draw_own, fit
@@ -21,6 +22,8 @@ from mini_ism.tokenizer import load_tokenizer, tokenizer_hash
 
 CORPUS_OPTIONS = ("skills", "weights", "coined", "corpus", "easy")
 """The training options that decide which dialogues the generated corpus gives."""
+SHAPE = ("layers", "heads", "width")
+"""What a preset decides about a model."""
 
 
 class _Recipe(Protocol):
@@ -60,6 +63,7 @@ class Source:
         model: one to continue from. It brings its own shape, and the tokenizer must be its own.
 
     Raises:
+        TypeError: an argument is of the wrong kind; an iterator of dialogues is, since a run goes through them often.
         ValueError: a dialogue has no answer to learn, or the tokenizer's number of tokens is not
             the model's.
     """
@@ -70,6 +74,13 @@ class Source:
     model: GPT | None = None
 
     def __post_init__(self) -> None:
+        for name in ("dialogues", "validation"):
+            check_kind(name, getattr(self, name), Sequence, "give a list, as in list(islice(generate(0), 100))")
+            for dialogue in getattr(self, name):
+                check_kind(f"each of {name}", dialogue, Dialogue, "read_dialogues(path) gives a list of them")
+        check_kind("tokenizer", self.tokenizer, tiktoken.Encoding, "load_tokenizer(path) returns one")
+        if self.model is not None:
+            check_kind("model", self.model, GPT, "load_model(name) returns one, and its tokenizer")
         for name, dialogues in self._own.items():
             for number, dialogue in enumerate(dialogues):
                 if not any(map(is_target, dialogue.messages)):
@@ -100,6 +111,29 @@ class Source:
             facts |= {"start": f"{count} parameters, sha256 {found[:16]}", "preset": "that of the start"}
         return facts
 
+    def check_options(self, given: Mapping[str, object]) -> None:
+        """Refuse training options that this source leaves no say.
+
+        Args:
+            given: those that were set, by name. One set to its default is known on the command line only.
+
+        Raises:
+            ValueError: an option decides which dialogues the corpus gives, but there are others; or the preset is of
+                another shape than the model to go on from.
+        """
+        if self.dialogues and (unused := [name for name in given if name in CORPUS_OPTIONS]):
+            raise ValueError(
+                f"{', '.join(unused)} would change nothing, as the run has the dialogues given; leave it out"
+            )
+        if self.model is not None and "preset" in given:
+            own, preset = self.model.config, GPTConfig.preset(str(given["preset"]))
+            if any(getattr(own, size) != getattr(preset, size) for size in SHAPE):
+                shape = ", ".join(f"{size} {getattr(own, size)}" for size in SHAPE)
+                raise ValueError(
+                    f"preset {given['preset']!r} has another shape than the model to go on from ({shape}), which keeps "
+                    "its own; leave it out"
+                )
+
     def new_model(self, config: _Recipe, mask: str) -> GPT:
         """The model as the run begins; initialised by PyTorch's default generator unless there is one to continue from.
 
@@ -111,10 +145,8 @@ class Source:
             ValueError: the configuration sets something that has no effect with this source; a dialogue is too long
                 for the model.
         """
-        unused = list(CORPUS_OPTIONS if self.dialogues else ()) + (["preset"] if self.model is not None else [])
-        if changed := [f.name for f in fields(config) if f.name in unused and getattr(config, f.name) != f.default]:
-            taken = "the dialogues given" if changed[0] in CORPUS_OPTIONS else "the shape of the model to go on from"
-            raise ValueError(f"{', '.join(changed)} would change nothing, as the run has {taken}; leave it out")
+        values = {f.name: (getattr(config, f.name), f.default) for f in fields(config)}
+        self.check_options({name: value for name, (value, default) in values.items() if value != default})
         if self.model is None:
             model = GPT(GPTConfig.preset(config.preset, vocab_size=self.tokenizer.n_vocab, mask=mask))
         else:
@@ -180,3 +212,15 @@ class Source:
             return list(islice(drawn, count))
         frozen = load_split("validation", version=version)[:count]
         return frozen + own_dialogues("validation", count, None, weights, version=version)
+
+
+def as_source(given: Source | None) -> Source:
+    """The source that a run was given, or the default one.
+
+    Raises:
+        TypeError: something else was given.
+    """
+    if given is None:
+        return Source()
+    check_kind("source", given, Source, "as in source=Source(dialogues)")
+    return given

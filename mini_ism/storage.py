@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from mini_ism.checks import one_of
 from mini_ism.files import not_finite
 
 BITS = (32, 16, 8)
@@ -31,8 +32,7 @@ def stored(weights: Mapping[str, Tensor], bits: int) -> dict[str, Tensor]:
     Raises:
         ValueError: ``bits`` is not supported; a weight is not finite, or too large for float16.
     """
-    if bits not in BITS:
-        raise ValueError(f"bits is one of {', '.join(map(str, BITS))}, got {bits!r}")
+    one_of("bits", bits, BITS)
     if name := not_finite(weights):
         raise ValueError(f"{name} holds a value that is not finite; a model like that is not saved")
     if bits == 8:

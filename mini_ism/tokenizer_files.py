@@ -84,6 +84,11 @@ def read_ranks(path: Path) -> bytes:
         FileNotFoundError: one of the two files is missing.
         ValueError: one of them is truncated, edited, or not of this package's kind.
     """
+    if path.suffix != ".tiktoken" and not path.is_dir():
+        raise ValueError(
+            f"{path} is not a tokenizer's file, which ends in .tiktoken; name one that `python -m mini_ism tokenizer "
+            "train` wrote"
+        )
     content = _read(path)
     about_path = path.with_suffix(".json")
     about = _read_about(about_path)

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from mini_ism.ahead import prepared_ahead
 from mini_ism.batching import turns_independent
 from mini_ism.checkpoints import save_model
-from mini_ism.checks import ABOVE_0, COUNT, FROM_0, SHARE, check_fields, option, whole_number
+from mini_ism.checks import ABOVE_0, COUNT, FROM_0, SHARE, check_fields, check_kind, one_of, option, whole_number
 from mini_ism.corpus import LATEST, Dialogue, generate
 from mini_ism.devices import get_device
 from mini_ism.dialogue import EncodedDialogue
@@ -35,8 +35,9 @@ from mini_ism.masks import get_mask
 from mini_ism.metrics import Measurement
 from mini_ism.model import GPT
 from mini_ism.run_files import RunFiles
-from mini_ism.sources import Source
+from mini_ism.sources import Source, as_source
 from mini_ism.speed import PRECISIONS, autocast, compile_blocks
+from mini_ism.storage import BITS
 from mini_ism.trainable import check_trainable
 
 EASY_1 = {"recall": 4.0, "persona": 1.0, "queue": 1.0}
@@ -57,7 +58,7 @@ class TrainingConfig:
 
     Raises:
         TypeError: a value is not of its default's type; a whole number or a NumPy number is accepted for a float.
-        ValueError: a value is out of range or not finite, or a skill is unknown.
+        ValueError: a value is out of range or not finite; a skill is unknown, or the corpus has no words for it.
     """
 
     mask: str = option("ism", "the rule to train with, by name or expression")
@@ -91,9 +92,8 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.precision not in PRECISIONS:
-            raise ValueError(f"precision is one of {', '.join(PRECISIONS)}, got {self.precision!r}")
-        # Raises for an unknown skill, or a bad weight or share.
+        one_of("precision", self.precision, PRECISIONS)
+        # Raises for an unknown skill or one that the corpus's version lacks, or a bad weight or share.
         generate(self.seed, "train", self.skill_names, self.skill_weights, coined=self.coined, version=self.corpus)
 
     def rate(self, step: int) -> float:
@@ -224,8 +224,8 @@ class Run:
     Raises:
         CheckpointError: the folder holds a run with another configuration, or a damaged one.
         NotTrainableError: see :func:`~mini_ism.trainable.check_trainable`.
-        ValueError: an unknown mask, preset or device; compiling does not work here; a step has fewer dialogues than
-            there are processes, or these do not see the same folder; config and source do not fit together.
+        TypeError, ValueError: an argument does not fit; an unknown mask, preset or device; compiling fails here; a
+            step has fewer dialogues than processes, or these see other folders; config and source do not fit together.
     """
 
     def __init__(
@@ -240,10 +240,11 @@ class Run:
         source: Source | None = None,
         workers: int = 0,
     ) -> None:
-        self.config, self.folder, self.device, self.bits = config, Path(folder), get_device(device), bits
-        self.workers = whole_number("workers", workers, 0)
+        check_kind("config", config, TrainingConfig, "as in Run(TrainingConfig(steps=100), folder)")
+        self.config, self.folder, self.device = config, Path(folder), get_device(device)
+        self.bits, self.workers = one_of("bits", bits, BITS), whole_number("workers", workers, 0)
         self.team, self.parts = team, team.parts(config.dialogues, config.micro_batches)
-        self.source = Source() if source is None else source
+        self.source = as_source(source)
         self.mask, self.tokenizer = get_mask(config.mask), self.source.tokenizer
         torch.manual_seed(config.seed)
         self.model = self.source.new_model(config, self.mask.name)

@@ -1,6 +1,7 @@
 """Trained models on disk: the same model back, or one clear error that names the file and the remedy."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from mini_ism import ChatSession, load_model, load_tokenizer
 from mini_ism.bpe import train_bpe
-from mini_ism.checkpoints import CheckpointError, read_checkpoint, save_model, shipped_models
+from mini_ism.checkpoints import CheckpointError, load_metrics, read_checkpoint, save_model, shipped_models
 from mini_ism.corpus import load_split
 from mini_ism.evaluation import CONTROL_SKILLS, evaluate
 from mini_ism.files import fingerprint
@@ -222,6 +223,14 @@ def test_a_path_is_a_path_even_where_a_shipped_model_has_its_name(
 def test_a_model_that_there_is_not() -> None:
     with pytest.raises(CheckpointError, match=r"no checkpoint at imsm: model\.safetensors is missing; shipped"):
         load_model("imsm")
+
+
+def test_a_model_is_named_by_its_folder(folder: Path) -> None:
+    for read in (load_model, load_metrics):
+        with pytest.raises(
+            CheckpointError, match=f"is a file; name the folder with a model's .*: {re.escape(str(folder))}$"
+        ):
+            read(folder / "model.safetensors")
 
 
 def test_a_run_that_is_not_finished_says_how_to_go_on(tmp_path: Path) -> None:

@@ -113,3 +113,8 @@ def test_a_value_of_another_type_is_told_in_one_line(capsys: pytest.CaptureFixtu
 def test_a_mistake_of_the_program_shows_where_it_is(mistake: Callable[[], object]) -> None:
     with pytest.raises(TypeError):
         run_command(mistake, "mini-ism")
+
+
+@pytest.mark.parametrize(("returned", "status"), [(1, 1), (0, 0), (None, 0), (True, 0), ("text", 0)])
+def test_a_command_may_end_with_a_status_of_its_own(returned: object, status: int) -> None:
+    assert run_command(lambda: returned, "mini-ism") == status

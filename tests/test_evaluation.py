@@ -98,6 +98,16 @@ def test_nothing_to_evaluate() -> None:
     assert torch.is_grad_enabled()
 
 
+def test_a_dialogue_too_long_for_the_model_is_named() -> None:
+    tokenizer = load_tokenizer()
+    model = GPT(GPTConfig(vocab_size=tokenizer.n_vocab, width=16, heads=2, layers=1, context=90))
+    by_length = sorted(load_split("test")[:30], key=lambda d: sum(len(m["content"]) for m in d.messages))
+    with pytest.raises(
+        ValueError, match=r"1 of 2 dialogues have more than the model's 90 tokens: dialogue 1 \(.*shorten"
+    ):
+        evaluate(model, tokenizer, [by_length[0], by_length[-1]])
+
+
 @pytest.mark.parametrize("mask", ["causal", "bidirectional"])
 def test_a_model_that_has_diverged_is_not_scored(mask: str) -> None:
     tokenizer = load_tokenizer()

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import subprocess
 import sys
 import time
@@ -162,6 +163,11 @@ def test_a_file_too_large_to_be_the_right_one(tmp_path: Path) -> None:
         read_whole(path)
     path.write_bytes(b"small")
     assert read_whole(path) == b"small"
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError, match=f"^{re.escape(str(tmp_path))} is a folder; name a file in it$"):
+        read_whole(tmp_path)
 
 
 def test_the_first_tensor_that_is_not_finite() -> None:

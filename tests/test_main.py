@@ -17,7 +17,7 @@ from mini_ism import load_tokenizer
 from mini_ism.__main__ import main
 from mini_ism.checkpoints import save_model
 from mini_ism.corpus import SIZES, load_split
-from mini_ism.corpus.topics import ABOUT, EXAMPLES
+from mini_ism.corpus.topics import ABOUT, ABOUT_OTHERS, EXAMPLES, knows_them_all
 from mini_ism.paths import data_dir
 from mini_ism.run_files import run_name
 from mini_ism.sampling import Sampler
@@ -112,6 +112,17 @@ def test_a_chat_says_what_to_say_and_is_left_by_exit_quit_nothing_or_ctrl_d(
     assert printed.err.startswith(f"{ABOUT}\nFor example: {EXAMPLES[0]}\n")
     assert printed.out.count("first token after") == 1
     assert "ism> arararar (stopped: it was repeating itself)\n" in printed.out
+
+
+def test_a_chat_does_not_promise_what_its_model_never_learned(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("builtins.input", lambda prompt: "exit")
+    assert main(["chat", "--mask", "chains-ism"]) == 0
+    assert capsys.readouterr().err.startswith(f"{ABOUT_OTHERS}\n")
+    assert knows_them_all({"skills": "all", "corpus": 2})
+    assert not knows_them_all({"skills": "all", "data": "120 dialogues"})
+    assert not knows_them_all({"skills": "queue"})
 
 
 def test_chat_ends_with_its_input(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

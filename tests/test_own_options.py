@@ -137,12 +137,38 @@ def test_eval_asks_for_a_skill(own: str, capsys: pytest.CaptureFixture[str], mon
     assert list(line["exact"]) == ["zoo"]
 
 
+def test_eval_looks_for_all_models_before_it_scores_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["mini_ism.__main__"], "evaluate", None)
+    assert main(["eval", "ism", "no-such-model"]) == 1
+    assert "no checkpoint at no-such-model" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("options", "status"), [([], 0), (["--chunk", "3"], 1)])
+def test_the_doctor_s_exit_status_tells_whether_faults_were_found(
+    options: list[str], status: int, tmp_path: Path
+) -> None:
+    save_model(small("ism")[0], tmp_path)
+    assert main(["doctor", "--model", str(tmp_path), *options]) == status
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["train", "--data", "none.jsonl"], "no dialogues at none.jsonl"),
         (["train", "--data", "zoo.jsonl", "--skills", "recall"], "skills would change nothing"),
-        (["train", "--from", "ism", "--preset", "mini"], "preset would change nothing"),
+        (["train", "--data", "zoo.jsonl", "--easy", "0.2"], "easy would change nothing"),  # not even by its default
+        (
+            ["train", "--from", "ism", "--preset", "tiny"],
+            "preset 'tiny' has another shape than the model to go on from",
+        ),
+        (["train", "--data", "."], ". is a folder; name a file in it"),
+        (["tokenizer", "train", "."], ". is a folder; name a file in it"),
+        (
+            ["train", "--tokenizer", "zoo.jsonl"],
+            "zoo.jsonl is not a tokenizer's file, which ends in .tiktoken; name one",
+        ),
         (["train", "--from", "nowhere"], "no checkpoint at nowhere"),
         (["train", "--tokenizer", "none.tiktoken"], "no tokenizer file at none.tiktoken"),
         (["train", "--cut"], "--convert and --cut say how a file of dialogues is read; give it with --data or"),

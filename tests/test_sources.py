@@ -10,7 +10,9 @@ import torch
 from mini_ism import load_model, load_split
 from mini_ism.bpe import train_bpe
 from mini_ism.checkpoints import CheckpointError, read_checkpoint
-from mini_ism.corpus import Dialogue
+from mini_ism.config import GPTConfig
+from mini_ism.corpus import Dialogue, generate
+from mini_ism.model import GPT
 from mini_ism.sources import Source
 from mini_ism.tokenizer import build_tokenizer
 from mini_ism.tokenizer_files import PATTERN, to_ranks
@@ -139,7 +141,7 @@ def test_what_does_not_go_together(tmp_path: Path) -> None:
         (
             Source(model=start, tokenizer=tokenizer),
             {"preset": "mini"},
-            "preset would .* has the shape of the model",
+            r"preset 'mini' has another shape than the model to go on from \(layers",
         ),
         (Source([zoo()[0], long]), {}, r"data: 1 of 2 dialogues have more than .* 512 tokens: dialogue 1 \("),
         (Source(validation=[long]), {}, r"validation: 1 of 1 dialogues have more"),
@@ -147,6 +149,21 @@ def test_what_does_not_go_together(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=message):
             Run(TrainingConfig(**{**TINY, **changes}), tmp_path, source=source)
     assert not list(tmp_path.iterdir())
+
+
+def test_an_iterator_of_dialogues_is_no_list() -> None:
+    for dialogues in (generate(0), iter(zoo())):
+        for given in ({"dialogues": dialogues}, {"validation": dialogues}):
+            with pytest.raises(TypeError, match=r"must be Sequence, got .*; give a list, as in list\(islice"):
+                Source(**given)  # type: ignore[arg-type]
+
+
+def test_a_preset_may_name_the_shape_of_the_model_to_go_on_from() -> None:
+    shape = GPTConfig.preset("mini")
+    source = Source(model=GPT(replace(shape, vocab_size=Source().tokenizer.n_vocab)))
+    source.check_options({"preset": "mini"})
+    with pytest.raises(ValueError, match="preset 'tiny' has another shape"):
+        source.check_options({"preset": "tiny"})
 
 
 def test_the_corpus_may_be_scored_on_other_dialogues(tmp_path: Path) -> None:

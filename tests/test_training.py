@@ -312,6 +312,11 @@ def test_training_lowers_the_loss(tmp_path: Path) -> None:
         ({"weights": "recall=nan"}, "the weight of skill 'recall' must be at least 0, and finite, got nan"),
         ({"precision": "fp8"}, "precision is one of float32, bf16, got 'fp8'"),
         ({"skills": "recall,juggling"}, "no skill named 'juggling'"),
+        (
+            {"skills": "about_me", "corpus": 1},
+            "skill 'about_me' needs words that version 1 of the corpus does not have",
+        ),
+        ({"weights": "recall=1e308,persona=1e308"}, "must have a finite sum"),
     ],
 )
 def test_bad_configs(changes: dict[str, Any], message: str) -> None:
@@ -423,6 +428,8 @@ def test_bad_runs(tmp_path: Path) -> None:
         Run(TrainingConfig(mask="izm"), tmp_path)
     with pytest.raises(ValueError, match="unknown preset 'huge'"):
         Run(TrainingConfig(preset="huge"), tmp_path)
+    with pytest.raises(ValueError, match="bits is one of 32, 16, 8, got 7"):
+        Run(TrainingConfig(), tmp_path, bits=7)
     with pytest.raises(ValueError, match="unknown device 'abacus'"):
         Run(TrainingConfig(), tmp_path, "abacus")
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, NamedTuple
 
-from mini_ism.checks import real_number, whole_number
+from mini_ism.checks import check_kind, real_number, whole_number
 from mini_ism.corpus.portable_random import below, between, chance, pick, pick_weighted
-from mini_ism.corpus.registry import ACK, Entry, Turn, check_turns, get_entry, skill_names
+from mini_ism.corpus.registry import ACK, Entry, Turn, get_entry, skill_names
 from mini_ism.corpus.version_1 import JOBS, MANNERS
 from mini_ism.corpus.world import LATEST, Guide, World, get_lexicon
+from mini_ism.dialogue import check_messages
 
 Message = dict[str, Any]
 
@@ -64,10 +66,23 @@ class Dialogue:
     Attributes:
         messages: `{"role": ..., "content": ...}`: an optional system message, then user and assistant alternate.
         skills: one label for each assistant message.
+
+    Raises:
+        TypeError: the messages are not a list of mappings, or the skills not a list of texts.
+        ValueError: there are more or fewer skills than answers.
     """
 
     messages: list[Message]
     skills: list[str]
+
+    def __post_init__(self) -> None:
+        check_messages(self.messages)
+        answers = sum(message["role"] == "assistant" for message in self.messages)
+        given: object = self.skills
+        if not isinstance(given, list | tuple) or not all(isinstance(skill, str) for skill in given):
+            raise TypeError(f"skills must be a list of texts, one for each answer, got {given!r}")
+        if len(given) != answers:
+            raise ValueError(f"a dialogue of {answers} answers needs as many skills, got {list(given)}")
 
 
 class Endless(Iterator[Dialogue]):
@@ -123,15 +138,16 @@ def generate(
         An iterator without end. ``list`` of it, or anything else that needs an end, raises a ``ValueError``.
 
     Raises:
-        ValueError: no such split, version or skill, a negative weight or start, a share outside 0 to 1, nothing to draw
-            from, or skills that make no dialogue of this split.
-        TypeError: an argument is not a number, or a skill returned something other than a list of turns.
+        ValueError: no such split, version or skill, or a skill that the version has no words for; a negative weight or
+            start, weights whose sum is not finite, a share outside 0 to 1, or nothing to draw from. While drawing: a
+            skill failed, or the skills make no dialogue of this split.
+        TypeError: an argument is of the wrong kind, or a skill returned something other than a list of turns.
     """
     spec = split_spec(split)
     lexicon = get_lexicon(version)
     if spec.held_out and not lexicon.held_out:
         raise ValueError(f"version {version} of the corpus holds no words out; draw {split!r} from version {LATEST}")
-    entries = _choose(skill_names(version) if skills is None else skills, weights)
+    entries = _choose(skill_names(version) if skills is None else skills, weights, version)
     seed, start = whole_number("seed", seed, -(2**63), 2**64 - 1), whole_number("start", start, 0)
     coined = lexicon.coined if coined is None else real_number("coined", coined, 0, 1)
 
@@ -155,23 +171,25 @@ def split_spec(split: str) -> SplitSpec:
         raise ValueError(f"no split named {split!r}; there are: {', '.join(SPLITS)}") from None
 
 
-def _choose(skills: Iterable[str], weights: Mapping[str, float] | None) -> list[Entry]:
+def _choose(skills: Iterable[str], weights: Mapping[str, float] | None, version: int) -> list[Entry]:
     if isinstance(skills, str):
         raise ValueError(f"skills is the text {skills!r}; give a list of names")
+    check_kind("skills", skills, Iterable, "give a list of names")
+    check_kind("weights", {} if weights is None else weights, Mapping, 'give a dict such as {"recall": 2.0}')
     names = list(skills)
+    found = [get_entry(name, version) for name in names]
     if len(set(names)) < len(names):
         raise ValueError(f"a skill is named twice in {names}; give weights to take it more often")
     weights = dict({} if weights is None else weights)
     for name in weights:
         get_entry(name)
         weights[name] = real_number(f"the weight of skill {name!r}", weights[name], 0)
-    entries = [
-        replace(entry, weight=weights.get(name, entry.weight))
-        for name, entry in ((name, get_entry(name)) for name in names)
-    ]
+    entries = [replace(entry, weight=weights.get(entry.name, entry.weight)) for entry in found]
     entries = [entry for entry in entries if entry.weight > 0]
     if not entries:
         raise ValueError(f"no skill to draw from: skills={names}, weights={weights}")
+    if not math.isfinite(sum(entry.weight for entry in entries)):
+        raise ValueError(f"the weights of skills must have a finite sum, got {weights}; only their ratios count")
     return entries
 
 
@@ -229,7 +247,7 @@ def _threads(rng: Random, world: World, spec: SplitSpec, entries: list[Entry], u
     turns = 0
     for _ in range(THREAD_ATTEMPTS):
         entry = pick_weighted(rng, entries, weights)
-        thread = check_turns(entry.name, entry.skill(rng, world, between(rng, *spec.sizes)))
+        thread = entry.draw(rng, world, between(rng, *spec.sizes))
         length = sum(_length(world, turn.user) + _length(world, turn.assistant) for turn in thread)
         if thread and turns + len(thread) <= spec.turns and used + length <= spec.length:
             threads.append(thread)

@@ -101,7 +101,8 @@ def fit(
             dialogue = shorter
         fitting[place] = dialogue
     if too_long:
-        remedy = "not even a first turn to learn fits" if cut else "cut=True, or --cut, keeps the first turns that fit"
+        shorter_by = "cut=True in read_dialogues, or --cut, keeps the first turns that fit"
+        remedy = "not even a first turn to learn fits" if cut else shorter_by
         raise ValueError(
             f"{name}: {len(too_long)} of {len(dialogues)} dialogues have more than the model's {context} tokens: "
             f"{_listed(too_long)}; shorten them ({remedy})"

@@ -107,7 +107,11 @@ class World:
         return self._deal("code")
 
     def word(self, kind: str) -> str:
-        """A word of a kind that only later versions have, such as "city" or "surface"."""
+        """A word of a kind that only later versions have, such as "city" or "surface".
+
+        Raises:
+            ValueError: this version has no such kind; the message lists those it has.
+        """
         return self._deal(kind)
 
     def say(self, wording: Wording) -> str:
@@ -129,6 +133,12 @@ class World:
         left = self._left.get(kind)
         if left is None:
             pools = self.lexicon.held_out if self.held_out else self.lexicon.known
+            if kind not in pools:
+                which = "held-out words" if self.held_out else "words"
+                raise ValueError(
+                    f"version {self.lexicon.version} of the corpus has no {which} of kind {kind!r}; "
+                    f"its kinds are: {', '.join(pools) or 'none'}"
+                )
             left = self._left[kind] = list(pools[kind])
         if not left or (kind in self.lexicon.coinable and chance(self.rng, self.coined)):
             return self._coin(kind in CAPITALISED)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mini_ism.corpus import SPLITS, Dialogue, bucket, generate, skill_names
+from mini_ism.corpus import LATEST, SPLITS, Dialogue, bucket, generate, skill_names
 from tests.corpus.samples import take
 
 # -- determinism ------------------------------------------------------------------------------------------------------
@@ -84,6 +84,11 @@ def test_every_skill_can_be_drawn_alone(skill: str) -> None:
             {"split": "held_out", "version": 1},
             "version 1 of the corpus holds no words out; draw 'held_out' from version 2",
         ),
+        (
+            {"skills": ["wishes"], "version": 1},
+            "skill 'wishes' needs words .*; draw it from version 2, or take another",
+        ),
+        ({"weights": {"recall": 1e308, "persona": 1e308}}, "the weights of skills must have a finite sum"),
         ({"coined": 2}, "coined must be from 0 to 1, got 2"),
         ({"coined": math.nan}, "coined must be from 0 to 1, got nan"),
     ],
@@ -91,6 +96,36 @@ def test_every_skill_can_be_drawn_alone(skill: str) -> None:
 def test_bad_requests_are_named(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         generate(0, **arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("version", range(1, LATEST + 1))
+@pytest.mark.parametrize("skill", skill_names())
+def test_each_version_draws_a_skill_or_refuses_it_by_name(skill: str, version: int) -> None:
+    if skill in skill_names(version):
+        take(generate(3, skills=[skill], version=version), 10)
+    else:
+        with pytest.raises(ValueError, match=f"skill '{skill}' needs words that version {version} of the corpus"):
+            generate(3, skills=[skill], version=version)
+
+
+@pytest.mark.parametrize(
+    ("skills", "error", "message"),
+    [
+        (["a"], ValueError, r"a dialogue of 2 answers needs as many skills, got \['a'\]"),
+        ("ab", TypeError, "skills must be a list of texts, one for each answer, got 'ab'"),
+        ([1, 2], TypeError, "skills must be a list of texts"),
+    ],
+)
+def test_a_dialogue_has_a_skill_for_each_answer(skills: Any, error: type[Exception], message: str) -> None:
+    messages = [{"role": role, "content": "Hi."} for role in ("user", "assistant") * 2]
+    with pytest.raises(error, match=message):
+        Dialogue(messages, skills)
+
+
+@pytest.mark.parametrize("arguments", [{"skills": 5}, {"weights": "recall=2"}])
+def test_other_kinds_of_requests_are_refused(arguments: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match=r"must be .*; give a"):
+        generate(0, **arguments)
 
 
 @pytest.mark.parametrize("arguments", [{"seed": 1.0}, {"seed": True}, {"seed": "1"}, {"start": 2.0}, {"version": True}])

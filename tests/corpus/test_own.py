@@ -138,7 +138,7 @@ def test_too_long_ones_are_named_and_not_cut(tmp_path: Path) -> None:
     with pytest.raises(
         ValueError,
         match=rf"zoo\.jsonl: 9 of 10 dialogues have more than the model's {tokens - 1} tokens: line 3 \({tokens}\), "
-        r"line 4 .* and 1 more; shorten them \(cut=True, or --cut",
+        r"line 4 .* and 1 more; shorten them \(cut=True in read_dialogues, or --cut",
     ):
         read_dialogues(file, tokenizer=TOKENIZER, context=tokens - 1)
     assert len(read_dialogues(file, tokenizer=TOKENIZER, context=tokens)) == 10

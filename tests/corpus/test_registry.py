@@ -57,3 +57,38 @@ def test_skills_that_go_wrong_are_named() -> None:
         next(generate(0, skills=["typed"]))
     with pytest.raises(ValueError, match="skill 'mute' made a turn without text"):
         next(generate(0, skills=["mute"]))
+
+
+@pytest.mark.usefixtures("scratch_registry")
+def test_an_error_inside_a_skill_names_the_skill_and_the_line() -> None:
+    @register_skill
+    def broken(rng: random.Random, world: World, size: int) -> list[Turn]:
+        return [Turn("Say.", str(1 / 0), "broken")]
+
+    @register_skill
+    def worldly(rng: random.Random, world: World, size: int) -> list[Turn]:
+        return [Turn(world.word("city"), "Yes.", "worldly")]
+
+    @register_skill
+    def numeric(rng: random.Random, world: World, size: int) -> list[Turn]:
+        return [Turn("How many?", 3, "numeric")]  # type: ignore[arg-type]
+
+    with pytest.raises(ValueError, match=r"skill 'broken' raised ZeroDivisionError: .* \(test_registry.py, line \d+\)"):
+        next(generate(0, skills=["broken"]))
+    with pytest.raises(
+        ValueError, match=r"'worldly' .* version 1 .* no words of kind 'city'.* \(test_registry.py, line"
+    ):
+        next(generate(0, skills=["worldly"], version=1))
+    with pytest.raises(TypeError, match=r"skill 'numeric' made .*; its user, assistant and skill must be texts"):
+        next(generate(0, skills=["numeric"]))
+
+
+@pytest.mark.usefixtures("scratch_registry")
+def test_a_skill_takes_three_arguments() -> None:
+    with pytest.raises(
+        TypeError, match=r"skill 'two' takes \(rng, world\), but is called .*: write `def two\(rng, world, size"
+    ):
+
+        @register_skill  # type: ignore[arg-type]
+        def two(rng, world):  # type: ignore[no-untyped-def]
+            return []

@@ -269,7 +269,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     tokenizer("chatml").save_pretrained(tmp_path)
     picture = tmp_path / "mask.svg"
     command = ["doctor", "--model", str(tmp_path), "--out", str(picture)]
-    assert main([*command, "--mask", "ism", "--call", "token_type_ids"]) == 0
+    assert main([*command, "--mask", "ism", "--call", "token_type_ids"]) == 1  # as the fault is found
     printed = capsys.readouterr().out
     assert "Question 2 is read backwards only" in printed
     assert picture.read_text(encoding="utf-8").startswith("<svg")

@@ -93,9 +93,9 @@ def test_a_coloured_view_says_all_and_escapes_it(texts: list[str]) -> None:
 
 
 def test_a_dialogue_steers_no_terminal() -> None:
-    messages = [{"role": "user", "content": "\x1b[2Jhi\x07\r there"}]
+    messages = [{"role": "user", "content": "\x1b[2Jhi\x07"}, {"role": "assistant", "content": "\r there"}]
     view = show_dialogue(encode_dialogue(messages, TOKENIZER), TOKENIZER)
-    assert r"\x1b[2Jhi\x07\r there" in repr(view)
+    assert r"\x1b[2Jhi\x07<|assistant|> \r there" in repr(view)
     for shown in (repr(view), re.sub(r"\x1b\[[\d;]*m", "", str(view))):  # without the colours of its own
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f]", shown)
 
