@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mini_ism.chat import SHORTEST_ANSWER, ContextFullError
-from mini_ism.checks import whole_number
+from mini_ism.checks import check_kind, whole_number
 from mini_ism.dialogue import END, EncodedDialogue, Message, encode_dialogue
 from mini_ism.markers import marker_id
 from mini_ism.mask import Mask
@@ -58,6 +58,7 @@ def answer_all(
         TypeError, ValueError: an argument does not fit; a conversation does not end with a user's message.
         ContextFullError: a conversation leaves no room for an answer.
     """
+    check_kind("model", model, GPT, "load_model(name) returns one, and its tokenizer")
     longest, context = whole_number("max_new_tokens", max_new_tokens, 1), model.config.context
     conversations = list(conversations)
     prompts = [encode_dialogue(messages, tokenizer) for messages in conversations]

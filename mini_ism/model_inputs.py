@@ -32,7 +32,10 @@ def check_inputs(config: GPTConfig, tokens: object, mask: object, start: int, ro
     if rows not in (None, B):
         raise ValueError(f"the cache holds {rows} rows, but the tokens are [{B}, {T}]; use model.new_cache({B})")
     if config.context < S:
-        raise ValueError(f"{start} cached + {T} new positions exceed the model's context of {config.context}")
+        raise ValueError(
+            f"{start} cached + {T} new positions exceed the model's context of {config.context}; leave out the first "
+            "turns of the dialogue"
+        )
     if mask is None:
         return
     if isinstance(mask, BlockMask):

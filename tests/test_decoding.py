@@ -118,6 +118,8 @@ def test_what_cannot_be_answered() -> None:
         answer_all(MODELS[0], TOKENIZER, [hello, [*hello, {"role": "assistant", "content": "Hi."}]])
     with pytest.raises(ContextFullError, match=r"conversation 0 has \d+ tokens, which leaves no room"):
         answer_all(MODELS[0], TOKENIZER, [[{"role": "user", "content": "the box " * 60}]])
+    with pytest.raises(TypeError, match=r"model must be GPT, got 'ism'; load_model\(name\) returns one"):
+        answer_all("ism", TOKENIZER, [])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="batch must be at least 1, got 0"):
         list(answer_all(MODELS[0], TOKENIZER, [hello], batch=0))
     with pytest.raises(ValueError, match="max_new_tokens must be at least 1, got 0"):
