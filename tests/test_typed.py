@@ -1,5 +1,8 @@
 """What somebody types reaches a small model in the spelling that it has read."""
 
+import re
+from collections.abc import Callable
+
 import pytest
 import tiktoken
 
@@ -9,6 +12,7 @@ from mini_ism.corpus import load_split
 from mini_ism.dialogue import encode_dialogue, encode_message
 from mini_ism.tokenizer import load_tokenizer
 from mini_ism.typed import normalised
+from tools.chat_check import natural_messages
 
 TOKENIZER = load_tokenizer()
 
@@ -28,6 +32,16 @@ TOKENIZER = load_tokenizer()
 def test_spaces_and_accents_are_as_dialogues_have_them(text: str, read: str) -> None:
     assert normalised(text, TOKENIZER) == read
     assert normalised(read, TOKENIZER) == read
+
+
+@pytest.mark.parametrize(
+    "habit",
+    [lambda t: f" {t} ", lambda t: re.sub(r"([?!])", r" \1", t), lambda t: t.replace("'", "\u2019")],
+    ids=["spaces around", "spaces before marks", "curly apostrophes"],
+)
+def test_newcomers_may_type_as_they_are_used_to(habit: Callable[[str], str]) -> None:
+    for text in (turn for message in natural_messages() for turn in message.turns):
+        assert normalised(habit(text), TOKENIZER) == normalised(text, TOKENIZER)
 
 
 def test_a_mark_keeps_a_space_that_the_tokenizer_has_learned() -> None:
