@@ -10,6 +10,9 @@ import tiktoken
 PLAIN = {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', **{f" {mark}": mark for mark in "?!.,;:"}}
 """What keyboards and habits put into a message, and what dialogues have in its place."""
 
+ODD = re.compile(r"[^ -~]|  | [?!.,;:]|^ | $")
+"""What a text without any of this need not be looked at for: other signs than ASCII's, and spaces out of place."""
+
 
 def normalised(text: str, tokenizer: tiktoken.Encoding) -> str:
     """What somebody typed, as it is tokenised: questions and system prompts are, in training and in chats; answers not.
@@ -19,6 +22,8 @@ def normalised(text: str, tokenizer: tiktoken.Encoding) -> str:
     quotes, and small letters for a message that is all in capitals. What the tokenizer has learned as tokens of its
     own, as one for French may have " ?", stays as it is.
     """
+    if not ODD.search(text) and not text.isupper():  # as nearly all text is
+        return text
     text = re.sub(r"[^\S\n]+", " ", unicodedata.normalize("NFC", text)).strip()
 
     def plain(found: re.Match[str]) -> str:

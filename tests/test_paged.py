@@ -328,6 +328,7 @@ def test_a_read_that_fails_changes_nothing() -> None:
     assert ([*talk.blocks], [*talk.reads], pool.held) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("action", ["read", "new weights", "fork", "close"])
 def test_an_interrupt_at_any_line_leaves_blocks_that_are_right_and_held_by_nobody_else(action: str) -> None:
     press = partial(signal.raise_signal, signal.SIGINT)  # which `uninterrupted` may put off

@@ -167,6 +167,7 @@ def test_text_is_split_and_joined_as_by_tiktoken(tmp_path: Path) -> None:
     assert said["decoded"] == texts
 
 
+@pytest.mark.slow
 def test_typed_text_is_spelled_as_in_python(tmp_path: Path) -> None:
     random, letters = (
         Random(0),

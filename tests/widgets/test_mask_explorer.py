@@ -258,6 +258,7 @@ def test_a_switched_direction_is_written_into_the_rule() -> None:
     assert explorer.preset.value == "your own rule"
 
 
+@pytest.mark.slow
 def test_an_exception_is_taken_back_whatever_it_was_made_to() -> None:
     explorer = MaskExplorer()
     for rule in ("prefix", "causal & (sliding_window(8) | sink(2))", "causal | same_segment", "ism(sink=True)"):
