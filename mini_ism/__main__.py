@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import warnings
 from collections.abc import Sequence
 from dataclasses import fields
 from itertools import islice
@@ -249,12 +248,8 @@ def _eval(options: argparse.Namespace) -> None:
         raise ValueError("--skill draws dialogues from the corpus, and --data brings others; leave out one of them")
     split = options.split or "test"
     rule = get_mask(options.mask) if options.mask else None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # they come again when the model is loaded
-        for name in options.model[1:]:  # before the first is scored, which takes minutes
-            read_checkpoint(name)
-    for name in options.model:
-        model, tokenizer = load_model(name, options.device)
+    # All are loaded before the first is scored, which takes minutes.
+    for name, (model, tokenizer) in [(name, load_model(name, options.device)) for name in options.model]:
         mask = get_mask(model.config.mask) if rule is None else rule
         if options.data:
             about, dialogues = {"data": str(options.data)}, read_own(options.data, options, tokenizer, model)

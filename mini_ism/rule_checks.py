@@ -58,7 +58,7 @@ def _remedy(taken: inspect.Signature) -> str:
 
 
 def described(error: Exception) -> str:
-    """What a rule raised, and in which line of its own file, even if code that it called did."""
+    """What a rule or a skill raised, and in which line of its own file, even if code that it called did."""
     frames = traceback.extract_tb(error.__traceback__)
     outside = (frame.filename for frame in frames if Path(__file__).parent not in Path(frame.filename).parents)
     own = next(outside, frames[-1].filename)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import inspect
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 from typing import overload
 
 from mini_ism.checks import real_number, whole_number
 from mini_ism.corpus.world import LATEST, World
 from mini_ism.imports import UnknownNameError
+from mini_ism.rule_checks import described
 
 ACK = "ack"  # label of the answers to a turn that asks nothing
 ACK_ANSWER = "Okay."
@@ -69,11 +68,7 @@ class Entry:
         try:
             turns: object = self.skill(rng, world, size)
         except Exception as error:
-            frames = traceback.extract_tb(error.__traceback__)
-            inside = frames[min(1, len(frames) - 1)].filename  # the skill's file: an error of the world is not its own
-            at = [frame for frame in frames if frame.filename == inside][-1]
-            place = f"{Path(at.filename).name}, line {at.lineno}"
-            raise ValueError(f"skill {self.name!r} raised {type(error).__name__}: {error} ({place})") from error
+            raise ValueError(f"skill {self.name!r} raised {described(error)}") from error
         return check_turns(self.name, turns)
 
 
